@@ -1,5 +1,5 @@
-//! Our half of `scripts/compare_torchvision_training.py`: detections, losses and gradients of a checkpoint on one picture, as JSON lines.
-//! Usage: `cargo bench --bench detector_compare -- CHECKPOINT PICTURE X1,Y1,X2,Y2 ...` (faces in network pixels).
+//! Quarry's half of `scripts/compare_torchvision_training.py`: detections, losses and gradients of a checkpoint on one image, as JSON
+//! lines. Usage: `cargo bench --bench detector_compare -- CHECKPOINT PICTURE X1,Y1,X2,Y2 ...` (faces in network pixels).
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use tch::Device;
 
-/// So many that every anchor and RoI is drawn, which leaves nothing to chance.
+/// Large enough to sample every anchor and RoI, so that there is no randomness.
 const ALL: usize = 10_000_000;
 
 fn main() {

@@ -1,7 +1,7 @@
-//! Seconds per training step (SGD with momentum) and per detected picture on random pixels, and peak memory. Usage:
-//! `cargo bench --bench detector_step -- PRESET SHORTER_SIDE BATCH STEPS [THREADS] [f32|bf16]`. The preset `torchvision` is resnet50-fpn with
-//! torchvision's classes, anchors, proposals and 512 RoIs an image: for a quick look beside `make bench-torchvision`. `QUARRY_PARTS=1`
-//! also tells where a step's time goes, waiting for the device after each part.
+//! Seconds per training step (SGD with momentum) and per detected image on random pixels, and peak memory. Usage: `cargo bench --bench
+//! detector_step -- PRESET SHORTER_SIDE BATCH STEPS [THREADS] [f32|bf16]`. The preset `torchvision` is resnet50-fpn with torchvision's
+//! classes, anchors, proposals and 512 RoIs per image: for a quick comparison with `make bench-torchvision`. `QUARRY_PARTS=1` also breaks
+//! down a step's time, synchronising with the device after each part.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -171,14 +171,14 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<
     }
 }
 
-/// Waits until a GPU has done what it was given.
+/// Waits until a GPU has finished its work.
 fn wait(device: tch::Device) {
     if let Some(index) = cuda_index(device) {
         tch::Cuda::synchronize(index.into());
     }
 }
 
-/// Largest resident memory so far (Linux); 0 elsewhere.
+/// Peak resident memory so far (Linux); 0 elsewhere.
 fn peak_mib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));

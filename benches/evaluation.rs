@@ -1,5 +1,4 @@
-//! How fast FDDB is evaluated: whole detectors, one fold as a running round evaluates it (both need ../shared), and an image made to
-//! be slow.
+//! Speed of FDDB's evaluation: whole detectors, one fold as evaluated by a running round (both need ../shared), and a worst-case image.
 
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -31,12 +30,12 @@ fn images(shared: &std::path::Path, detector: &str) -> (Vec<EvaluatedImage>, usi
     (join(None, &annotations, &detections, Order::List, size).expect("join"), first)
 }
 
-/// Seconds that FDDB's official program takes for each detector, as it is and with decoding taken out, on the machine that
-/// `../shared/golden/fddb/README.md` describes. Ratios to them mean something on a similar machine only.
+/// Seconds that FDDB's official program takes for each detector, unchanged and without decoding, on the machine described in
+/// `../shared/golden/fddb/README.md`. Ratios to them are only meaningful on a similar machine.
 const OFFICIAL: [(&str, f64, f64); 3] =
     [("frcnn_vgg16_walkoncross", 13.8, 1.4), ("pyface_imistyrain", 12.7, 2.2), ("s3fd_lippman", 20.9, 8.4)];
 
-/// The whole command, process start included: the median of nine runs beside the official program's time.
+/// The whole command including process start: the median of nine runs compared with the official program's time.
 fn whole_command(shared: &std::path::Path) {
     let out = tempfile::tempdir().expect("a temporary folder");
     for (detector, official, without_decoding) in OFFICIAL {
@@ -66,7 +65,7 @@ fn whole_command(shared: &std::path::Path) {
     }
 }
 
-/// 12 identical faces, a box over them, and 100,000 specks of a pixel: the solver's other start, with every speck a threshold.
+/// 12 identical faces, a box over them, and 100,000 one-pixel specks: the solver's other start, with every speck a threshold.
 fn crowd_under_specks() -> EvaluatedImage {
     let face = Region::Ellipse { ra: 100.0, rb: 75.0, theta: 0.0, cx: 225.0, cy: 225.0 };
     let over = Region::Rectangle { x: 135.0, y: 160.0, w: 180.0, h: 130.0 };
@@ -78,7 +77,7 @@ fn crowd_under_specks() -> EvaluatedImage {
     EvaluatedImage { name: "crowd".into(), width: 450, height: 450, faces: vec![face; 12], detections }
 }
 
-/// 600 faces of a crowd and as many boxes around them or elsewhere, each a threshold: what WIDER FACE's crowds are like.
+/// 600 faces of a crowd and as many boxes around them or elsewhere, each a threshold: like WIDER FACE's crowds.
 fn crowd_of_faces() -> EvaluatedImage {
     let mut state = 1_u64;
     let mut random = move |below: u64| {

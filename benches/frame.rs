@@ -1,6 +1,6 @@
-//! One frame of the window while the grid scrolls over the project of 1,000,000 candidates that `--bench store` generates: processor
-//! time of logic and layout on the window's thread, without painting. `cargo bench --no-default-features --features gui --bench frame`
-//! prints the table with issue 6's bars; images are JPEG files, decoded while the grid scrolls.
+//! One frame of the window while the grid scrolls over the project of 1,000,000 candidates that `--bench store` generates: CPU time of
+//! logic and layout on the window's thread, without painting. `cargo bench --no-default-features --features gui --bench frame` prints the
+//! table with the limits; images are JPEG files, decoded while the grid scrolls.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -17,14 +17,14 @@ use quarry::app::options::Options;
 use quarry::store::Store;
 
 const FRAMES: usize = 1200;
-/// Candidates decided on by key, and the time between two: 600 a minute.
+/// Number of candidates decided by key, and the interval: 600 per minute.
 const DECISIONS: usize = 300;
 const DECISION_PAUSE: Duration = Duration::from_millis(100);
-/// What a display with 60 Hz leaves between two frames.
+/// The pause between two frames on a 60 Hz display.
 const PAUSE: Duration = Duration::from_millis(12);
-/// Different images; all of the project's are links to these.
+/// Number of distinct images; all of the project's are links to these.
 const PHOTOGRAPHS: usize = 32;
-/// Where time is counted from on systems that do not tell a thread's processor time.
+/// Start of time measurement on systems without a thread CPU clock.
 static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
 
 #[derive(Default)]
@@ -64,8 +64,8 @@ fn main() {
     report(&mut window.state_mut().frames, &mut waits);
 }
 
-/// The time from each key that decides to the end of the frame after the one in which the next candidate and its decoded crop are
-/// there: what is shown by then was laid out in full.
+/// The time from each deciding key to the end of the frame after the one with the next candidate and its decoded crop: what is shown by
+/// then was completely laid out.
 fn decide(window: &mut Harness<'static, State>) -> Vec<Duration> {
     let shown = |window: &Harness<'static, State>| window.state().app.as_ref().and_then(QuarryApp::shown_crop);
     let mut waits = Vec::new();
@@ -124,13 +124,13 @@ fn line(what: &str, times: &mut [Duration], bar: &str) {
     println!("| {what} ({}) | {:.2} ms | {:.2} ms | {:.2} ms | {bar} |", times.len(), at(0.5), at(0.99), at(1.0));
 }
 
-/// Processor time of this thread; elsewhere than on Unix the time that passed.
+/// CPU time of this thread; on other systems than Unix the elapsed time.
 #[cfg_attr(unix, expect(unsafe_code, reason = "the standard library tells no processor time"))]
 fn processor_time() -> Duration {
     #[cfg(unix)]
     {
         let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the call writes one `timespec`, to which it gets a valid pointer.
+        // SAFETY: the call writes one `timespec` to a valid pointer.
         if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } == 0 {
             return Duration::new(time.tv_sec as u64, time.tv_nsec as u32);
         }
@@ -138,7 +138,7 @@ fn processor_time() -> Duration {
     START.get_or_init(Instant::now).elapsed()
 }
 
-/// Resident memory of this process, now and at most, in MB.
+/// Current and peak resident memory of this process, in MB.
 fn memory_mb() -> Option<(u64, u64)> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let kilobytes = |name: &str| {

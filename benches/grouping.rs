@@ -1,6 +1,6 @@
-//! Grouping at the size that mining promises: a million candidates on 100,000 images, then 10,000 more. Their hashes are there already, as
-//! reading crops is the decoder's work. `cargo bench --no-default-features --bench grouping` prints a table; a second connection gives a
-//! verdict every 20 ms meanwhile and tells how long the longest waited.
+//! Grouping at the supported size: a million candidates on 100,000 images, then 10,000 more. Their hashes exist already, as reading crops
+//! is the decoder's work. `cargo bench --no-default-features --bench grouping` prints a table; meanwhile a second connection gives a
+//! verdict every 20 ms and reports the longest wait.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 
 const IMAGES: usize = 100_000;
 const NEW: usize = 10_000;
-/// Every so many crops show one thing.
+/// Number of crops that show the same thing.
 const FAMILY: usize = 6;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Does the work while another connection decides; the longest decision. Adding candidates is not the grouping's, and is left out.
+/// Runs the work while another connection decides; returns the longest decision. Adding candidates is not part of grouping and excluded.
 fn while_deciding<E>(path: &Path, work: impl FnOnce() -> Result<(), E>) -> Result<Result<Duration, E>, StoreError> {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -83,7 +83,7 @@ fn generate(path: &Path, count: usize) -> Result<Store, StoreError> {
         name: format!("img_{k}"),
         path: format!("{k}.jpg").into(),
         content_hash: format!("{k:064x}"),
-        // Sizes of photos, and many frames of few cameras.
+        // Typical camera sizes, and many frames of few cameras.
         width: if k.is_multiple_of(4) { 1920 } else { 300 + (k % 37) as u32 * 10 },
         height: 1080,
         split: None,
@@ -139,7 +139,7 @@ fn add(store: &mut Store, from: usize, count: usize) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// A hash as crops have it: neighbouring bits are alike, so that some values are far more frequent than others.
+/// A realistic hash: neighbouring bits are correlated, so that some values are far more frequent than others.
 fn smooth(family: u64) -> u64 {
     let mut rng = ChaCha8Rng::seed_from_u64(family);
     let mut bits = 0_u64;

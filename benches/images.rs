@@ -1,5 +1,5 @@
-//! The Images screen over 100,000 images and a round of a million detections, generated below the target folder: processor time of a
-//! frame while the thumbnails scroll, the first frame, and the time until an image with 500 detections is there. `cargo bench --no-default-features
+//! The Images screen with 100,000 images and a round of a million detections, generated below the target folder: CPU time of a frame while
+//! the thumbnails scroll, the first frame, and the time until an image with 500 detections is shown. `cargo bench --no-default-features
 //! --features gui --bench images` prints the table.
 
 use std::path::{Path, PathBuf};
@@ -24,11 +24,11 @@ const DETECTIONS: usize = 10;
 /// On the first image.
 const CROWD: usize = 500;
 const FRAMES: usize = 1000;
-/// What a display with 60 Hz leaves between two frames.
+/// The pause between two frames on a 60 Hz display.
 const PAUSE: Duration = Duration::from_millis(12);
-/// By then a large image was decoded.
+/// Time after which a large image is decoded.
 const DECODED: Duration = Duration::from_secs(20);
-/// Different image files; all of the project's are links to these.
+/// Number of distinct image files; all of the project's are links to these.
 const FILES: usize = 32;
 
 #[derive(Default)]
@@ -174,7 +174,7 @@ fn line(what: &str, times: &mut [Duration], bar: &str) {
     println!("| {what} ({}) | {:.2} ms | {:.2} ms | {:.2} ms | {bar} |", times.len(), at(0.5), at(0.99), at(1.0));
 }
 
-/// Resident memory of this process, now and at most, in MB.
+/// Current and peak resident memory of this process, in MB.
 fn memory_mb() -> Option<(u64, u64)> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let kilobytes = |name: &str| {
@@ -184,7 +184,7 @@ fn memory_mb() -> Option<(u64, u64)> {
     Some((kilobytes("VmRSS:")? / 1024, kilobytes("VmHWM:")? / 1024))
 }
 
-/// Generated once, then kept.
+/// Generated once, then reused.
 fn project(folder: &Path) -> PathBuf {
     let done = folder.join("done");
     let dir = folder.join("project");

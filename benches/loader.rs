@@ -1,7 +1,7 @@
-//! Step time with the loader at work over step time with the data already in memory: how much the loader costs. The same steps on the
-//! same images from the same weights, one of each in turn. Usage:
-//! `cargo bench --bench loader -- [DIR] [PAIRS] [STEPS] [PRESET]`; without a folder of images it draws the built-in sample.
-//! The ratio should be at most 1.05. On FDDB's images, preset cpu, two cores shared with other work: 1.011 (7 pairs of 16 steps).
+//! The loader's cost: step time with the loader divided by step time with the data already in memory. The same steps on the same images
+//! from the same weights, alternating. Usage: `cargo bench --bench loader -- [DIR] [PAIRS] [STEPS] [PRESET]`; without a folder of images it
+//! draws the built-in sample. The ratio should be at most 1.05. On FDDB's images, preset cpu, two cores shared with other work: 1.011 (7
+//! pairs of 16 steps).
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use quarry::domain::{Cancel, ImageId, Shape, Sources};
 use quarry::geometry::BoundingBox;
 use quarry::training::{RoundConfig, RoundHooks, RoundTask, RunLock, Start, TrainEvent, TrainingImage, train_round};
 
-/// First steps of a run that don't count: the queue fills, libtorch warms up.
+/// Initial steps of a run that are not counted: the queue fills, libtorch warms up.
 const WARM_UP: usize = 4;
 
-/// Every picture of the run, decoded.
+/// Every image of the run, decoded.
 static DECODED: OnceLock<HashMap<PathBuf, RgbImage>> = OnceLock::new();
 
 fn from_disk(path: &Path) -> Result<RgbImage, String> {
@@ -63,7 +63,7 @@ fn main() {
 
     let (mut ratios, mut means) = (Vec::new(), [0.0; 2]);
     for pair in 0..pairs {
-        // Whichever runs second meets another machine; the order takes turns.
+        // The second run meets different conditions; the order alternates.
         let run = |in_memory: bool, name: &str| run(&config, &images, in_memory, &scratch.path().join(name));
         let first_in_memory = pair % 2 == 1;
         let first = run(first_in_memory, &format!("runs/{pair}a"));
@@ -94,11 +94,11 @@ fn main() {
     );
 }
 
-/// The median step in seconds, and the mean wait for the loader in it.
+/// Returns the median step in seconds, and the mean wait for the loader in it.
 fn run(config: &RoundConfig, images: &[TrainingImage], in_memory: bool, run_dir: &Path) -> (f64, f64) {
     let mut config = config.clone();
     if in_memory {
-        // Everything is prepared during the first steps; the workers rest while the others are timed.
+        // Everything is prepared during the first steps; the workers are idle while the others are timed.
         config.prefetch = (config.iterations * config.images_per_step()) as u32;
         config.workers = 2;
     }

@@ -1,6 +1,6 @@
-//! The store at the size that the review screen promises to bear: 1,000,000 candidates on 100,000 images with two faces each, two
-//! rounds, two annotators, 300,000 verdicts. `cargo bench --no-default-features --bench store` prints a table with the bars of issue 6, then
-//! criterion's statistics. The project is generated once, into `target/bench-store-2/`.
+//! The store at the size that the review screen supports: 1,000,000 candidates on 100,000 images with two faces each, two rounds, two
+//! annotators, 300,000 verdicts. `cargo bench --no-default-features --bench store` prints a table with the limits, then criterion's
+//! statistics. The project is generated once, into `target/bench-store-2/`.
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use rand_chacha::ChaCha8Rng;
 
 const IMAGES: usize = 100_000;
 const CANDIDATES: usize = 1_000_000;
-/// As many as FDDB has on an image, almost.
+/// Close to FDDB's number per image.
 const FACES: usize = 2;
 
 fn main() -> Result<(), StoreError> {
@@ -85,7 +85,7 @@ fn opening(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Every sort with every filter, groups as one and candidates singly, and combinations that find little or nothing.
+/// Every sort with every filter, with and without collapsed groups, and combinations that match little or nothing.
 fn queries() -> Vec<(String, CandidateQuery)> {
     let base = CandidateQuery::default;
     let filters: Vec<(&str, CandidateQuery)> = vec![
@@ -141,7 +141,7 @@ fn pages(store: &Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The reviewer's loop: decide, then ask for the next.
+/// The reviewer's loop: decide, then request the next.
 fn commits(store: &mut Store) -> Result<(), StoreError> {
     let query = CandidateQuery::default();
     let ids = store.candidate_ids(&CandidateQuery { collapse: false, ..query.clone() })?;
@@ -175,16 +175,16 @@ fn batches(store: &mut Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The generated project; made when it is missing.
+/// Returns the generated project; created if missing.
 fn pristine() -> Result<PathBuf, StoreError> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    // Numbered by what is in it: one that was generated before is not this project.
+    // Numbered by its content: one that was generated before is not this project.
     let folder = target.join("bench-store-2");
     let (path, unfinished) = (folder.join("pristine.db"), folder.join("unfinished.db"));
     if path.exists() {
         return Ok(path);
     }
-    // A folder that cannot be made shows in the next line.
+    // A folder that cannot be created fails in the next line.
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).map_err(|cause| StoreError::Io { path: folder.clone(), cause })?;
     let start = Instant::now();
@@ -246,7 +246,7 @@ fn new_image(k: usize, faces: &[NewObject]) -> NewImage {
     NewImage { name, path, content_hash, width: 450, height: 400, split, objects }
 }
 
-/// A box that holds no face.
+/// A box without a face.
 fn new_candidate(rng: &mut ChaCha8Rng, image: ImageId, faces: &[NewObject]) -> NewCandidate {
     loop {
         let (side, x, y) = (rng.random_range(10.0..150.0), rng.random_range(0.0..300.0), rng.random_range(0.0..250.0));

@@ -17,11 +17,11 @@ use rand_chacha::ChaCha8Rng;
 use tch::Tensor;
 
 const THREADS: i32 = 2;
-/// Steps before the clock counts.
+/// Steps before timing starts.
 const WARM_UP: usize = 2;
 const MOMENTUM: f64 = 0.9;
 const WEIGHT_DECAY: f64 = 1e-4;
-/// Small, so that random weights stay tame over the run; it costs the same as any other.
+/// Small, so that random weights stay stable over the run; the cost is the same.
 const LEARNING_RATE: f64 = 1e-6;
 
 fn main() -> Result<()> {
@@ -59,7 +59,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// `quarry weights export` of the same weights as a checkpoint of a round has them: with Quarry's ellipse head.
+/// `quarry weights export` of the same weights in the form of a round's checkpoint: with Quarry's ellipse head.
 fn export(weights: &Path, detector: &Detector, to: &Path) -> Result<()> {
     let config = DetectorConfig { ellipse_head: true, ..detector.config().clone() };
     let adapted = torchvision_names(read(weights)?.arrays);
@@ -111,7 +111,7 @@ fn timings(detector: &Detector, picture: &RgbImage, steps: usize, images: usize)
     let memory_detect = status_mib("VmHWM:");
     let image = NetworkImage::prepare(picture, detector.config())?;
     let (w, h) = (f64::from(image.width), f64::from(image.height));
-    // The same shares of the picture as in compare_torchvision.py.
+    // The same fractions of the image as in compare_torchvision.py.
     let shares = [(0.1, 0.1, 0.3, 0.4), (0.6, 0.3, 0.9, 0.75), (0.4, 0.6, 0.45, 0.68)];
     let faces: Vec<_> = shares.iter().map(|s| BoundingBox::new(s.0 * w, s.1 * h, s.2 * w, s.3 * h)).collect();
     let ellipses = vec![None; faces.len()];
@@ -152,7 +152,7 @@ fn timings(detector: &Detector, picture: &RgbImage, steps: usize, images: usize)
     }))
 }
 
-/// SGD with momentum and weight decay, in place, as `torch.optim.SGD`.
+/// SGD with momentum and weight decay, in place, like `torch.optim.SGD`.
 fn update(parameters: &mut [(String, Tensor)], momenta: &mut [Option<Tensor>]) {
     let _guard = tch::no_grad_guard();
     for ((_, weight), momentum) in parameters.iter_mut().zip(momenta) {
@@ -175,7 +175,7 @@ fn median(mut seconds: Vec<f64>) -> f64 {
     seconds[seconds.len() / 2]
 }
 
-/// Processor time of this process over all threads: what other programs on the machine disturb least.
+/// CPU time of this process over all threads: the measure least affected by other programs.
 fn cpu_seconds() -> f64 {
     const TICKS_PER_SECOND: f64 = 100.0;
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();

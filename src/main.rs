@@ -1,4 +1,4 @@
-//! The thin binary: arguments in, exit code out.
+//! The thin binary: parses arguments, returns the exit code.
 
 use std::process::ExitCode;
 

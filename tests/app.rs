@@ -1,4 +1,4 @@
-//! The window from outside: real keys and clicks on the real screens, over a real project, without a display.
+//! End-to-end tests of the window: real keys and clicks on the real screens, with a real project, without a display.
 #![cfg(feature = "gui")]
 #![allow(clippy::unwrap_used)]
 
@@ -76,7 +76,7 @@ fn a_database_that_was_copied_without_its_log_is_told_in_the_window() {
     let project = app_project::make(dir.path(), 2, 1);
     let copy = dir.path().join("copy");
     std::fs::create_dir(&copy).unwrap();
-    // Open a second time: what it holds lies in the file, what is new in the log.
+    // Opened a second time: old content is in the file, new content in the WAL.
     drop(project.open_store().unwrap());
     let open = project.open_store().unwrap();
     std::fs::copy(project.database(), copy.join("quarry.db")).unwrap();
@@ -93,7 +93,7 @@ fn keys_become_verdicts_in_the_database_and_can_be_taken_back() {
     let project = app_project::make(dir.path(), 6, 1);
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_for(&mut window, "1 of 18");
-    // Pressed faster than they can be saved: none is lost and the order stays.
+    // Pressed faster than they can be saved: none is lost and the order is kept.
     for key in [Key::A, Key::X, Key::A, Key::Space, Key::Num3] {
         press(&mut window, key);
     }
@@ -209,7 +209,7 @@ fn a_missed_object_of_a_dataset_of_boxes_is_a_box() {
     assert!(matches!(promoted.next().map(|object| object.shape), Some(Shape::Rectangle(_))));
 }
 
-/// What the log says of verdicts and classes, oldest first.
+/// Returns verdicts and classes in the log, oldest first.
 fn classes_given(project: &Project) -> Vec<(Option<Verdict>, Option<ClassId>)> {
     let mut log = project.open_store().unwrap().history(&HistoryQuery::default(), 100).unwrap();
     log.reverse();
@@ -224,7 +224,7 @@ fn with_several_classes_a_verdict_on_an_object_asks_for_its_class() {
     let (animal, toy) = (class("animal"), class("toy"));
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_for(&mut window, "1 of 18");
-    // Typed ahead: digits and letters behind W are the picker's, A and X behind those are verdicts again; Esc decides nothing.
+    // Typed ahead: digits and letters after W go to the picker, A and X after those are verdicts again; Esc decides nothing.
     press_at_once(&mut window, &[(Key::W, "w"), (Key::Num2, "2"), (Key::A, "a")]);
     press_at_once(&mut window, &[(Key::W, "w"), (Key::A, "a"), (Key::Escape, ""), (Key::X, "x")]);
     let wrong = Some(Verdict::WrongClass);
@@ -235,7 +235,7 @@ fn with_several_classes_a_verdict_on_an_object_asks_for_its_class() {
     press_at_once(&mut window, &[(Key::O, "o"), (Key::T, "t"), (Key::Backspace, ""), (Key::Y, "y"), (Key::Enter, "")]);
     expected.push((wrong, toy));
     wait_until(&mut window, "the filtered class", || classes_given(&project) == expected);
-    // The class chosen last is proposed: the first Enter takes it, the second writes the shape.
+    // The class chosen last is proposed: the first Enter selects it, the second saves the shape.
     press_at_once(&mut window, &[(Key::F, "f"), (Key::Enter, ""), (Key::Enter, "")]);
     expected.push((Some(Verdict::MissedObject), toy));
     wait_until(&mut window, "the missed toy", || classes_given(&project) == expected);
@@ -249,7 +249,7 @@ fn with_several_classes_a_verdict_on_an_object_asks_for_its_class() {
     wait_until(&mut window, "undo", || counts(&project).wrong_class == 2);
 }
 
-/// The keys of a cell of the table, each with the letter that it writes; none where the cell says so.
+/// Returns the keys of a table cell, each with its letter; empty if the cell says so.
 fn keys_of_cell(cell: &str) -> Vec<(Key, String)> {
     if cell == "none" {
         return Vec::new();
@@ -305,7 +305,7 @@ fn the_table_of_keys_is_true() {
                 other => panic!("{other}"),
             };
             assert_eq!(verdict, Some(expected), "{row:?}");
-            // The second class, by its number or its letters.
+            // The second class, by number or by letters.
             let named =
                 ["of another class", "by its number"].iter().any(|how| row[0].ends_with(how)).then_some("animal");
             let named = named.or(row[0].ends_with("by its letters").then_some("toy"));
@@ -430,7 +430,7 @@ fn the_curves_screen_shows_every_round_with_its_rates() {
     assert_eq!(window.query_all_by_label("Round 2, rectangle").count(), 2, "a toggle and a row of the table");
 }
 
-/// A real click on a curve: the review begins from the score of the point under the pointer.
+/// A real click on a curve: the review starts from the score of the point under the pointer.
 #[test]
 fn a_right_click_on_a_curve_sets_the_reviews_score() {
     let dir = tempfile::tempdir().unwrap();
@@ -442,7 +442,7 @@ fn a_right_click_on_a_curve_sets_the_reviews_score() {
     let x = f32::midpoint(title.left(), other.left());
     let is_set = |window: &window::Window| window.query_all_by_label_contains("to 1.00").next().is_some();
     assert!(!is_set(&window));
-    // Down the middle of the plot until a curve lies under the pointer.
+    // Down the middle of the plot until a curve is under the pointer.
     for step in 1..18 {
         let at = egui::pos2(x, title.bottom() + 20.0 * step as f32);
         window.hover_at(at);
@@ -459,7 +459,7 @@ fn a_right_click_on_a_curve_sets_the_reviews_score() {
     wait_for_part(&mut window, "to 1.00");
 }
 
-/// Average precision lies in the store beside the curves, and is shown for every round that has it.
+/// Average precision is stored with the curves, and shown for every round that has it.
 #[test]
 fn the_curves_screen_shows_average_precision() {
     let dir = tempfile::tempdir().unwrap();
@@ -474,7 +474,7 @@ fn the_curves_screen_shows_average_precision() {
     }
 }
 
-/// Two models on two test images with an ellipse each, of which the second model finds both: what each measure says.
+/// Two models on two test images with one ellipse each, both found by the second model only: the expected metrics.
 fn tested_models(dir: &std::path::Path) -> Project {
     use quarry::workflow::detections::{DetectionsRequest, import_detections};
     let project = app_project::make_with(dir, 4, 0, &["cat", "dog"]);
@@ -509,7 +509,7 @@ fn the_curves_screen_offers_every_measure_of_a_tested_round() {
     let dir = tempfile::tempdir().unwrap();
     let project = tested_models(dir.path());
     let mut window = window(Screen::Curves, Some(project.dir()));
-    // The smallest window that has to do.
+    // The smallest supported window size.
     window.set_size(egui::vec2(1000.0, 680.0));
     wait_for(&mut window, "Discrete score");
     wait_for(&mut window, "TIDE");
@@ -532,7 +532,7 @@ fn the_curves_screen_offers_every_measure_of_a_tested_round() {
             }
         }
     }
-    // What the second model fixed: the dog that is a cat.
+    // What the second model fixed: the dog detected as a cat.
     window.get_by_label("Precision and recall").click_accesskit();
     wait_for(&mut window, "Precision over recall");
     assert!(window.query_all_by_label("1.0000").next().is_some());
@@ -546,7 +546,7 @@ fn the_curves_screen_offers_every_measure_of_a_tested_round() {
 #[path = "support/tiny_project.rs"]
 mod tiny_project;
 
-/// From the first click to the pooled curves, with a stop on the way.
+/// From the first click to the pooled curves, with a stop in between.
 #[test]
 #[cfg(feature = "torch")]
 fn a_cross_validation_is_started_stopped_and_gone_on_with() {
@@ -559,7 +559,7 @@ fn a_cross_validation_is_started_stopped_and_gone_on_with() {
         "tests",
     );
     let mut window = window(Screen::Train, Some(project.dir()));
-    // All of the settings are in sight.
+    // All settings are visible.
     window.set_size(egui::vec2(1440.0, 1500.0));
     wait_for(&mut window, "Start cross-validation");
     let form = TrainCommand::SetForm(Box::new(Form::of(config.unwrap())));
@@ -647,7 +647,7 @@ fn the_screens_are_a_key_away_and_all_keys_are_shown() {
     wait_for(&mut window, "Adjusting an object");
 }
 
-/// The faces' objects of the image of the first candidate: source, class, left side to whole pixels, ignored, deleted.
+/// The faces on the first candidate's image: source, class, left side in whole pixels, ignored, deleted.
 fn objects(project: &Project) -> Vec<(AnnotationSource, i64, i64, bool, bool)> {
     let store = project.open_store().unwrap();
     let first = store.candidate_ids(&CandidateQuery::default()).unwrap()[0];
@@ -693,7 +693,7 @@ fn keys_correct_the_annotated_object_and_undo_takes_each_back() {
     }
 }
 
-/// Candidates and verdicts in the order of the log.
+/// Candidates and verdicts in log order.
 fn log(project: &Project) -> Vec<(CandidateId, Option<Verdict>)> {
     let mut log = project.open_store().unwrap().history(&HistoryQuery::default(), 100).unwrap();
     log.reverse();
@@ -704,7 +704,7 @@ fn queue(project: &Project) -> Vec<CandidateId> {
     project.open_store().unwrap().candidate_ids(&CandidateQuery::default()).unwrap()
 }
 
-/// Keys and the verdicts that they give.
+/// Keys and their verdicts.
 const KEYS: [(Key, &str, Verdict); 12] = [
     (Key::A, "a", Verdict::Confirmed),
     (Key::X, "x", Verdict::Rejected),
@@ -770,7 +770,7 @@ fn a_key_means_what_it_does_when_its_turn_comes() {
     let ids = queue(&project);
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_for(&mut window, "1 of 18");
-    // X is nothing while the ellipse is open, the arrow moves it, Esc leaves it.
+    // X has no effect while the ellipse is open, the arrow moves it, Esc closes it.
     let keys = [Key::A, Key::F, Key::X, Key::ArrowRight, Key::Enter, Key::F, Key::X, Key::Escape, Key::X];
     press_at_once(&mut window, &keys.map(|key| (key, "")));
     let expected = [Verdict::Confirmed, Verdict::MissedObject, Verdict::Rejected];
@@ -810,7 +810,7 @@ fn letters_go_to_the_field_once_it_is_there() {
     wait_for(&mut window, "Name has “scen”");
     press_at_once(&mut window, &[(Key::E, "e")]);
     wait_for(&mut window, "Name has “scene”");
-    // Tab goes to the next field of the filter, where Space and letters are no verdicts either.
+    // Tab moves to the next field of the filter, where Space and letters are not verdicts either.
     press_at_once(&mut window, &[(Key::Tab, "")]);
     window.run_steps(2);
     press_at_once(&mut window, &[(Key::Space, " "), (Key::A, "a")]);
@@ -867,7 +867,7 @@ fn an_interval_that_was_chosen_stays_while_the_iterations_are_typed() {
         run_until(window, label, field(label));
         window.get_by_role_and_label(Role::SpinButton, label).click_accesskit();
         window.run_steps(3);
-        // A digit at a time, each of which is a number of iterations.
+        // One digit at a time, each of which is a valid number of iterations.
         for digit in text.chars() {
             window.event(egui::Event::Text(digit.to_string()));
             window.step();
@@ -890,7 +890,7 @@ fn a_name_that_was_typed_counts_when_a_key_leaves_the_screen() {
     let mut window = window(Screen::Project, Some(project.dir()));
     let field = |window: &Window| window.query_by_role_and_label(Role::TextInput, "Annotator").is_some();
     run_until(&mut window, "the annotator's field", field);
-    // The screen is laid out again when the project has been read.
+    // The layout changes when the project has been loaded.
     wait_for_part(&mut window, "Next: ");
     window.get_by_role_and_label(Role::TextInput, "Annotator").focus();
     window.step();
@@ -905,7 +905,7 @@ fn a_name_that_was_typed_counts_when_a_key_leaves_the_screen() {
     assert!(log[0].record.annotator.contains("Grace"), "{}", log[0].record.annotator);
 }
 
-/// A folder of YOLO's with one bad line, and one image that is not there.
+/// A YOLO dataset folder with one bad line and one missing image.
 fn yolo_dataset(dir: &Path) -> PathBuf {
     let root = dir.join("yolo");
     for folder in ["images", "labels"] {
@@ -922,8 +922,7 @@ fn yolo_dataset(dir: &Path) -> PathBuf {
     root
 }
 
-/// A click on what has come to rest: a window over the screen finds its place in its first frames.
-/// A dialog grows for some frames before it stands where it stays.
+/// Clicks once the layout is stable: a window over the screen is positioned in its first frames, and a dialog grows for some frames.
 fn click(window: &mut Window, label: &str) {
     window.run_steps(12);
     window.get_by_label(label).click_accesskit();
@@ -961,7 +960,7 @@ fn an_import_shows_what_it_found_before_anything_is_written_and_the_report_stays
     wait_for_part(&mut window, "missing: images/gone");
     click(&mut window, "Close");
 
-    // A folder that moved, and a file that changed.
+    // A moved folder, and a changed file.
     std::fs::write(root.join("images/2.png"), "another").unwrap();
     click(&mut window, "Check files");
     wait_for_part(&mut window, "2 of 3 images are as they were imported");
@@ -1003,7 +1002,7 @@ fn a_round_is_deleted_after_its_preview_and_the_project_is_exported_for_training
     wait_for(&mut window, "Exported for training");
     assert!(out.join("data.yaml").is_file() && out.join("manifest.json").is_file());
     click(&mut window, "Close");
-    // A folder that holds something is refused with its reason.
+    // A non-empty folder is refused with the reason.
     send(&mut window, DatasetCommand::ExportTraining(TrainingFormat::Coco, out));
     wait_for(&mut window, "This did not work");
 }
@@ -1037,14 +1036,14 @@ fn detections_are_shown_with_their_classes_before_they_are_taken() {
         let found = store.images().unwrap().into_iter().flat_map(|image| of_image(image.id));
         found.map(|detection| detection.class).collect()
     };
-    // The round is there before its detections are.
+    // The round appears before its detections.
     wait_until(&mut window, "the detections", || classes().len() == 2);
     let store = Store::open_read_only(&project.database()).unwrap();
     let named = |name: &str| store.class_by_name(name).unwrap().unwrap();
     assert_eq!(classes(), [named("face"), named("animal")], "COCO counts from 1");
 }
 
-/// A model that is dropped onto the window is tried; its classes and counts are shown before a round is made of it.
+/// A model dropped onto the window is previewed with its classes and counts before a round is created.
 #[test]
 fn a_model_is_shown_with_its_classes_before_it_is_run() {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -1060,7 +1059,7 @@ fn a_model_is_shown_with_its_classes_before_it_is_run() {
     let model = manifest.join("tests/fixtures/models/cells.onnx");
     window.input_mut().dropped_files.push(std::sync::Arc::new(Dropped(model)));
     wait_for(&mut window, "What it finds on 4 images of the project:");
-    // `red` is the project's too; `green` is left out until somebody says what it is.
+    // `red` is a class of the project; `green` is excluded until the user maps it.
     wait_for(&mut window, "green");
     assert_eq!(rounds().len(), 0, "nothing is written before it is taken");
     window.run_steps(3);
@@ -1084,7 +1083,7 @@ impl egui::DroppedFile for Dropped {
     }
 }
 
-/// What a share holds is what the queue then shows.
+/// The queue shows the content of the share.
 #[test]
 fn a_share_of_the_queue_is_chosen_in_the_filter() {
     use quarry::app::command::{ReviewCommand, ReviewFilter};
@@ -1108,7 +1107,7 @@ fn a_share_of_the_queue_is_chosen_in_the_filter() {
     window.state_mut().as_mut().unwrap().push(Command::Review(ReviewCommand::SetFilter(filter)));
     wait_for_part(&mut window, &format!("{} candidates", 36 - held));
     drop(window);
-    // The kept filter is in force from the first page on.
+    // The stored filter is active from the first page on.
     let mut window = window::window(Screen::Review, Some(project.dir()));
     run_until(&mut window, "a first count", |window| first_count(window).is_some());
     assert_eq!(first_count(&window), Some(format!("{} candidates", 36 - held)));

@@ -51,7 +51,7 @@ fn state(project: &Project, round: usize) -> RoundState {
 #[test]
 fn mining_without_the_images_keeps_every_candidate() {
     let dir = tempfile::tempdir().unwrap();
-    // More than the threads decode ahead, whatever the number of cores.
+    // More than the threads prefetch, whatever the number of cores.
     let project = trained(dir.path(), 120, "mining.max_detections = 6");
     let found = mine(&project, None, &mut |_| {}, &Cancel::new()).unwrap();
     let store = project.open_store().unwrap();
@@ -59,7 +59,7 @@ fn mining_without_the_images_keeps_every_candidate() {
     assert!(before > 0 && found.candidates as u64 == before);
     let (pictures, away) = (dir.path().join("pictures"), dir.path().join("away"));
 
-    // Before it begins: the folder is gone, then an empty one lies under its mount point.
+    // Before the start: the folder is missing, then an empty one is at its mount point.
     fs::rename(&pictures, &away).unwrap();
     for empty in [false, true] {
         if empty {
@@ -74,7 +74,7 @@ fn mining_without_the_images_keeps_every_candidate() {
     fs::remove_dir(&pictures).unwrap();
     fs::rename(&away, &pictures).unwrap();
 
-    // In the middle.
+    // During the work.
     let mut unmount = |event| {
         if let WorkEvent::Progress(progress) = event
             && progress.what.starts_with("Detecting")
@@ -92,7 +92,7 @@ fn mining_without_the_images_keeps_every_candidate() {
     let rest = mine(&project, None, &mut |_| {}, &Cancel::new()).unwrap();
     assert!(rest.resumed > 0 && rest.candidates == found.candidates && candidates(&store) == before, "{rest:?}");
 
-    // A single image: it keeps what is known of it, and the others are mined.
+    // A single missing image keeps its data, and the others are mined.
     fs::remove_file(pictures.join("scene_0.png")).unwrap();
     let again = mine(&project, None, &mut |_| {}, &Cancel::new()).unwrap();
     assert_eq!(again.unreadable, [pictures.join("scene_0.png")]);
@@ -115,7 +115,7 @@ fn most_images_broken_is_no_mining() {
     assert_eq!(candidates(&store), before);
 }
 
-/// Trains as the next round; `at` is called after each step.
+/// Trains the next round; calls `at` after each step.
 fn train_watched(
     project: &Project,
     config: &RoundConfig,
@@ -243,7 +243,7 @@ fn an_image_that_cannot_be_read_is_left_out_of_a_detection_file() {
 fn an_annotated_copy_keeps_its_background_copy_out_of_training_and_mining() {
     let dir = tempfile::tempdir().unwrap();
     let project = tiny_project::make(dir.path(), "p", 6, 2);
-    // The pictures themselves as a folder of background, as `import folder` reads them.
+    // The same images as a folder of background, as `import folder` reads them.
     let mut store = project.open_store().unwrap();
     let images = store.images().unwrap();
     let copies = images.iter().filter(|image| image.split.is_some()).map(|image| NewImage {
@@ -272,7 +272,7 @@ fn an_annotated_copy_keeps_its_background_copy_out_of_training_and_mining() {
     };
     let settings = config("iterations = 2\ntest_folds = [2]");
     let report = train(&project, &settings, &mut watch, &Cancel::new()).unwrap();
-    // Three pictures of fold 1 and two scenes; nothing of the six copies.
+    // Three images of fold 1 and two scenes; none of the six copies.
     assert_eq!((report.training_images, report.test_images), (5, 3), "{told:?}");
     assert!(told.iter().any(|text| text.starts_with("3 images are not trained on")), "{told:?}");
     assert!(told.iter().any(|text| text.starts_with("3 images are not used")), "{told:?}");
@@ -379,7 +379,7 @@ fn a_project_that_is_moved_while_it_is_mined_or_tested_is_not_made_anew() {
     assert!(!report.stopped && !report.curves.is_empty());
 }
 
-/// Each command works in folders whose names are not UTF-8, or says so in a sentence; none panics, and none leaves a half project.
+/// Each command works in folders whose names are not UTF-8, or reports an error; none panics, and none leaves an incomplete project.
 #[cfg(target_os = "linux")]
 #[test]
 fn folders_whose_names_are_not_utf_8_work_or_are_refused_by_name() {

@@ -1,6 +1,6 @@
-//! Rounds on two classes from outside: what is trained, found, mined and trained again.
+//! Rounds with two classes: what is trained, detected, mined and trained again.
 
-// What fails here is the test's own footing.
+// A failure here is a failure of the test.
 #![allow(clippy::unwrap_used)]
 #![cfg(feature = "torch")]
 
@@ -121,7 +121,7 @@ fn a_confirmed_classification_error_is_drawn_as_foreground_and_never_forced_as_b
     let mut store = project.open_store().unwrap();
     let image = store.images().unwrap().into_iter().find(|image| image.fold() == Some(1)).unwrap().id;
     let round = store.rounds().unwrap()[0].id;
-    // A dog on the cat, and a cat and a dog where nothing is.
+    // A dog on the cat, and a cat and a dog on background.
     let new = |class, bbox, max_iou, kind| NewCandidate { image, class, bbox, score: 0.9, max_iou, kind };
     let new = [
         new(ClassId(2), BoundingBox::new(6.0, 8.0, 26.0, 33.0), 0.96, FalsePositiveKind::Classification),
@@ -141,7 +141,7 @@ fn a_confirmed_classification_error_is_drawn_as_foreground_and_never_forced_as_b
     assert_eq!(given["misclassified"], serde_json::json!(["6 8 26 33"]));
     assert_eq!(given["hard_negatives"], serde_json::json!(["28 0 34 9 0.9", "0 36 5 46 0.9"]));
     assert_eq!(given["hard_negative_labels"], serde_json::json!([1, 2]));
-    // What the samplers drew of them is told by the class that each was mistaken for.
+    // The sampling counts are by predicted class.
     let round = store.rounds().unwrap().remove(1);
     let told = round_report(&project, &store, &round).unwrap();
     let totals = told.sampler.unwrap();
@@ -154,7 +154,7 @@ fn a_confirmed_classification_error_is_drawn_as_foreground_and_never_forced_as_b
     assert!(forced > 0, "{totals:?}");
 }
 
-/// An image with a cat for each row, in fold 1, and one in fold 2 that is tested on.
+/// An image with a cat for each row, in fold 1, and one test image in fold 2.
 fn project_of_rows(dir: &Path, rows: usize) -> Project {
     let pictures = dir.join("pictures");
     std::fs::create_dir(&pictures).unwrap();
@@ -185,8 +185,8 @@ fn project_of_rows(dir: &Path, rows: usize) -> Project {
     project
 }
 
-/// The rows of docs/verdicts.md, each on an image of its own: what the samplers of a round get of it, and what goes into an export for
-/// training in each of its formats. tests/store follows the other columns.
+/// The rows of docs/verdicts.md, each on a separate image: what a round's samplers get from it, and what a training export contains in each
+/// format. tests/store checks the other columns.
 #[test]
 fn every_row_of_the_table_of_verdicts_reaches_the_samplers_and_the_training_exports() {
     const ROWS: usize = 24;
@@ -240,7 +240,7 @@ fn every_row_of_the_table_of_verdicts_reaches_the_samplers_and_the_training_expo
                 listed.map(|number| number.as_i64().unwrap()).collect()
             };
             let of = |key: &str| given[key].as_array().map_or(0, Vec::len);
-            // Labels that are all 1 are left out.
+            // Labels that are all 1 are omitted.
             let labels = match numbers("labels") {
                 labels if labels.is_empty() => vec![1; of("faces")],
                 labels => labels,
@@ -352,7 +352,7 @@ fn evaluated(project: &Project, round: u32, out: Option<&Path>) -> RoundEvaluati
     .unwrap()
 }
 
-/// The detections of the last test keep their classes, and every evaluator reads them; what the samplers drew is told by class.
+/// The detections of the last test keep their classes, and every evaluator reads them; sampling counts are by class.
 #[test]
 fn a_tested_round_is_evaluated_class_by_class() {
     let dir = tempfile::tempdir().unwrap();
@@ -372,7 +372,7 @@ fn a_tested_round_is_evaluated_class_by_class() {
     let metrics: Vec<&str> = report.metrics.iter().map(|m| m.metric.name()).collect();
     assert_eq!(metrics, ["fddb", "coco", "voc", "precision-recall", "miss-rate", "tide"]);
     assert!(report.files.iter().all(|file| file.is_file()) && out.join("miss-rate-curves.csv").is_file());
-    // What the round kept for the curves screen is the same.
+    // The metrics stored for the curves screen are the same.
     let kept = RoundMetrics::read(&RoundMetrics::file(&run_dir)).unwrap();
     let coco = |report: &RoundEvaluationReport| report.metrics[1].report.clone();
     assert_eq!(serde_json::to_value(&kept.suite.coco).unwrap(), coco(&report));
@@ -380,7 +380,7 @@ fn a_tested_round_is_evaluated_class_by_class() {
     assert!(!kept.is_for_fddb);
 
     let mut store = project.open_store().unwrap();
-    // What annotators added counts where corrected ground truth is asked for, and nowhere else.
+    // Annotators' additions only count with corrected ground truth.
     let image = store.images().unwrap().into_iter().find(|image| image.fold() == Some(2)).unwrap().id;
     let round = store.rounds().unwrap()[0].id;
     let bbox = BoundingBox::new(28.0, 0.0, 34.0, 9.0);
@@ -402,7 +402,7 @@ fn a_tested_round_is_evaluated_class_by_class() {
     assert_eq!(renamed.metrics[1].report["ap"], report.metrics[1].report["ap"]);
     assert_eq!(renamed.metrics[1].report["classes"][1]["name"], "hound");
 
-    // Without the classes nobody can tell which is which; that is said, not guessed.
+    // Without stored classes the mapping is unknown, which is reported instead of guessed.
     std::fs::remove_file(run_dir.join("held-out.jsonl")).unwrap();
     let request =
         RoundEvaluation { round: 1, metrics: Vec::new(), ground_truth: GroundTruth::Imported, iou: 0.5, out: None };
@@ -419,7 +419,7 @@ fn a_tested_round_is_evaluated_class_by_class() {
     assert!(report.classes.iter().all(|class| class.rois > 0 && class.anchors > 0), "{:?}", report.classes);
 }
 
-/// FDDB's text has no classes: each has a file of its own, and together they hold what COCO's list holds.
+/// FDDB's text has no classes: each class has its own file, and together they contain the same as COCO's list.
 #[test]
 fn detections_of_several_classes_in_fddbs_format_are_a_file_a_class() {
     use quarry::workflow::detect::{DetectRequest, DetectionFormat, detect};
@@ -448,13 +448,13 @@ fn detections_of_several_classes_in_fddbs_format_are_a_file_a_class() {
     };
     assert_eq!(fddb.files.iter().map(boxes).sum::<usize>(), fddb.detections);
     assert_eq!(run("found.json", DetectionFormat::Coco).unwrap().detections, fddb.detections);
-    // Nothing is replaced without permission, whichever class's file it is.
+    // Nothing is replaced without permission, in any class's file.
     std::fs::remove_file(&fddb.files[0]).unwrap();
     let refused = run("found.txt", DetectionFormat::Fddb).unwrap_err().to_string();
     assert!(refused.contains("found-dog.txt") && !fddb.files[0].exists(), "{refused}");
 }
 
-/// How many objects of one class its own detections find, by FDDB's matching, on all folds.
+/// Returns how many objects of one class its own detections match by FDDB's rules, on all folds.
 fn found_alone(project: &Project, dir: &Path, class: &str) -> f64 {
     use quarry::evaluation::{EvaluatedImage, Matching, Region, ScoredRegion, roc};
     let store = project.open_store().unwrap();
@@ -525,7 +525,7 @@ fn several_classes_are_cross_validated_and_merged() {
     assert!(refused.contains("held-out.jsonl") && refused.contains("several classes"), "{refused}");
 }
 
-/// Boxes of a YOLO folder with their class names, by image: the rules as ultralytics documents them, written down here again.
+/// Returns the boxes of a YOLO folder with class names, by image; an independent implementation of ultralytics' documented rules.
 fn read_yolo(folder: &Path) -> BTreeMap<String, Vec<(String, [f64; 4])>> {
     let yaml = std::fs::read_to_string(folder.join("data.yaml")).unwrap();
     let value = |key: &str| yaml.lines().find_map(|line| line.strip_prefix(&format!("{key}:"))).map(str::trim);
@@ -559,8 +559,8 @@ fn read_yolo(folder: &Path) -> BTreeMap<String, Vec<(String, [f64; 4])>> {
     found
 }
 
-/// The sample with its animals and toys through the whole loop: out as COCO, in again, divided, trained, mined, reviewed, trained on that,
-/// evaluated, out as YOLO, and read there by a reader that shares nothing with the writer.
+/// The sample with its animals and toys through the whole loop: exported, imported, split, trained, mined, reviewed, trained again,
+/// evaluated, exported as YOLO, and read by a reader that shares no code with the writer.
 #[test]
 fn three_classes_go_from_coco_through_two_rounds_to_yolo() {
     let dir = tempfile::tempdir().unwrap();
@@ -594,7 +594,7 @@ fn three_classes_go_from_coco_through_two_rounds_to_yolo() {
     let all = CandidateQuery { collapse: false, ..CandidateQuery::default() };
     let mut given = [0; 2];
     for id in store.candidate_ids(&all).unwrap() {
-        // A reviewer who confirms what lies on nothing, and rejects the rest.
+        // A reviewer who confirms background and rejects the rest.
         let is_background = store.candidate(id).unwrap().kind == FalsePositiveKind::Background;
         let verdict = if is_background { Verdict::Confirmed } else { Verdict::Rejected };
         given[usize::from(is_background)] += 1;

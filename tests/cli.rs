@@ -1,4 +1,4 @@
-//! The command line from outside: exit codes, JSON on stdout, errors on stderr.
+//! The command line: exit codes, JSON on stdout, errors on stderr.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -20,7 +20,7 @@ fn stderr(assert: &assert_cmd::assert::Assert) -> String {
     String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
 }
 
-/// Two images, three faces, two folds, laid out as FDDB ships.
+/// Two images, three faces, two folds, in FDDB's layout.
 fn write_fddb(dir: &Path, second_list: &str) {
     let folds = dir.join("FDDB-folds");
     std::fs::create_dir_all(&folds).unwrap();
@@ -156,7 +156,7 @@ fn the_papers_run_does_not_start_on_random_frozen_weights() {
         assert!(stderr(&refused).contains(part), "{}", stderr(&refused));
     }
     assert_eq!(json(&["status", "--project", p, "--json"])["rounds"], serde_json::json!([]));
-    // There is no last round to start from; the backbone is not asked for.
+    // There is no previous round to start from; the backbone is not needed.
     let previous = quarry(&[&paper[..], &["--init", "previous"]].concat()).code(1);
     assert!(stderr(&previous).contains("no earlier round"), "{}", stderr(&previous));
     assert!(!stderr(&previous).contains("random weights"), "{}", stderr(&previous));
@@ -201,7 +201,7 @@ fn the_binary_starts_without_libtorch() {
         println!("SKIPPED: with this target or linker the binary is linked to libtorch (see build.rs)");
         return;
     }
-    // glibc's loader lists what it would load and ends.
+    // glibc's loader lists what it would load and exits.
     let output = Command::cargo_bin("quarry").unwrap().env("LD_TRACE_LOADED_OBJECTS", "1").output().unwrap();
     let loaded = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(loaded.contains("libc.so") && !loaded.contains("libtorch"), "{loaded}");
@@ -275,7 +275,7 @@ fn import_auto_tells_a_list_of_detections_from_a_dataset() {
         }
         std::fs::remove_file(&deeper).unwrap();
     }
-    // Annotations beside the list are what is imported, and other JSON does not stop a folder of images.
+    // Annotations next to the list take precedence, and other JSON does not prevent importing a folder of images.
     let import = ["import", "auto", d, "--project", p, "--dry-run", "--json"];
     for text in [r#"[{"score": 1}]"#, "[1]", "[[]]", "{}", "[", ""] {
         std::fs::write(&file, text).unwrap();

@@ -1,5 +1,4 @@
-//! What is printed, from outside: nothing printed can end the work, nothing read can take a terminal over, and no file keeps a command
-//! waiting.
+//! Output: nothing printed can end the work, nothing read can control a terminal, and no file blocks a command.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![cfg(unix)]
@@ -26,7 +25,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The writing end of a pipe that nobody reads.
+/// The write end of a pipe without a reader.
 fn closed_pipe() -> Stdio {
     let mut child = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();
     let pipe = child.stdin.take().unwrap();
@@ -34,7 +33,7 @@ fn closed_pipe() -> Stdio {
     pipe.into()
 }
 
-/// The exit code with nobody on stdout and stderr, and with a full disk under both.
+/// Returns the exit codes with closed stdout and stderr, and with a full disk under both.
 fn codes(dir: &Path, args: &[&str]) -> Vec<Option<i32>> {
     let mut codes = vec![quarry(dir, args).stdout(closed_pipe()).stderr(closed_pipe()).status().unwrap().code()];
     if let Ok(full) = File::options().write(true).open("/dev/full") {

@@ -1,5 +1,5 @@
-//! What a panic leaves behind, from outside: an error with a crash report, written by the hook that the program sets up. Has the process to
-//! itself, as hooks are the process's.
+//! The effects of a panic: an error with a crash report, written by the program's hook. A separate test binary, because hooks are
+//! process-wide.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -14,7 +14,7 @@ fn a_panic_in_any_job_becomes_its_error_with_a_crash_report() {
     let count = || new_crash_reports(&folder).len();
     let newest = || std::fs::read_to_string(new_crash_reports(&folder).first().unwrap()).unwrap();
 
-    // Caught and passed on: the report is written when it is reported.
+    // Caught and propagated: the report is written when it is reported.
     let panic = caught(|| panic!("a fault of {}", "a job")).unwrap_err();
     assert_eq!((panic.message(), count()), ("a fault of a job", 0));
     let message = panic.reported();
@@ -33,14 +33,14 @@ fn a_panic_in_any_job_becomes_its_error_with_a_crash_report() {
     }
     assert!(!report.contains('\u{1b}'), "{report:?}");
 
-    // Trouble that a library tells as a panic leaves no report.
+    // Errors that a library reports by panicking leave no report.
     assert_eq!(
         caught(|| panic!("bad image")).map_err(|panic| panic.message().to_owned()),
         Err::<(), _>("bad image".to_owned())
     );
     assert_eq!(count(), 1);
 
-    // A thread that nobody watches, and rayon's, which hands the panic on: one report each.
+    // An unwatched thread, and rayon's, which propagates the panic: one report each.
     std::thread::spawn(|| panic!("unwatched")).join().unwrap_err();
     assert_eq!(count(), 2);
     assert!(newest().contains("unwatched"));

@@ -1,4 +1,4 @@
-//! Cross-validation from outside: cut off and continued, split over machines and merged, without a test image ever being learnt from.
+//! Cross-validation: interrupted and resumed, distributed over machines and merged, and no test image is ever trained on.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![cfg(feature = "torch")]
@@ -32,7 +32,7 @@ fn run(project: &Project, request: &CrossValidation) -> Result<CrossValidationRe
     cross_validate(project, request, &mut |_| {}, &Cancel::new())
 }
 
-/// Runs until `step` steps were made, then cancels.
+/// Runs until `step` steps were completed, then cancels.
 fn cut_off(project: &Project, request: &CrossValidation, step: usize) {
     tch::set_num_threads(1);
     let (cancel, mut steps) = (Cancel::new(), 0);
@@ -49,7 +49,7 @@ fn cut_off(project: &Project, request: &CrossValidation, step: usize) {
     assert!(matches!(ended, Err(WorkflowError::Cancelled)), "{ended:?}");
 }
 
-/// The pooled files by their path below the cross-validation's folder.
+/// The pooled files by path below the cross-validation's folder.
 fn results(report: &CrossValidationReport) -> BTreeMap<PathBuf, Vec<u8>> {
     let of_curves = report.files.iter().filter(|file| !file.ends_with("summary.json"));
     of_curves.map(|file| (file.strip_prefix(&report.dir).unwrap().to_owned(), fs::read(file).unwrap())).collect()
@@ -61,7 +61,7 @@ fn what_was_cut_off_or_split_over_machines_ends_in_the_same_curves() {
     let whole = tiny_project::make(dir.path(), "whole", 6, 3);
     cut_off(&whole, &request(2, &[]), 2);
     cut_off(&whole, &request(2, &[]), 3);
-    // Nine steps later the second round of the second fold is at work.
+    // Nine steps later the second round of the second fold is running.
     cut_off(&whole, &request(2, &[]), 8);
     let report = run(&whole, &request(2, &[])).unwrap();
     let rounds: Vec<(u32, &[u8])> = report.rounds.iter().map(|r| (r.round, r.folds.as_slice())).collect();
@@ -90,7 +90,7 @@ fn what_was_cut_off_or_split_over_machines_ends_in_the_same_curves() {
     assert_eq!(results(&merged), results(&report));
     assert!(results(&merged).keys().any(|file| file.ends_with("round-2/rectangle/DiscROC.txt")));
 
-    // Everything is done: nothing is trained again.
+    // Everything is complete: nothing is trained again.
     let mut trained = 0;
     let again = cross_validate(
         &first,
@@ -101,7 +101,7 @@ fn what_was_cut_off_or_split_over_machines_ends_in_the_same_curves() {
     assert_eq!((results(&again.unwrap()), trained), (results(&report), 0));
 }
 
-/// A round that an earlier version tested has FDDB's text alone: with one class it is read all the same.
+/// A round tested by an earlier version only has FDDB's text: with one class it can still be read.
 fn check_tests_of_earlier_versions_are_read(dir: &Path) {
     let fold = Project::open(&dir.join("fold-1")).unwrap();
     let request =
@@ -118,7 +118,7 @@ fn check_tests_of_earlier_versions_are_read(dir: &Path) {
     fs::rename(&aside, &file).unwrap();
 }
 
-/// A copy whose `fold.json` holds paths, or rounds that no run makes, is refused, and nothing outside of the project changes.
+/// A copy whose `fold.json` contains paths, or rounds that no run creates, is refused, and nothing outside the project changes.
 fn check_paths_in_records_are_refused(project: &Project, copy: &Path, scratch: &Path) {
     let record = copy.join("fold-2/fold.json");
     let sound = fs::read_to_string(&record).unwrap();
@@ -141,7 +141,7 @@ fn check_paths_in_records_are_refused(project: &Project, copy: &Path, scratch: &
     fs::write(&record, sound).unwrap();
 }
 
-/// The pooled files are what `quarry evaluate fddb` makes of the folds' detection files, which is what FDDB's own program makes.
+/// The pooled files equal the output of `quarry evaluate fddb` on the folds' detection files, which equals that of FDDB's own program.
 fn check_pooled_as_official(project: &Project, report: &CrossValidationReport, scratch: &Path) {
     let store = project.open_store().unwrap();
     let truth = store.all_ground_truth().unwrap();
@@ -183,7 +183,7 @@ fn check_pooled_as_official(project: &Project, report: &CrossValidationReport, s
             assert!(pooled.lines().count() > 1, "{pooled}");
         }
     }
-    // What the ROC screen shows is the same.
+    // The ROC screen shows the same.
     let files = run_files(report.dir.parent().unwrap());
     assert_eq!(files.len(), 4, "{files:?}");
     for file in files {
@@ -193,7 +193,7 @@ fn check_pooled_as_official(project: &Project, report: &CrossValidationReport, s
     }
 }
 
-/// The fold's project trained, mined and tested on the right sides.
+/// The fold's project was trained, mined and tested on the correct images.
 fn check_no_leak(dir: &Path, fold: u8) {
     let store = Project::open(dir).unwrap().open_store().unwrap();
     let images = store.images().unwrap();
@@ -289,7 +289,7 @@ fn a_project_is_held_over_all_folds_and_goes_on_where_it_was_moved_to() {
     tch::set_num_threads(1);
     let (mut fold, mut held) = (0, Vec::new());
     let mut watch = |event| match event {
-        // Between the folds and within them.
+        // Between folds and within them.
         WorkEvent::Fold(at) => {
             fold = at.fold;
             held.push(old.lock("import").unwrap_err().to_string());

@@ -1,4 +1,4 @@
-//! Reading datasets from outside: good ones, bad ones, and images of every colour type.
+//! Reading datasets: valid ones, invalid ones, and images of every colour type.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -36,7 +36,7 @@ fn jpeg(width: u32, height: u32) -> Vec<u8> {
     encode(&two_colours(width, height).into(), ImageFormat::Jpeg)
 }
 
-/// The JPEG with an EXIF segment that holds nothing but an orientation.
+/// The JPEG with an EXIF segment that only contains an orientation.
 fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     let mut exif = b"Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
     exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
@@ -48,7 +48,7 @@ fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     bytes
 }
 
-/// An FDDB with one fold, whose lists are given, and pictures `a/1` (24 x 16) and `a/2` (20 x 30).
+/// An FDDB dataset with one fold, given lists, and images `a/1` (24 x 16) and `a/2` (20 x 30).
 struct TinyFddb {
     folder: tempfile::TempDir,
 }
@@ -136,7 +136,7 @@ fn bad_lists_are_refused_with_file_and_line() {
     check(names, "a/1\n0\na/1\n0\n", &at(3), "'a/1' is listed twice, first at line 1");
     check(names, "a/1\n0\n", "FDDB-fold-03.txt:2: ", "'a/2' has no entry in");
     check("a/1\n", "a/1\n0\na/2\n0\n", &at(3), "'a/2' is not listed in");
-    // Names that lead elsewhere.
+    // Names outside the folder.
     check("../1\n", "../1\n0\n", "FDDB-fold-03.txt:1: ", "leaves the dataset's folder");
     check("/etc/1\n", "/etc/1\n0\n", "FDDB-fold-03.txt:1: ", "leaves the dataset's folder");
 }
@@ -263,7 +263,7 @@ fn a_cmyk_jpeg_becomes_rgb() {
 
 #[test]
 fn exif_orientation_turns_the_picture_and_its_size() {
-    // Where the red half (left as stored) lies once upright: (orientation, size, a red pixel, a blue pixel).
+    // The position of the red half (stored left) in the upright image: (orientation, size, a red pixel, a blue pixel).
     let cases = [
         (1, (32, 16), (4, 8), (28, 8)),
         (2, (32, 16), (28, 8), (4, 8)),
@@ -289,7 +289,7 @@ fn exif_orientation_turns_the_picture_and_its_size() {
 fn a_jpeg_cut_anywhere_is_an_error_that_names_the_file() {
     let whole = with_orientation(&jpeg(64, 48), 6);
     assert!(decode_rgb_bytes(&whole, Path::new("whole.jpg")).is_ok());
-    // The end marker itself holds no pixels.
+    // The end marker itself contains no pixels.
     for length in 0..whole.len() - 3 {
         let error = decode_rgb_bytes(&whole[..length], Path::new("cut.jpg")).unwrap_err().to_string();
         assert!(error.contains("cut.jpg") && error.contains("opy it again") || length < 3, "{length}: {error}");

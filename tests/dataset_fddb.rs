@@ -1,4 +1,4 @@
-//! The real FDDB, where it lies beside the repository.
+//! The real FDDB, if it is available next to the repository.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -62,11 +62,11 @@ fn the_grey_pictures_of_fddb_decode_as_rgb() {
         assert_eq!(picture.dimensions(), size);
         assert!(picture.pixels().all(|pixel| pixel.0[0] == pixel.0[1] && pixel.0[1] == pixel.0[2]), "{name}");
     }
-    // FDDB has 18; two of them are in the folds that are missing here.
+    // FDDB has 18; two of them are in the folds missing here.
     assert_eq!(grey, 16);
 }
 
-/// Of a JPEG as it is stored.
+/// Of a JPEG as stored.
 fn channels(path: &Path) -> u8 {
     ImageReader::open(path).unwrap().into_decoder().unwrap().color_type().channel_count()
 }

@@ -1,4 +1,4 @@
-//! The built-in sample from outside: the same bytes from the same seed, a dataset that the FDDB importer reads, truth that fits.
+//! The built-in sample: the same bytes from the same seed, readable by the FDDB importer, with matching ground truth.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -140,7 +140,8 @@ fn a_second_write_replaces_the_first() {
     assert!(contents(folder.path()) == written(&SampleConfig { seed: 2, ..config }, 1));
 }
 
-/// For eyes: 6 columns of scenes in `out`-1.png, `out`-2.png ..., faces outlined in green and decoys boxed in red on every second page.
+/// For visual inspection: 6 columns of scenes in `out`-1.png, `out`-2.png ..., faces outlined in green and decoys boxed in red on every
+/// second page.
 fn contact_sheet(dataset: &ImportedDataset, root: &Path, out: &Path) {
     let decoys = sample::read_decoys(root).unwrap();
     for (page, images) in dataset.images.chunks(24).take(4).enumerate() {

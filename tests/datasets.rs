@@ -1,5 +1,5 @@
-//! What is done with datasets that a project has, on real files: check, moved folder, splits, merging, deletion, and the export that other
-//! programs train from.
+//! Operations on a project's datasets with real files: check, moved folder, splits, merging, deletion, and the training export for other
+//! programs.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -26,7 +26,7 @@ use quarry::workflow::training_export::{
 };
 use serde_json::Value;
 
-/// A picture of 80 x 60 pixels: a pattern of its own, and `light` on top of it.
+/// An 80 x 60 image: a unique pattern, brightened by `light`.
 fn pixels(pattern: u32, light: u8) -> RgbImage {
     RgbImage::from_fn(80, 60, |x, y| {
         let mut mixed = (x / 10) * 7919 + (y / 8) * 104_729 + (pattern.wrapping_mul(2_654_435_761) >> 3) + 1;
@@ -42,7 +42,7 @@ fn object(x: f64, class: u32, ignored: bool) -> NewObject {
     NewObject { class, shape: Shape::Rectangle(BoundingBox::from_xywh(x, 5.0, 20.0, 20.0)), ignored }
 }
 
-/// Writes the picture and describes it.
+/// Writes the image and returns its description.
 fn picture(
     root: &Path,
     name: &str,
@@ -105,7 +105,7 @@ fn a_check_finds_what_is_missing_changed_and_unreadable_and_a_moved_folder_has_t
     fs::rename(&root, &moved).unwrap();
     let gone = check(&made.store, &dataset, false, &mut quiet, &cancel).unwrap();
     assert_eq!((gone.same, gone.missing.len()), (0, 4));
-    // One level too low, and another folder altogether.
+    // One level too low, and an unrelated folder.
     let refused = move_to(&mut made.store, &dataset, &moved.join("in"), false, &mut quiet, &cancel).unwrap_err();
     assert!(refused.to_string().contains("Did you mean") && refused.to_string().contains("elsewhere"), "{refused}");
     fs::create_dir(made.path("empty")).unwrap();
@@ -136,7 +136,7 @@ fn near_duplicates_stay_in_one_split_and_an_import_leaves_the_splits_alone() {
     let root = made.path("objects");
     let mut images = Vec::new();
     for k in 0..30 {
-        // Every third picture has a twin in another light.
+        // Every third image has a copy with other brightness.
         images.push(picture(&root, &format!("{k:02}"), (k, 0), Some("own"), vec![object(1.0, k % 2, false)]));
         if k % 3 == 0 {
             images.push(picture(&root, &format!("{k:02}-twin"), (k, 6), Some("own"), vec![]));
@@ -166,7 +166,7 @@ fn near_duplicates_stay_in_one_split_and_an_import_leaves_the_splits_alone() {
     assert!(made.store.images().unwrap().iter().all(|image| image.split.as_deref() == Some("own")), "undone");
 }
 
-/// FDDB's own pairs of nearly the same image, where the images are there.
+/// FDDB's own near-duplicate pairs, if the images are available.
 #[test]
 fn fddbs_near_identical_images_are_found() {
     let Some(shared) = support::shared_dir() else { return };
@@ -279,7 +279,7 @@ fn negative(image: ImageId, x: f64, score: f32) -> NewCandidate {
     NewCandidate { image, class: ClassId(1), bbox, score, max_iou: 0.0, kind: FalsePositiveKind::Background }
 }
 
-/// Images with objects, without, with ignored ones only, and of a held-out split; candidates with verdicts on them.
+/// Images with objects, without, with ignored ones only, and in a held-out split; candidates with verdicts on them.
 fn to_train() -> Made {
     let mut made = Made::new();
     let root = made.path("data");
@@ -303,7 +303,7 @@ fn to_train() -> Made {
     let [objects, reviewed, empty, ignored, rejected] = images;
     let new = [
         negative(objects, 30.0, 0.9),
-        // On an object: never background by itself.
+        // On an object: never background on its own.
         NewCandidate {
             kind: FalsePositiveKind::Localisation,
             bbox: BoundingBox::from_xywh(60.0, 10.0, 16.0, 20.0),
@@ -390,7 +390,7 @@ fn a_yolo_export_has_only_reviewed_background_and_paints_ignored_regions_out() {
     assert_eq!(manifest["export"]["dose"]["repeat"], 1);
     let weights = fs::read_to_string(out.join("weights.csv")).unwrap();
     assert_eq!(weights.lines().count(), 8, "{weights}");
-    // A crop has no margin where its image was not reviewed as a whole.
+    // A crop has no margin if its image was not reviewed as a whole.
     let crop = fs::read_dir(out.join("images/train")).unwrap().map(|e| e.unwrap().path());
     let sizes: Vec<_> = crop
         .filter(|path| path.to_string_lossy().contains("negative"))
@@ -453,7 +453,7 @@ fn the_dose_is_kept_and_what_changed_on_disk_is_left_out() {
         "repeats",
     );
     assert_eq!((repeats.crops, repeats.repeated_images, repeats.found.lines), (2, 1, 9));
-    // Three images with objects are trained on: a quarter of four is one.
+    // Three training images with objects: a quarter of four is one.
     let quarter = run(&|s| s.dose.share = Some(0.25), "quarter");
     assert_eq!((quarter.hard_negatives_chosen, quarter.hard_negatives_left), (1, 4));
     let no_val = run(&|s| s.val.clear(), "no val");

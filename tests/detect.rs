@@ -1,4 +1,4 @@
-//! `quarry detect` as a use case: which checkpoint, which images, what is written.
+//! `quarry detect` as a use case: checkpoint, images, output.
 #![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -12,7 +12,7 @@ use quarry::workflow::weights::export;
 use serde_json::Value;
 use tch::Device;
 
-/// A detector that knows nothing and so finds something of every class everywhere.
+/// An untrained detector, which detects something of every class everywhere.
 fn save(path: &Path, classes: i64, ellipse_head: bool) {
     let mut config = DetectorConfig::of(Architecture::ResNet18Fpn);
     (config.shorter_side, config.longer_side_cap) = (48, 64);
@@ -23,7 +23,7 @@ fn save(path: &Path, classes: i64, ellipse_head: bool) {
     Detector::new(&config, Device::Cpu, 3).unwrap().save(path).unwrap();
 }
 
-/// A folder with two pictures and a list of them.
+/// A folder with two images and a list of them.
 fn pictures() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("photos")).unwrap();
@@ -49,7 +49,7 @@ fn request(dir: &Path, checkpoint: &Path, format: DetectionFormat, ellipses: boo
     }
 }
 
-/// The report and the lines of the log, or the message.
+/// Returns the report and the log lines, or the error message.
 fn run(request: &DetectRequest) -> Result<(DetectReport, Vec<String>), String> {
     let mut log = Vec::new();
     let mut observer = |event| {
@@ -167,7 +167,7 @@ fn a_rounds_folder_means_its_last_checkpoint() {
     assert!(exported.file.is_file());
 }
 
-/// The walk of an import, names that stay apart, and images that claim to be huge.
+/// The same walk as an import, unique names, and images that claim to be huge.
 #[test]
 fn a_folder_is_walked_as_an_import_walks_it_and_both_evaluations_take_what_is_written() {
     let dir = tempfile::tempdir().unwrap();
@@ -225,7 +225,7 @@ fn a_folder_is_walked_as_an_import_walks_it_and_both_evaluations_take_what_is_wr
     quarry(&["evaluate", "ap", "--ground-truth", "truth.json", "--detections", "out.json"]);
 }
 
-/// A run that is stopped, and one that is killed in the middle of a line, continue; the file is that of a run in one go.
+/// A stopped run, and one killed in the middle of a line, are resumed; the file equals that of an uninterrupted run.
 #[test]
 fn a_run_that_was_cut_off_goes_on_and_writes_what_one_in_one_go_writes() {
     const IMAGES: usize = 8;
@@ -260,7 +260,7 @@ fn a_run_that_was_cut_off_goes_on_and_writes_what_one_in_one_go_writes() {
             };
             detect(&to(cut, format), &mut stop, &cancel).unwrap_err();
             let bytes = std::fs::read(&unfinished).unwrap();
-            // As a kill in the middle of a line leaves it.
+            // As left by a kill in the middle of a line.
             std::fs::write(&unfinished, &bytes[..bytes.len() - 5]).unwrap();
         }
         let (report, log) = run(&to(cut, format)).unwrap();
@@ -271,7 +271,7 @@ fn a_run_that_was_cut_off_goes_on_and_writes_what_one_in_one_go_writes() {
             assert!(std::fs::read(file).unwrap() == std::fs::read(expected).unwrap(), "{}", file.display());
         }
         assert!(!unfinished.exists());
-        // A file of that name that is not Quarry's stays.
+        // A file with that name that is not Quarry's is kept.
         std::fs::write(&unfinished, "mine").unwrap();
         report.files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
         let message = run(&to(cut, format)).unwrap_err();

@@ -1,4 +1,4 @@
-//! The detector from outside: it learns, survives odd images, and comes back from a file as it was.
+//! The detector as a whole: it learns, handles unusual images, and is loaded from a file unchanged.
 #![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -13,7 +13,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
 
-/// resnet18-fpn on small pictures.
+/// resnet18-fpn for small images.
 fn config() -> DetectorConfig {
     let mut config = DetectorConfig::of(Architecture::ResNet18Fpn);
     (config.shorter_side, config.longer_side_cap) = (96, 160);
@@ -30,7 +30,7 @@ fn rng() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(5)
 }
 
-/// A bright upright ellipse on dark ground.
+/// A bright upright ellipse on a dark background.
 fn picture(width: u32, height: u32, face: Option<&Ellipse>) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         let inside = face.is_some_and(|e| e.contains(f64::from(x) + 0.5, f64::from(y) + 0.5));
@@ -204,21 +204,21 @@ fn hard_negatives_are_always_selected_and_ignored_regions_never() {
         assert!(3 <= counts.rpn_forced && counts.rpn_forced <= counts.rpn_background, "{counts:?}");
         assert!(counts.foreground <= 32 && counts.foreground + counts.background <= 128);
     }
-    // A hard negative that is a face by now is foreground.
+    // A hard negative that became a face is foreground.
     let mut promoted = taught.clone();
     promoted.hard_negatives = promoted.faces.clone();
     let counts = detector.losses(&[promoted], &SamplerConfig::default(), &mut rng()).unwrap().counts;
     assert_eq!((counts.forced, counts.rpn_forced), (0, 0));
-    // A face stays foreground where an ignored region hangs over it; nothing else of the region is drawn.
+    // A face stays foreground if an ignored region overlaps it; nothing else in the region is sampled.
     let mut blind = taught;
     let (width, height) = (f64::from(blind.image.width), f64::from(blind.image.height));
     blind.ignored = vec![BoundingBox::new(-200.0, -200.0, width + 200.0, height + 200.0)];
     let counts = detector.losses(&[blind.clone()], &SamplerConfig::default(), &mut rng()).unwrap().counts;
     assert!(counts.foreground > 0 && counts.rpn_foreground > 0, "{counts:?}");
     assert_eq!((counts.background, counts.rpn_background), (0, 0), "{counts:?}");
-    // What is learnt there all the same does not count as ignored.
+    // What is trained there anyway does not count as ignored.
     let everywhere = counts;
-    // All of a picture without faces is ignored: nothing is drawn, nothing is learnt.
+    // An image without faces that is completely ignored: nothing is sampled or learnt.
     (blind.faces, blind.ellipses) = (vec![], vec![]);
     let report = detector.losses(&[blind.clone()], &SamplerConfig::default(), &mut rng()).unwrap();
     let counts = report.counts;
@@ -263,7 +263,7 @@ fn the_same_seeds_give_the_same_step() {
     assert_ne!(a.0, run(4).0);
 }
 
-/// The losses of one step and the gradient of every weight that has one, by name.
+/// Returns the losses of one step and the gradient of every weight that has one, by name.
 fn losses_and_gradients(config: &DetectorConfig) -> (Vec<f64>, Vec<(String, Tensor)>) {
     let detector = new_detector(config);
     let batch = [sample(config, Some(face())), sample(config, None)];
@@ -322,7 +322,7 @@ fn frozen_stages_have_no_gradient_and_the_others_have_one() {
     assert!(!has(&none, "body.") && has(&none, "fpn."));
 }
 
-/// Detection keeps weights that it made ready; a step that changes them must not go unseen.
+/// Detection caches prepared weights; a step that changes them must invalidate the cache.
 #[test]
 fn detection_after_a_step_is_that_of_the_new_weights() {
     for architecture in [Architecture::ResNet18Fpn, Architecture::ResNet50HalfC4, Architecture::Vgg16] {
@@ -349,7 +349,7 @@ fn detection_after_a_step_is_that_of_the_new_weights() {
 
 #[test]
 fn detections_map_back_to_the_image() {
-    // The same picture twice as large gives the same network input, so boxes twice as large.
+    // The same image at twice the size gives the same network input, so boxes are twice as large.
     let mut config = config();
     config.detection.score_threshold = 0.0;
     let detector = new_detector(&config);
@@ -392,7 +392,7 @@ fn features_come_with_the_same_detections_and_tell_boxes_apart() {
     assert!(new_detector(&strict).detect_with_features(&blank).unwrap().is_empty());
 }
 
-/// The share of `a` that has its like in `b`: every corner within `pixels`, the score within `score`.
+/// Returns the fraction of `a` with a match in `b`: every corner within `pixels`, the score within `score`.
 fn share_alike(a: &[FoundObject], b: &[FoundObject], pixels: f64, score: f32) -> f64 {
     let is_alike = |one: &Detection, other: &Detection| {
         let (p, q) = (one.bbox, other.bbox);
@@ -421,7 +421,7 @@ fn images_of_one_padded_size_are_found_the_same_alone_and_in_a_batch() {
         let together = detector.detect_batch(&images.iter().collect::<Vec<_>>(), true).unwrap();
         for (image, of_batch) in images.iter().zip(&together) {
             let alone = detector.detect_batch(&[image], true).unwrap().remove(0);
-            // Of equal scores rounding may choose another one in NMS.
+            // On score ties rounding may select another one in NMS.
             let share = share_alike(&alone, of_batch, 0.01, 1e-4);
             assert!(!alone.is_empty() && share >= 0.9, "{architecture}: {share} of {}", alone.len());
             assert!(of_batch.iter().all(|found| found.feature.is_some()));
@@ -501,7 +501,7 @@ fn backbones_are_taken_from_classification_networks() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("backbone.safetensors");
     let config = config();
-    // torchvision's names with a batch norm of their own, and another network's with the norm folded into a bias.
+    // torchvision's names with separate batch norms, and another network's with the norm folded into a bias.
     for folded in [false, true] {
         let source = Detector::new(&config, Device::Cpu, 9).unwrap();
         let mut expected = Vec::new();

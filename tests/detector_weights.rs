@@ -10,7 +10,7 @@ use quarry::detector::weights::NamedArray;
 use quarry::detector::{Architecture, Detector, DetectorConfig};
 use tch::{Device, Kind, Tensor};
 
-/// resnet18-fpn on small pictures.
+/// resnet18-fpn for small images.
 fn small() -> DetectorConfig {
     let mut config = DetectorConfig::of(Architecture::ResNet18Fpn);
     (config.shorter_side, config.longer_side_cap) = (64, 96);
@@ -44,7 +44,7 @@ fn vgg16_takes_fc6_and_fc7_from_the_classifier() {
     Tensor::write_safetensors(&theirs, &path).unwrap();
     let source = state(&source);
 
-    // With the file's own width all of it is taken over; with another one fc6 and fc7 stay new, and that is said.
+    // With the file's own width all of it is loaded; with another one fc6 and fc7 keep their initial values, which is reported.
     for (hidden, taken) in [(HIDDEN, true), (HIDDEN / 2, false)] {
         let mut detector = Detector::new(&vgg16(hidden), Device::Cpu, 1).unwrap();
         let before = state(&detector);

@@ -1,4 +1,4 @@
-//! `quarry doctor`, and devices that are not there, from outside.
+//! `quarry doctor`, and missing devices.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -31,7 +31,7 @@ fn the_doctor_reports_also_where_libtorch_does_not_load() {
         assert!(text.lines().any(|line| line.starts_with(name)), "{name} is missing in\n{text}");
     }
 
-    // Without the library that belongs beside it the program reaches no libtorch.
+    // Without its own library the program cannot reach libtorch.
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("bin")).unwrap();
     let alone = dir.path().join("bin/quarry");

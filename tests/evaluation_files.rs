@@ -32,7 +32,7 @@ fn config(folder: &Path, out: &Path) -> FddbEvaluation {
     }
 }
 
-/// An image that could take days is refused before the work, unless that is asked for.
+/// An image that could take days is refused before the work, unless explicitly requested.
 #[test]
 fn a_hostile_crowd_is_refused_with_its_size() {
     let scratch = tempfile::tempdir().unwrap();
@@ -48,7 +48,7 @@ fn a_hostile_crowd_is_refused_with_its_size() {
     let error = run(&crowd(9000, 20_000)).unwrap_err();
     assert!(error.contains("`a` has 9000 faces and 20000 detections") && error.contains("--most-hours"), "{error}");
     assert!(!scratch.path().join("out").exists());
-    // Many detections on few faces, and WIDER FACE's most crowded image, are within the bound.
+    // Many detections on few faces, and WIDER FACE's most crowded image, are within the limit.
     run(&crowd(2, 3000)).unwrap();
     assert!(quarry::evaluation::most_seconds(1968, 5000) < 3600.0);
     assert!(run(&FddbEvaluation { most_hours: 1e-9, ..crowd(2, 3000) }).is_err());
@@ -90,7 +90,7 @@ fn writes_the_official_files_and_the_rest() {
     assert!(blue > 1000, "the curve is missing: {blue} pixels of its colour");
 }
 
-/// Two folds of one image each, written in the other order for `--order name`.
+/// Two folds with one image each, in reverse order for `--order name`.
 struct TwoFolds {
     dir: tempfile::TempDir,
 }
@@ -180,7 +180,7 @@ fn bad_detection_files_are_refused_with_file_and_line() {
     }
 }
 
-/// Images that the detections do not name are reported as missing, also from the middle, never as another order.
+/// Images without detections are reported as missing, even in the middle, never as another order.
 #[test]
 fn a_fold_that_is_left_out_is_named() {
     for order in [Order::List, Order::ByName] {
@@ -227,7 +227,7 @@ fn bad_annotations_sizes_and_lists_are_refused() {
     TwoFolds::check_refused(&config, &["none.txt", "cannot read"]);
 }
 
-/// The official program stops where its list ends, and reads lists with Windows line ends.
+/// The official program stops at the end of its list, and accepts Windows line ends.
 #[test]
 fn a_shorter_list_ends_the_evaluation() {
     let folds = TwoFolds::new();

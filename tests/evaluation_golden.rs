@@ -59,7 +59,7 @@ fn assert_files_equal(name: &str, curve: &RocCurve, folder: &Path) {
     }
 }
 
-/// The edge cases checked in with the project: they mean something without ../shared.
+/// The checked-in edge cases work without ../shared.
 #[test]
 fn fixtures_are_byte_identical() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/fddb_edge");
@@ -84,7 +84,7 @@ fn edge_cases_are_byte_identical_or_refused_with_file_and_line() {
         }
         let mut case = Case::edge(&folder);
         if name == "bad_scores" {
-            // Refused as it stands; read as the official program misreads it on demand.
+            // Refused by default; read like the official program misreads it on request.
             check_refusal(&name, &case, "dets.txt:3: ");
             case.unreadable = UnreadableScores::AsOfficial;
         }
@@ -112,7 +112,7 @@ fn check_refusal(name: &str, case: &Case, place: &str) -> String {
     message
 }
 
-/// 1,200,000 detections, which the folder describes instead of holding them.
+/// 1,200,000 detections, which the folder describes instead of containing them.
 #[test]
 fn a_million_false_positives_print_as_the_official_program_prints_them() {
     let Some(shared) = support::shared_dir() else { return };
@@ -143,7 +143,7 @@ fn real_detectors_are_byte_identical() {
     for entry in std::fs::read_dir(shared.join("golden/fddb/real")).unwrap() {
         let folder = entry.unwrap().path();
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        // Auto must determine for itself which of them are ellipses.
+        // Auto must detect which of them are ellipses.
         let images = fddb_case(&shared, &folder.join("dets.txt"), Shape::Auto).images().unwrap();
         let curve = roc(&images, Matching::Official);
         let started = std::time::Instant::now();
@@ -156,7 +156,7 @@ fn real_detectors_are_byte_identical() {
     assert_eq!(checked.len(), 6, "{checked:?}");
 }
 
-/// The official matching is not always optimal; the optimal one must differ on this detector.
+/// The official matching is not always optimal; the optimal one must differ for this detector.
 #[test]
 fn optimal_matching_finds_at_least_the_official_sum() {
     let Some(shared) = support::shared_dir() else { return };

@@ -1,5 +1,5 @@
-//! The fast evaluation against a plain brute-force oracle written from the specification: masks as byte images, every threshold
-//! matched from scratch, the solver with its tables spelled out.
+//! The fast evaluation against a plain brute-force oracle written from the specification: masks as byte images, every threshold matched
+//! from scratch, the solver with full tables.
 #![allow(clippy::needless_range_loop, reason = "the oracle is written as the specification writes it")]
 
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ fn grow(i: usize, j: usize, tight: &[Vec<bool>], star: &mut [Option<usize>], see
     true
 }
 
-/// Section 7 of the specification, word by word, on a full table.
+/// Section 7 of the specification, literally, on a full table.
 fn oracle_solver(r: &[Vec<f64>]) -> Vec<usize> {
     let (m, n) = (r.len(), r[0].len());
     let rowmax: Vec<f64> = r.iter().map(|row| row.iter().fold(0.0, |a: f64, &b| a.max(b))).collect();
@@ -90,7 +90,7 @@ fn oracle_solver(r: &[Vec<f64>]) -> Vec<usize> {
     panic!("the solver does not end");
 }
 
-/// `(threshold, true positives, false positives, continuous)` by rising threshold.
+/// `(threshold, true positives, false positives, continuous)` by ascending threshold.
 fn oracle_image(image: &EvaluatedImage) -> Vec<(f64, u64, u64, f64)> {
     if image.detections.is_empty() {
         return vec![(f64::MAX, 0, 0, 0.0)];
@@ -133,7 +133,7 @@ fn oracle_image(image: &EvaluatedImage) -> Vec<(f64, u64, u64, f64)> {
 
 const SIDE: u32 = 40;
 
-/// Coordinates from a coarse grid, so that equal boxes, equal overlaps and cut regions are frequent.
+/// Coordinates from a coarse grid, so that equal boxes, equal overlaps and clipped regions are frequent.
 fn face() -> impl Strategy<Value = Region> {
     (0..12u8, 0..12u8, 0..4u8, -1..11i8, -1..11i8).prop_map(|(ra, rb, theta, cx, cy)| Region::Ellipse {
         ra: f64::from(ra) * 1.7,
@@ -161,8 +161,8 @@ fn image(faces: usize, detections: std::ops::Range<usize>) -> impl Strategy<Valu
     )
 }
 
-/// Faces that nearly cover each other, a few good boxes, and far more detections that touch them by a few pixels: the sum of the
-/// faces' best overlaps exceeds the detections', so that the official solver starts from the other cover.
+/// Nearly identical faces, a few good boxes, and many more detections that touch them by a few pixels: the sum of the faces' best overlaps
+/// exceeds the detections', so that the official solver starts from the other cover.
 fn specks(detections: std::ops::Range<usize>) -> impl Strategy<Value = EvaluatedImage> {
     let face = (-1..2i8, -1..2i8).prop_map(|(dx, dy)| Region::Ellipse {
         ra: 15.0,
@@ -177,7 +177,7 @@ fn specks(detections: std::ops::Range<usize>) -> impl Strategy<Value = Evaluated
     };
     let good = (3..8u8, 3..8u8, 20..27u8, 24..32u8).prop_map(at);
     let speck = (5..33u8, 5..35u8, 0..2u8, 0..2u8).prop_map(at);
-    // From the right border in, over the faces' last pixels.
+    // From the right border inwards, over the faces' last pixels.
     let far = (29..33u8, 0..15u8, 15..40u8, 15..25u8).prop_map(at);
     let score = || 0..60u8;
     let scored = |(region, score): (Region, u8)| ScoredRegion { region, score: f64::from(score) };
@@ -201,7 +201,7 @@ fn assert_equal_to_oracle(image: &EvaluatedImage) {
     let ours = match_image(image, Matching::Official);
     let ours: Vec<_> =
         ours.steps.iter().map(|s| (s.threshold, s.true_positives, s.false_positives, s.continuous)).collect();
-    // Bits, not nearness: the curves are compared byte for byte.
+    // Bit equality, not closeness: the curves are compared byte by byte.
     assert_eq!(ours, oracle_image(image));
 }
 
@@ -252,7 +252,7 @@ fn wide_image(faces: usize, detections: Vec<ScoredRegion>) -> EvaluatedImage {
     EvaluatedImage { name: "w".into(), width: 450, height: 450, faces: (0..faces).map(face).collect(), detections }
 }
 
-// What follows would run for minutes to years if it were slow; how fast it is, `make bench` measures.
+// The following would run for minutes to years if it were slow; `make bench` measures the speed.
 
 #[test]
 fn thirteen_identical_boxes_over_eleven_faces_are_quick() {
@@ -273,7 +273,7 @@ fn a_hundred_thousand_detections_in_one_image_are_quick() {
     assert_eq!(outcome.steps.len(), 100_000);
 }
 
-/// The worst order: the lower the score, the better the box, so that every detection changes what the solver sees.
+/// The worst order: lower scores have better boxes, so that every detection changes the solver's input.
 #[test]
 fn detections_that_only_get_better_are_quick() {
     let boxes = (0..100_000_u32).map(|k| {
@@ -286,7 +286,7 @@ fn detections_that_only_get_better_are_quick() {
     assert_eq!(outcome.steps.len(), 100_000);
 }
 
-/// `faces` identical large faces, a box over them, then specks of one pixel or two: from the column cover all along.
+/// `faces` identical large faces, a box over them, then specks of one or two pixels: always from the column cover.
 fn crowd_under_specks(faces: usize, specks: u32) -> EvaluatedImage {
     let face = Region::Ellipse { ra: 100.0, rb: 75.0, theta: 0.0, cx: 225.0, cy: 225.0 };
     let over = Region::Rectangle { x: 135.0, y: 160.0, w: 180.0, h: 130.0 };
@@ -305,7 +305,7 @@ fn crowd_under_specks(faces: usize, specks: u32) -> EvaluatedImage {
 fn a_crowd_under_specks_matches_the_oracle() {
     let mut small = crowd_under_specks(4, 90);
     assert_equal_to_oracle(&small);
-    // The other order of entry: each speck comes before those that stand for it.
+    // The opposite insertion order: each speck comes before its representatives.
     small.detections.iter_mut().for_each(|d| d.score = -d.score);
     assert_equal_to_oracle(&small);
 }
@@ -337,7 +337,7 @@ fn a_million_distinct_scores_are_quick() {
     assert_eq!((curve.points.len(), curve.faces), (1_000_000, 2000));
 }
 
-/// A crowded picture: `faces` faces in a grid that overlap their neighbours, as many boxes that are moved by a few pixels.
+/// A crowded image: `faces` faces in a grid that overlap their neighbours, and as many boxes shifted by a few pixels.
 fn crowd(faces: usize, side: u32, step: f64) -> EvaluatedImage {
     let across = f64::from(side) / step;
     let at = |k: usize| ((k as f64 % across).floor() * step + 10.0, (k as f64 / across).floor() * step + 12.0);

@@ -1,4 +1,4 @@
-//! Published FDDB curves: the built-in table against the files it comes from, and the import of all 21 methods.
+//! Published FDDB curves: the built-in table against its source files, and the import of all 21 methods.
 #![allow(clippy::unwrap_used, reason = "a test that cannot set itself up shall fail")]
 
 mod support;
@@ -41,7 +41,7 @@ fn every_number_of_the_table_is_in_the_published_files() {
                 assert_eq!(format!("{ours:.4}"), format!("{:.4}", file.unwrap()), "{} at {fp}", m.method);
             }
         }
-        // Smoothed or resampled curves, and those of another count, say so.
+        // Smoothed or resampled curves, and those with another face count, are marked.
         let whole = disc.points.iter().filter(|p| ((p.rate * 5171.0) - (p.rate * 5171.0).round()).abs() < 0.02).count();
         assert_eq!(whole < disc.points.len() * 95 / 100, m.notes.contains("counts of"), "{}: {}", m.method, m.notes);
     }
@@ -64,7 +64,7 @@ fn all_21_published_methods_can_be_imported() {
     assert_eq!((files, with_thresholds), (42, 19));
 }
 
-/// The same curve with the other order of columns, as such files circulate too, is found to be the same.
+/// The same curve with swapped columns, as also found in circulation, is detected as equal.
 fn check_swapped(path: &Path, imported: &ImportedCurve) {
     let text = std::fs::read_to_string(path).unwrap().replace('\r', "\n");
     let swapped = text.lines().filter(|l| !l.trim().is_empty()).map(|line| {

@@ -1,5 +1,5 @@
 //! The evaluators of COCO files against pycocotools, tidecv and short ports of VOC's and Dollár's programs: small random sets with several
-//! classes, gaps between ids, equal scores, crowds, images without objects or detections. `scripts/evaluator_fixtures.py` made them.
+//! classes, id gaps, score ties, crowds, images without objects or detections. Made by `scripts/evaluator_fixtures.py`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -117,7 +117,7 @@ fn the_best_f1_is_that_of_cocos_matches() {
     }
 }
 
-/// Ids as floats or texts, masks, missing `area` and `iscrowd`, a missing list of categories: the same numbers.
+/// Ids as floats or strings, masks, missing `area` and `iscrowd`, no list of categories: the same numbers.
 #[test]
 fn files_are_read_as_they_come() {
     let read = |truth: &str, found: &str| {

@@ -1,4 +1,4 @@
-//! Models of others that Quarry runs: an ONNX detector on a project's images, from outside. Without ONNX Runtime it says what was not shown.
+//! Third-party models: an ONNX detector on a project's images. Without ONNX Runtime it says what was not tested.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -8,7 +8,7 @@ use assert_cmd::Command;
 use quarry::store::{CandidateQuery, CandidateRow, Store, VerdictFilter};
 use serde_json::Value;
 
-/// tests/fixtures/models/cells.onnx scores each cell of 8 x 8 pixels of a 64 x 64 input: class `red` by its red, `green` by its green.
+/// tests/fixtures/models/cells.onnx scores each 8 x 8 cell of a 64 x 64 input: class `red` by its red, `green` by its green.
 fn model() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/cells.onnx")
 }
@@ -30,8 +30,8 @@ struct Scene {
 }
 
 impl Scene {
-    /// A COCO dataset of 64 x 64 images with coloured cells: in `a` the green one is annotated and the red one is not; `b` is empty; `c` has a
-    /// red one in the split `test`, annotated.
+    /// A COCO dataset of 64 x 64 images with coloured cells: in `a` the green one is annotated and the red one is not; `b` is empty; `c`
+    /// has an annotated red one in the split `test`.
     fn new() -> Self {
         let scene = Self { dir: tempfile::tempdir().unwrap() };
         let draw = |name: &str, cells: &[(u32, u32, [u8; 3])]| {
@@ -77,7 +77,7 @@ impl Scene {
         Command::cargo_bin("quarry").unwrap().current_dir(self.dir.path()).args(args).assert()
     }
 
-    /// Imports so many images more, no two alike, each with a red or green cell of which nobody knows; the name of the dataset `test`.
+    /// Imports more images, all different, each with an unannotated red or green cell; returns the name of the dataset `test`.
     fn many(&self, count: u32) -> String {
         let colour = |n: u32| if n.is_multiple_of(3) { [255, 0, 0] } else { [0, 255, 0] };
         std::fs::create_dir_all(self.dir.path().join("data/many")).unwrap();
@@ -97,7 +97,7 @@ impl Scene {
         store.datasets().unwrap()[1].name.clone()
     }
 
-    /// A copy of the project, which nobody has open.
+    /// Copies the project while nobody has it open.
     fn copy(&self, name: &str) -> PathBuf {
         let (project, copy) = (self.dir.path().join("p"), self.dir.path().join(name));
         std::fs::create_dir_all(copy.join("runs")).unwrap();
@@ -107,7 +107,7 @@ impl Scene {
         copy
     }
 
-    /// The command fails, and says all of these.
+    /// The command fails, and its message contains all of these.
     fn refused(&self, args: &[&str], expected: &[&str]) {
         let refused = self.run(args).code(1);
         let text = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
@@ -130,10 +130,10 @@ fn an_onnx_model_is_mined_evaluated_and_detected_with() {
     let model = model.to_str().unwrap();
     let report = scene.json(&["mine", "--project", "p", "--model", model, "--name", "cells"]);
     assert_eq!((&report["format"], &report["detections"]), (&Value::from("onnx"), &Value::from(2)), "{report}");
-    // The red cell of `a` is nobody's object.
+    // The red cell of `a` is not annotated.
     assert_eq!((&report["candidates"], &report["background"]), (&Value::from(1), &Value::from(1)), "{report}");
     assert_eq!(report["round"], 1, "{report}");
-    // With a dataset disabled, it is evaluated on and not mined.
+    // With a dataset held out, it is evaluated on and not mined.
     let store = Store::open_read_only(&scene.dir.path().join("p/quarry.db")).unwrap();
     let test = store.datasets().unwrap().pop().unwrap().name;
     drop(store);
@@ -155,12 +155,12 @@ fn an_onnx_model_is_mined_evaluated_and_detected_with() {
         .collect();
     told.sort();
     assert_eq!(told, ["\"a\" \"green\" [8.0,16.0,8.0,8.0]", "\"a\" \"red\" [40.0,40.0,8.0,8.0]"]);
-    // What was written is imported again by names.
+    // What was written is imported again by name.
     let imported = scene.json(&["import", "detections", "found.json", "--project", "p", "--name", "file"]);
     assert_eq!((&imported["detections"], &imported["candidates"]), (&Value::from(2), &Value::from(1)), "{imported}");
 }
 
-/// Every candidate and the detections of a round, in words.
+/// Formats every candidate and the detections of a round.
 fn kept(project: &Path) -> Vec<String> {
     let store = Store::open_read_only(&project.join("quarry.db")).unwrap();
     let round = store.rounds().unwrap()[0].id;
@@ -178,7 +178,7 @@ fn kept(project: &Path) -> Vec<String> {
     told
 }
 
-/// Killed three times, each with more images kept than before, a run ends as one that was not killed.
+/// Killed three times, each time with more images stored than before, a run ends like an uninterrupted one.
 #[test]
 fn a_models_run_that_is_killed_goes_on_and_ends_as_one_that_was_not() {
     const IMAGES: u32 = 320;
@@ -231,7 +231,7 @@ fn a_models_run_that_is_killed_goes_on_and_ends_as_one_that_was_not() {
     assert_eq!(kept(&project), kept(&whole));
     let rounds = scene.json(&["status", "--project", "p"])["rounds"].clone();
     assert_eq!(rounds.as_array().unwrap().len(), 1, "it went on with its round: {rounds}");
-    // A run that finished is followed by the model's next round.
+    // A run after a finished one is the model's next round.
     assert_eq!(run("p")["model_round"], 2);
 }
 
@@ -253,7 +253,7 @@ fn classes_that_the_project_lacks_are_told_or_mapped() {
     let report = scene.json(&[&mine[..], &["--map", "leaf=green"]].concat());
     assert_eq!((&report["detections"], &report["candidates"]), (&Value::from(1), &Value::from(0)), "{report}");
     assert!(report["notes"].to_string().contains("1 detections were left out"), "{report}");
-    // Settings that do not fit the file are reported with the file's name.
+    // Settings that do not match the file are reported with the file's name.
     with("[input]\nsize = [32, 32]");
     let refused = scene.run(&[&mine[..], &["--map", "leaf=green"]].concat()).code(1);
     let text = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
@@ -291,7 +291,7 @@ fn a_models_shards_merged_in_any_order_and_twice_are_what_one_run_finds() {
     assert!(std::fs::read(&database).unwrap() == before, "a shard only reads the project");
     assert_eq!(files[3].file_name().unwrap(), "model-cells_1-shard-4-of-5.jsonl");
     assert_eq!(shard(4, 5, "shards", &[])["was_done"], true);
-    // A file that was cut off is named, and nothing is taken of the others.
+    // A truncated file is named, and nothing of the others is merged.
     let bytes = std::fs::read(&files[3]).unwrap();
     for cut in [bytes.len() / 2, bytes.len() - 2, 20, 0] {
         std::fs::write(&files[3], &bytes[..cut]).unwrap();
@@ -302,7 +302,7 @@ fn a_models_shards_merged_in_any_order_and_twice_are_what_one_run_finds() {
     scene.refused(&["merge", "shards", "--project", "p"], &["Run the shard 4/5 again"]);
     assert_eq!(shard(4, 5, "shards", &[])["was_done"], false, "half a file is written again");
     assert_eq!(std::fs::read(&files[3]).unwrap(), bytes, "with the same bytes");
-    // One that is of the same images, but used in another way.
+    // A shard of the same images with other settings.
     shard(2, 5, "others", &["--min-score", "0.9"]);
     let other = "others/model-cells_1-shard-2-of-5.jsonl";
     let refused = ["other settings of it"];
@@ -319,12 +319,12 @@ fn a_models_shards_merged_in_any_order_and_twice_are_what_one_run_finds() {
         let rounds = scene.json(&["status", "--project", "p"])["rounds"].clone();
         assert_eq!(rounds.as_array().unwrap().len(), 1, "{rounds}");
     }
-    // A run after that is the model's next round.
+    // A later run is the model's next round.
     assert_eq!(scene.json(&[&mine[..], &["p"]].concat())["model_round"], 2);
     scene.refused(&["merge", "shards"], &["--project"]);
 }
 
-/// SIGKILL while the real program detects: each run continues, and the file ends with the bytes of one run in one go.
+/// SIGKILL while the real program detects: each run resumes, and the final file equals that of an uninterrupted run.
 #[test]
 fn detect_that_is_killed_goes_on_and_writes_what_one_run_writes() {
     const IMAGES: usize = 2000;

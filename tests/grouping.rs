@@ -1,4 +1,4 @@
-//! Groups from outside: over rounds, over thresholds, with images that are gone.
+//! Groups over rounds, over thresholds, and with missing images.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/app_project.rs"]
@@ -114,7 +114,7 @@ fn what_the_detector_saw_groups_the_candidates_of_a_round_when_it_is_asked_for()
     let project = app_project::make(dir.path(), 4, 1);
     let mut store = project.open_store().unwrap();
     let candidates = store.candidate_hashes().unwrap();
-    // Every second candidate shows the detector the same, the others something of their own.
+    // Every second candidate has the same features, the others unique ones.
     let feature = |k: usize| {
         let own = if k.is_multiple_of(2) { 0 } else { k };
         RoiFeature::of(&std::array::from_fn::<f32, ROI_FEATURE_LENGTH, _>(|d| ((d * (own + 1)) as f32).sin())).unwrap()
@@ -150,7 +150,7 @@ fn only_groups_that_change_are_written_and_a_changed_one_has_an_id_of_its_own() 
     assert_eq!(grouped(&mut store, None), report);
     assert_eq!(groups_of(&store), before, "nothing is new");
     assert!(store.candidate_hashes().unwrap().iter().all(|c| !c.is_new));
-    // A second round finds one of the regions again, and something that is like nothing.
+    // A second round finds one of the regions again, and something unlike all others.
     let grouped_one = store.groups().unwrap()[0].representative.unwrap();
     let known = store.candidate(grouped_one).unwrap();
     let round = store.start_round("").unwrap().id;
@@ -179,7 +179,7 @@ fn only_groups_that_change_are_written_and_a_changed_one_has_an_id_of_its_own() 
     assert_eq!(after.len(), before.len() + 1);
     assert!(store.group_members(changed).unwrap().is_empty());
     assert!(store.groups().unwrap().iter().all(|group| group.id != changed));
-    // As one that is found at once.
+    // Like a grouping from scratch.
     store.set_setting("groups_found_with", "").unwrap();
     assert_eq!(grouped(&mut store, None), report);
     assert_eq!(groups_of(&store), after, "what is found again is not written again");
@@ -211,7 +211,7 @@ fn a_better_candidate_takes_a_group_over_and_a_kind_that_changed_leaves_it() {
     assert_eq!(store.candidate_row(known.id).unwrap().group, best.group);
     let leads = store.groups().unwrap().into_iter().find(|group| Some(group.id) == best.group).unwrap();
     assert_eq!(leads.representative, Some(best.id));
-    // A missed object where the others lie makes them duplicates of it.
+    // A missed object at the others' position makes them its duplicates.
     store.record_verdicts(&[known.id], "Ada", Verdict::MissedObject, None, 1).unwrap();
     grouped(&mut store, None);
     for group in store.groups().unwrap() {

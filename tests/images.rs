@@ -1,4 +1,4 @@
-//! Image files as the command line meets them: huge ones, hidden ones, oddly named ones.
+//! Image files on the command line: huge ones, hidden ones, oddly named ones.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -7,7 +7,7 @@ use std::path::Path;
 use assert_cmd::Command;
 use serde_json::Value;
 
-/// Runs `quarry` with at most 2 GB of address space, so that no allocation by a header's word goes through.
+/// Runs `quarry` with at most 2 GB of address space, so that no allocation by a claimed size succeeds.
 fn quarry(args: &[&str]) -> assert_cmd::assert::Assert {
     let program = assert_cmd::cargo::cargo_bin("quarry");
     Command::new("sh").args(["-c", "ulimit -v 2000000; exec \"$0\" \"$@\""]).arg(program).args(args).assert()
@@ -26,7 +26,7 @@ fn picture(path: &Path, shade: u8) {
     image::GrayImage::from_pixel(64, 48, image::Luma([shade])).save(path).unwrap();
 }
 
-/// Names of a list of pairs in a summary.
+/// Returns the names in a list of pairs in a summary.
 fn names(summary: &Value, key: &str) -> Vec<String> {
     summary[key].as_array().unwrap().iter().map(|pair| pair[0].as_str().unwrap().to_owned()).collect()
 }
@@ -50,7 +50,7 @@ fn an_import_lists_images_that_claim_to_be_huge_and_takes_the_others() {
     for part in ["200000 x 200000 pixels: 40000 megapixels", "100000 x 100000", "limit of 256", "--max-megapixels"] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    // The option raises the limit, and the project remembers it.
+    // The option raises the limit, and the project stores it.
     let raised = json(&["import", "folder", i, "--project", p, "--json", "--max-megapixels", "400"]);
     assert_eq!(names(&raised, "unreadable"), ["bomb.png", "bomb.ppm"]);
     let again = json(&["import", "folder", i, "--project", p, "--json", "--dry-run"]);
@@ -59,7 +59,7 @@ fn an_import_lists_images_that_claim_to_be_huge_and_takes_the_others() {
     assert!(stderr(&refused).contains("1..=10000"), "{}", stderr(&refused));
 }
 
-/// An FDDB with one fold.
+/// An FDDB dataset with one fold.
 fn write_fddb(dir: &Path, names: &str, ellipses: &str) {
     let folds = dir.join("FDDB-folds");
     std::fs::create_dir_all(&folds).unwrap();

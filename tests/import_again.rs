@@ -11,7 +11,7 @@ use serde_json::Value;
 
 const FACE: &str = "12 8 1.5 20 22  1";
 
-/// An FDDB folder in `dir`; `folds[k]` are the names of fold k + 1, each with one face.
+/// An FDDB folder in `dir`; `folds[k]` are the names in fold k + 1, each with one face.
 fn fddb(dir: &Path, folds: &[&[&str]]) {
     fs::create_dir_all(dir.join("FDDB-folds")).unwrap();
     for (k, names) in folds.iter().enumerate() {
@@ -28,7 +28,7 @@ fn fddb(dir: &Path, folds: &[&[&str]]) {
     }
 }
 
-/// A picture whose bytes depend on `name` alone.
+/// An image whose bytes only depend on `name`.
 fn picture(file: &Path, name: &str) {
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     let seed = name.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
@@ -101,7 +101,7 @@ fn a_changed_fddb_folder_is_the_same_dataset() {
     let shown = p.quarry(&["status", "--project", p.path("p").to_str().unwrap()]);
     assert!(shown.contains("1 images were removed: kept with their verdicts"), "{shown}");
 
-    // A copy elsewhere with the picture again, one renamed, one of other bytes, one in another fold and a new one.
+    // A copy elsewhere with the image again, a renamed one, one with other bytes, one in another fold and a new one.
     fs::remove_dir_all(p.path("FDDB/FDDB-folds")).unwrap();
     fs::rename(p.path("FDDB/originalPics/a/1.jpg"), p.path("FDDB/originalPics/a/one.jpg")).unwrap();
     picture(&p.path("FDDB/originalPics/b/3.jpg"), "other bytes");
@@ -126,7 +126,7 @@ fn an_updated_folder_counts_every_kind_of_change() {
     // Changed: other bytes, and another fold.
     assert_eq!(counts(&report), [1, 1, 2, 1, 0, 2], "{report}");
     assert_eq!(report["names"]["moved"][0], serde_json::json!(["a/1", "a/one"]));
-    // A picture that is listed but away is not removed, also where the whole folder was moved.
+    // A listed but missing image is not removed, even if the whole folder was moved.
     fs::rename(p.path("FDDB/originalPics/a/2.jpg"), p.path("away.jpg")).unwrap();
     fs::rename(p.path("FDDB"), p.path("elsewhere")).unwrap();
     let report = p.import_json("fddb", "elsewhere", &[]);

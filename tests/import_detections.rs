@@ -1,5 +1,5 @@
-//! Detections of any detector as rounds of a project, from outside: what is taken, what is reported with file and line, and what is asked
-//! instead of guessed.
+//! Any detector's detections as rounds of a project: what is imported, what is reported with file and line, and what is asked instead of
+//! guessed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -16,7 +16,7 @@ struct Scene {
     dir: tempfile::TempDir,
 }
 
-/// The object's box is about 12 8 16 24. The second detection holds nothing.
+/// The object's box is about 12 8 16 24. The second detection contains nothing.
 const ON_OBJECT: [f64; 4] = [12.0, 8.0, 16.0, 24.0];
 const BESIDE: [f64; 4] = [44.0, 4.0, 12.0, 12.0];
 
@@ -60,7 +60,7 @@ impl Scene {
         serde_json::from_slice(&done.get_output().stdout).unwrap()
     }
 
-    /// Fails with all of these words, and the project has no round more afterwards.
+    /// Fails with all of these words, and adds no round to the project.
     fn refused(&self, file: &str, more: &[&str], expected: &[&str]) {
         let before = self.rounds();
         let args = ["import", "detections", file, "--project", "p", "--name", "m"];
@@ -84,7 +84,7 @@ fn record(image: &str, [x, y, w, h]: [f64; 4], score: f64) -> String {
     )
 }
 
-/// On each image a detection beside the object, on those with an object one on it.
+/// A detection next to the object on each image, and one on the object if there is one.
 fn all() -> Vec<(&'static str, [f64; 4], f64)> {
     vec![
         ("big/one", ON_OBJECT, 0.9),
@@ -110,7 +110,7 @@ fn results_of_several_models_are_rounds_side_by_side() {
     let check = |name: &str, round: u64, of_model: u64| {
         let report = scene.import("r.json", &["--name", name]);
         assert_eq!((report["round"].as_u64(), report["model_round"].as_u64()), (Some(round), Some(of_model)), "{name}");
-        // The detection beside the object of the test image is evaluated, never mined.
+        // The detection next to the test image's object is evaluated, never mined.
         assert_eq!((report["detections"].as_u64(), report["candidates"].as_u64()), (Some(5), Some(2)));
         assert_eq!((report["test_images"].as_u64(), report["recall"].as_f64()), (Some(1), Some(1.0)));
     };
@@ -148,7 +148,7 @@ fn an_import_while_the_images_are_away_is_one_round_that_is_grouped_later() {
     scene.run(&["group", "--project", "p"]).success();
 }
 
-/// At every point of the stored curve the tested images show as many false positives and missed objects as the curve counts.
+/// At every point of the stored curve the test images show as many false positives and missed objects as the curve counts.
 #[test]
 fn a_curves_point_is_made_of_the_errors_that_the_images_show() {
     use quarry::evaluation::RocCurve;
@@ -198,7 +198,7 @@ fn a_round_learns_from_another_model_only_where_that_is_chosen() {
     };
     assert_eq!((count(&[]), count(&["other"]), count(&["yolo"])), (0, 0, 2));
     assert!(store.hard_negatives(HardNegativeSource::Unreviewed, 9).unwrap().is_empty());
-    // Other programs get those of all models: the owner of the model trains it with them.
+    // Other programs get those of all models: the model's owner trains it with them.
     let to = ["--format", "coco", "--out", "negatives.json"];
     scene.run(&[&["export", "hard-negatives", "--unreviewed", "--project", "p"], &to[..]].concat()).success();
     let written: Value = serde_json::from_slice(&std::fs::read(scene.at("negatives.json")).unwrap()).unwrap();
@@ -236,7 +236,7 @@ fn every_format_gives_the_same_round() {
                 format!("0 {x1} {y1} {x2} {y1} {x2} {y2} {x1} {y2} {score}\n")
             }),
         ] {
-            // Detectors write the file's name alone.
+            // Detectors write only the file name.
             let path = format!("{folder}/labels/{}.txt", Path::new(image).file_name().unwrap().to_string_lossy());
             let before = std::fs::read_to_string(scene.at(&path)).unwrap_or_default();
             scene.write(&path, &(before + &line));
@@ -326,7 +326,7 @@ fn what_can_be_understood_in_two_ways_is_asked() {
         &[],
         &["image id 5", "--ground-truth"],
     );
-    // What was asked for is done when it is said.
+    // Following the message's advice works.
     scene.write(
         "gt.json",
         r#"{"images": [{"id": 5, "file_name": "big/two.jpg"}], "categories": [{"id": 3, "name": "face"}]}"#,
@@ -348,7 +348,7 @@ fn class_numbers_are_mapped_by_name() {
     assert!(problem.contains("no class 'person'") && problem.contains("`face`"), "{problem}");
 }
 
-/// What each file comes to in a dry run: `(detections, skipped, without a score)`, or the words that it is refused with.
+/// The result of each file in a dry run: `(detections, skipped, without a score)`, or the words of the refusal.
 #[test]
 fn odd_files_are_understood_or_refused_by_name() {
     type Expected<'a> = Result<(u64, u64, u64), &'a [&'a str]>;
@@ -380,7 +380,7 @@ fn odd_files_are_understood_or_refused_by_name() {
             Err(words) => scene.refused(&given, &["--dry-run"], words),
         }
     };
-    // What is none, or nothing.
+    // Invalid or empty files.
     check("blank.json", b" \n", Err(&["blank.json"]));
     check("nested.json", b"[[]]", Err(&["nested.json:1", "record"]));
     check("object.json", b"{}", Err(&["none of 1 records", "object.json:1"]));
@@ -398,7 +398,7 @@ fn odd_files_are_understood_or_refused_by_name() {
     check("nan.json", one_of("{}").replace("0.8", "NaN").as_bytes(), Err(&["nan.json:1"]));
     check("endless.json", one_of("{}").replace("0.8", "1e999").as_bytes(), Err(&["endless.json:1"]));
     check("logits.json", one_of(r#"{"score": -3.5}"#).as_bytes(), Err(&["logits.json", "--scores logit"]));
-    // YOLO's lines: a polygon is no box with a confidence, and a confidence is no side.
+    // YOLO's lines: a polygon is not a box with a confidence, and a confidence is not a side.
     check("triangle/one.txt", b"0 0.7 0.1 0.9 0.1 0.9 0.3\n", Ok((1, 0, 1)));
     check("polygon/one.txt", b"0 0.7 0.1 0.9 0.1 0.9 0.3 0.7 0.3 0.6\n", Ok((1, 0, 0)));
     check("plain/one.txt", b"0 0.75 0.2 0.2 0.2\n", Ok((1, 0, 1)));
@@ -445,7 +445,7 @@ fn odd_files_are_understood_or_refused_by_name() {
     check("unscored.txt", b"big/one\n1\n44 4 12 12\n", Ok((1, 0, 1)));
 }
 
-/// In whichever columns it stands; beside good rows it is counted.
+/// In any column order; next to good rows it is counted.
 #[test]
 fn a_row_with_swapped_corners_or_a_side_below_0_is_no_box() {
     let scene = Scene::new();

@@ -1,4 +1,4 @@
-//! The layering: reads every source file's imports and fails where a layer imports one above it, or modules of a folder import each
+//! The layering test: reads every source file's imports and fails if a layer imports one above it, or if modules of a folder import each
 //! other in a cycle.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
@@ -31,7 +31,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// A foreign crate and the only layers that may name it.
+/// A foreign crate and the only layers that may use it.
 const CRATES: &[(&str, &[&str])] = &[
     ("egui", &["app"]),
     ("eframe", &["app"]),
@@ -63,7 +63,7 @@ fn rust_files(dir: &Path, out: &mut Vec<PathBuf>) {
     }
 }
 
-/// The lines of code with comments cut off, so that a doc comment may name what it must not know.
+/// The lines of code without comments, so that a doc comment may mention what it must not import.
 fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines()
         .enumerate()
@@ -83,8 +83,8 @@ fn names(line: &str, prefix: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a file names of the crate's top, with the lines: `crate::store`, and every part of `crate::{store::Store, domain}`, over
-/// however many lines; the same after as many `super::` as lead there from a module `depth` below it.
+/// Returns what a file imports from the crate root, with line numbers: `crate::store`, and every part of `crate::{store::Store, domain}`,
+/// over any number of lines; also through as many `super::` as lead there from a module at `depth`.
 fn imports(text: &str, depth: usize) -> Vec<(usize, String)> {
     let lines: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or("")).collect();
     let code = lines.join("\n");
@@ -103,7 +103,7 @@ fn imports(text: &str, depth: usize) -> Vec<(usize, String)> {
     found
 }
 
-/// The first name of a path, or of every path in a braced group.
+/// Returns the first name of a path, or of every path in a braced group.
 fn first_words(code: &str) -> Vec<String> {
     let word = |code: &str| -> String {
         code.trim_start().chars().take_while(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_').collect()
@@ -203,7 +203,7 @@ fn the_test_sees_a_violation() {
     assert_eq!(found, expected.map(place));
 }
 
-/// Without comments, and without what is compiled for tests alone.
+/// Removes comments and code compiled only for tests.
 fn production_code(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or("")).collect();
     let mut code = String::new();
@@ -215,7 +215,7 @@ fn production_code(text: &str) -> String {
             at += 1;
             continue;
         }
-        // The item or statement behind the attribute: up to its own end by braces, or to its semicolon.
+        // The item or statement after the attribute: up to its closing brace or its semicolon.
         let (mut depth, mut opened) = (0, false);
         loop {
             at += 1;
@@ -232,7 +232,7 @@ fn production_code(text: &str) -> String {
     code
 }
 
-/// All paths that `use` declarations and expressions name, from the crate's root: `["store", "error", "StoreError"]`.
+/// Returns all paths in `use` declarations and expressions, from the crate root: `["store", "error", "StoreError"]`.
 fn paths(text: &str, module: &[String]) -> BTreeSet<Vec<String>> {
     fn leaves(tree: &str, prefix: &[String], out: &mut Vec<Vec<String>>) {
         let (path, group) = tree.split_once('{').map_or((tree, None), |(path, rest)| (path, Some(rest)));
@@ -285,7 +285,7 @@ fn paths(text: &str, module: &[String]) -> BTreeSet<Vec<String>> {
     found.into_iter().map(absolute).collect()
 }
 
-/// Folder -> module -> the modules beside it that it imports, also by names that the folder's own module hands on.
+/// Folder -> module -> the sibling modules that it imports, including through names re-exported by the folder's own module.
 type Imports = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
 fn imports_between_siblings(src: &Path) -> Imports {
@@ -300,7 +300,7 @@ fn imports_between_siblings(src: &Path) -> Imports {
         files.iter().map(|file| (module_of(file), fs::read_to_string(file).unwrap())).collect();
     let modules: BTreeSet<Vec<String>> =
         texts.keys().flat_map(|module| (1..=module.len()).map(|n| module[..n].to_vec())).collect();
-    // What a module hands on with `pub use`, by its own name in that module.
+    // What a module re-exports with `pub use`, by its name there.
     let mut handed_on: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
     for (module, text) in &texts {
         let code = production_code(text);
@@ -340,7 +340,7 @@ fn imports_between_siblings(src: &Path) -> Imports {
     between
 }
 
-/// The modules that can be reached from themselves, with the way there.
+/// Returns the modules that can be reached from themselves, with the path.
 fn cycles(imports: &BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, Vec<String>> {
     let way_back = |start: &String| {
         let mut ways: Vec<Vec<String>> = vec![vec![start.clone()]];
@@ -404,7 +404,7 @@ fn main_is_thin() {
     assert!(main.lines().count() <= 60);
 }
 
-/// Placeholders in SQL that are no constants of the store, each with the proof that nothing from outside gets there.
+/// Placeholders in SQL that are not constants of the store, each with the proof that no outside data gets there.
 const SQL_PLACEHOLDERS: &[(&str, &str, &str)] = &[
     ("candidates.rs", "table", "one of the names in the array above it"),
     ("candidates.rs", "shown", "is_present(): see left.rs"),
@@ -443,7 +443,7 @@ const SQL_PLACEHOLDERS: &[(&str, &str, &str)] = &[
     ("log.rs", "column", "a field of one of the two constants above"),
 ];
 
-/// The text literals of `format!` in a source that are SQL.
+/// Returns the `format!` string literals in a source that are SQL.
 fn formatted_sql(text: &str) -> Vec<String> {
     const SQL: [&str; 13] = [
         "SELECT ", "INSERT ", "UPDATE ", "DELETE ", "REPLACE ", "PRAGMA ", "CREATE ", "DROP ", "ALTER ", "ATTACH ",
@@ -499,7 +499,7 @@ fn sql_has_bound_parameters_alone() {
     assert!(formatted_sql("format!(\"{} images\")").is_empty());
 }
 
-/// How bytes from outside are opened and parsed.
+/// How outside bytes are opened and parsed.
 const READS: [&str; 15] = [
     "read_text(",
     "read_bytes(",
@@ -518,7 +518,7 @@ const READS: [&str; 15] = [
     "image::ImageReader",
 ];
 
-/// Whether the file, or a module that it lies in, denies indexing.
+/// Whether the file, or a module that contains it, denies indexing.
 fn denies_indexing(src: &Path, file: &Path) -> bool {
     let denies = |file: &Path| {
         let text = fs::read_to_string(file).unwrap_or_default();
@@ -528,7 +528,7 @@ fn denies_indexing(src: &Path, file: &Path) -> bool {
     denies(file) || above.into_iter().any(|dir| denies(&dir.join("mod.rs")) || denies(&dir.with_extension("rs")))
 }
 
-/// Files below `src` that read bytes from outside and may index: a file of others must not be able to panic its reader.
+/// Returns files below `src` that read outside bytes and may index: no file may make its reader panic.
 fn readers_that_index(src: &Path) -> (usize, Vec<String>) {
     let mut files = Vec::new();
     rust_files(src, &mut files);
@@ -580,7 +580,7 @@ fn readers_of_outside_bytes_do_not_index() {
     assert_eq!((readers, found), (5, vec!["a.rs".to_owned(), "k/l.rs".to_owned()]));
 }
 
-/// Tables for spreadsheets are written by the two functions that leave no formula in them.
+/// Tables for spreadsheets are written by the two functions that neutralise formulas.
 #[test]
 fn tables_are_written_without_formulas() {
     let mut files = Vec::new();
@@ -594,7 +594,7 @@ fn tables_are_written_without_formulas() {
     }
 }
 
-/// The packages of a lock file with their versions, and what the package `quarry` depends on.
+/// Returns the packages of a lock file with their versions, and the dependencies of the package `quarry`.
 fn locked(file: &str) -> (Vec<(String, String)>, Vec<String>) {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
     let lock: toml::Table = toml::from_str(&text).unwrap();
@@ -607,7 +607,7 @@ fn locked(file: &str) -> (Vec<(String, String)>, Vec<String>) {
     (packages.iter().map(|package| (word(package, "name"), word(package, "version"))).collect(), needs.collect())
 }
 
-/// What is fuzzed is what is built. `cargo update --workspace --manifest-path fuzz/Cargo.toml` adds what came in since.
+/// What is fuzzed is what is built. `cargo update --workspace --manifest-path fuzz/Cargo.toml` adds new dependencies.
 #[test]
 fn the_fuzz_targets_are_locked_to_the_same_versions() {
     let ((own, _), (fuzz, needs)) = (locked("Cargo.lock"), locked("fuzz/Cargo.lock"));
@@ -617,7 +617,7 @@ fn the_fuzz_targets_are_locked_to_the_same_versions() {
     let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
     let manifest: toml::Table = toml::from_str(&manifest).unwrap();
     let wanted = manifest["dependencies"].as_table().unwrap().iter();
-    // libtorch and others that no target is built with are not locked.
+    // libtorch and other dependencies that no target uses are not locked.
     let is_optional =
         |entry: &toml::Value| entry.get("optional").is_some_and(|optional| optional.as_bool() == Some(true));
     let wanted = wanted.filter(|(_, entry)| !is_optional(entry)).map(|(name, _)| name);

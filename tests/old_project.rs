@@ -1,6 +1,6 @@
-//! A project of the first version (tests/fixtures/old_project) opens with everything that was in it.
+//! A project of the first version (tests/fixtures/old_project) opens with all of its content.
 
-// What fails here is the test's own footing.
+// A failure here is a failure of the test.
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ fn all() -> CandidateQuery {
     CandidateQuery { verdict: VerdictFilter::Any, collapse: false, ..CandidateQuery::default() }
 }
 
-/// Everything that the old program's own output said of it, and its tables.
+/// Everything that the old program's own output reported, and its tables.
 fn check_contents(store: &Store) {
     let classes: Vec<(i64, String)> = store.classes().unwrap().into_iter().map(|c| (c.id.0, c.name)).collect();
     assert_eq!(classes, [(1, "face".to_owned())]);
@@ -99,7 +99,7 @@ fn everything_is_there_after_the_migration() {
     assert_eq!(named.count(), 4);
     assert!(!text.contains("missed_face"));
 
-    // Undo reaches back over the migration, to the very first decision.
+    // Undo works across the migration, back to the very first decision.
     let mut undone = 0;
     while store.undo("Ada", 2_000_000_000_000 + undone).unwrap().is_some() {
         undone += 1;
@@ -109,7 +109,7 @@ fn everything_is_there_after_the_migration() {
     assert_eq!((counts.confirmed, counts.rejected, counts.missed_object), (0, 0, 0));
     assert_eq!(store.count_ground_truth().unwrap(), 15, "Ben's missed object stays");
     while store.redo("Ada", 2_000_000_001_000).unwrap().is_some() {}
-    // What the old program undid last can be redone too, and on two candidates Ada's word is newer than Ben's now.
+    // What the old program undid last can be redone too, and on two candidates Ada's verdict is newer than Ben's now.
     check_counts(&store, (89, 17, 7));
 }
 
@@ -181,7 +181,7 @@ fn settings_of_its_rounds_are_read() {
     RoundConfig::from_toml(&written, "round.toml").unwrap();
 }
 
-/// The migrations in their order: names and texts.
+/// Returns the migrations in order: names and texts.
 fn migrations() -> Vec<(String, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/migrations");
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -194,7 +194,7 @@ fn schemas() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/schemas")
 }
 
-/// A database as the programs of format `version` left it, with rows of every format until then.
+/// A database as left by programs of format `version`, with rows of every format until then.
 fn database_of(version: usize, path: &Path) {
     let connection = Connection::open(path).unwrap();
     connection.pragma_update(None, "foreign_keys", false).unwrap();
@@ -208,7 +208,7 @@ fn database_of(version: usize, path: &Path) {
     connection.pragma_update(None, "application_id", 0x5172_7931).unwrap();
 }
 
-/// The whole verdict log, in words that all formats share.
+/// Formats the whole verdict log in terms common to all formats.
 fn log_of(path: &Path) -> Vec<(String, String, String, String, i64)> {
     let connection = Connection::open(path).unwrap();
     let sql = "SELECT hex(v.uid), hex(c.uid), a.name, coalesce(v.verdict, 'none') || coalesce(', ' || v.reason, '') \
@@ -259,7 +259,7 @@ fn every_earlier_format_opens_with_all_its_verdicts() {
             usize::from(version < migrations().len()),
             "format {version}: a copy from before"
         );
-        // The last of Ada's decisions that stand is undone, over the migration.
+        // Ada's last effective decision is undone, across the migration.
         store.undo("Ada", 2_000_000_000_000).unwrap().unwrap();
         assert_eq!(store.verdict_counts(None).unwrap().missed_object, 0, "format {version}");
         drop(store);

@@ -1,5 +1,4 @@
-//! What the command line may write, from outside: no output replaces an input, a file of a dataset or of a project, nor any other file
-//! without `--force`.
+//! What the command line may write: no output replaces an input, a file of a dataset or of a project, or any other file without `--force`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -8,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 
-/// A project `p` with an FDDB dataset `fddb`, a detections file and a file of somebody's own.
+/// A project `p` with an FDDB dataset `fddb`, a detections file and an unrelated file.
 struct Scene {
     dir: tempfile::TempDir,
 }
@@ -46,7 +45,7 @@ impl Scene {
         Command::cargo_bin("quarry").unwrap().current_dir(self.dir.path()).args(args).assert()
     }
 
-    /// Every file below the folder with what is in it, but for the database, whose log moves with every look at it.
+    /// Returns every file below the folder with its content, except the database, whose WAL changes with every access.
     fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let (mut files, mut folders) = (BTreeMap::new(), vec![self.dir.path().to_path_buf()]);
         while let Some(folder) = folders.pop() {
@@ -63,7 +62,7 @@ impl Scene {
         files
     }
 
-    /// Both with and without `--force`: exit code 1, these words, and no file is another one afterwards.
+    /// Both with and without `--force`: exit code 1, these words, and no file has changed afterwards.
     fn refused(&self, args: &[&str], expected: &[&str]) {
         let before = self.files();
         for args in [args.to_vec(), [args, &["--force"]].concat()] {
@@ -125,7 +124,7 @@ fn exports_keep_off_datasets_projects_and_what_is_not_a_file() {
     }
 }
 
-/// Where links in a dataset lead, nothing is written either; beside a single linked file results may lie.
+/// Nothing is written where links in a dataset lead; results may be next to a single linked file.
 #[cfg(unix)]
 #[test]
 fn exports_keep_off_what_links_in_a_dataset_lead_to() {
@@ -182,7 +181,7 @@ fn an_evaluation_keeps_off_what_it_reads() {
     scene.refused(&evaluate("fddb/FDDB-folds"), &["FDDB-folds"]);
     scene.refused(&evaluate("p/runs/1"), &["project"]);
     scene.refused(&evaluate("mine.txt"), &["mine.txt", "found a file"]);
-    // An input that is called as a result is, and a result that is a hard link to an input.
+    // An input with the name of a result, and a result that is a hard link to an input.
     std::fs::create_dir(scene.at("results")).unwrap();
     std::fs::copy(scene.at("dets.txt"), scene.at("results/DiscROC.txt")).unwrap();
     let mut args = evaluate("results");
@@ -221,8 +220,8 @@ fn detections_keep_off_their_list_their_images_and_the_checkpoint() {
     scene.refused(&[&["detect"], &in_project[..]].concat(), &["fddb", "dataset"]);
 }
 
-/// Without a project that would know which folders are somebody's datasets: every command that takes a folder or a list of images, with
-/// a place that it must not write to, and one beside its input that it may. Only `detect` would need a model to go further than this.
+/// Without a project that knows which folders are datasets: every command that takes a folder or a list of images, with a path that it must
+/// not write to, and an allowed one next to its input. Only `detect` would need a model to continue.
 #[test]
 fn a_folder_that_is_read_is_not_written_into() {
     let scene = Scene::new();
@@ -271,14 +270,14 @@ fn a_folder_that_is_read_is_not_written_into() {
     }
     let before = scene.files();
     for (words, folder) in &refused {
-        // Permission to replace files is none to write into such a folder.
+        // Permission to replace files does not allow writing into such a folder.
         let words: Vec<&str> = words.split(' ').chain(["--force"]).collect();
         let message = stderr(&scene.run(&words).code(1));
         let parts = ["this lies in ", folder, "which Quarry only reads"];
         assert!(parts.iter().all(|part| message.contains(part)), "{words:?}: {message}");
     }
     assert!(scene.files() == before, "a file was changed");
-    // Beside a single file results may lie, and never take its place.
+    // Results may be next to a single file, and never replace it.
     let truth = r#"{"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "clock"}],
         "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9]}]}"#;
     std::fs::create_dir(scene.at("results")).unwrap();

@@ -1,4 +1,4 @@
-//! The review screen from outside: groups, orders, filters, history, several annotators; over a real project, without a display.
+//! The review screen: groups, orders, filters, history, several annotators; with a real project, without a display.
 #![cfg(feature = "gui")]
 #![allow(clippy::unwrap_used)]
 
@@ -63,14 +63,14 @@ fn a_group_is_decided_in_one_batch_and_taken_back_in_one() {
     wait_for(&mut window, &format!("{listed} listed"));
     press(&mut window, Key::U);
     wait_for(&mut window, "24 candidates");
-    // As a German keyboard writes it.
+    // As typed on a German keyboard.
     shift(&mut window, Key::Slash);
     wait_for(&mut window, "Done");
     window.run_steps(2);
     press(&mut window, Key::Escape);
     window.run_steps(3);
     assert!(window.query_by_label("Done").is_none());
-    // One of the group: the rest is offered, and R takes the offer.
+    // One of the group: the rest is offered, and R accepts the offer.
     press(&mut window, Key::A);
     wait_for(&mut window, &format!("{} more in the group", size - 1));
     press(&mut window, Key::R);
@@ -110,7 +110,7 @@ fn groups_are_found_anew_from_the_window() {
     wait_for(&mut window, "1 of 18");
     press(&mut window, Key::Slash);
     wait_for(&mut window, "Regroup");
-    // By name: counts that come in above the button move it.
+    // By name: counts that arrive above the button move it.
     window.get_by_label("Regroup").click_accesskit();
     let grouped = || {
         let store = Store::open_read_only(&project.database()).unwrap();
@@ -222,7 +222,7 @@ fn the_history_is_searched_and_a_decision_changed() {
     window.get_by_label("Search the history").type_text("statue");
     window.run_steps(3);
     run_until(&mut window, "the search", |window| window.query_all_by_label("Look again").count() == 1);
-    // No verdict is given while the log is shown. Esc leaves the field, then keys go through the log.
+    // No verdict is given while the log is shown. Esc leaves the field, then keys navigate the log.
     press(&mut window, Key::A);
     press(&mut window, Key::Escape);
     press(&mut window, Key::L);
@@ -446,7 +446,7 @@ fn the_random_order_samples_what_waits_when_it_is_chosen() {
     wait_for_part(&mut window, "0 of 10 reviewed");
 }
 
-/// Two rounds that found the same; in the first all but one is decided: two of three hard negatives, each third rejected.
+/// Two rounds that found the same; in the first all but one are decided: two of three are hard negatives, every third is rejected.
 fn decided_once(dir: &tempfile::TempDir, filter: &str) -> (Project, Vec<CandidateId>) {
     let project = project(dir, 3, 2, filter);
     let mut store = project.open_store().unwrap();
@@ -467,7 +467,7 @@ fn what_an_earlier_round_decided_is_taken_over_by_one_key_or_for_all() {
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_for(&mut window, "1 of 9");
     wait_for_part(&mut window, "8 of these were decided in an earlier round: 6 hard negatives, 2 rejected");
-    // The best of round 1 is undecided: here is nothing to take over.
+    // The best of round 1 is undecided: there is nothing to carry over here.
     press(&mut window, Key::T);
     press(&mut window, Key::ArrowRight);
     wait_for(&mut window, "2 of 9");
@@ -526,7 +526,7 @@ fn the_members_of_a_group_stand_beside_its_candidate() {
     wait_for_part(&mut window, "decisions for 23 candidates");
 }
 
-/// The words are for faces only where the project's only class is the face; what is stored reads as it was given.
+/// The texts are for faces only if the project's only class is the face; stored ones stay as they were given.
 #[test]
 fn reasons_are_those_of_the_projects_classes() {
     let check = |classes: &[&str], word: &str| {

@@ -86,7 +86,7 @@ fn a_round_that_was_killed_resumes_to_the_same_weights_to_the_bit_and_holds_its_
     let second = quarry(&killed, &["--config", config.to_str().unwrap()]).output().unwrap();
     let held = killed.open_store().unwrap().rounds().unwrap();
     wait_for("a checkpoint", &mut child, || checkpoint(&killed, 4).exists() || checkpoint(&killed, 8).exists());
-    // SIGKILL: nothing of the program's own runs any more.
+    // SIGKILL: none of the program's own code runs any more.
     child.kill().unwrap();
     let status = child.wait().unwrap();
     #[cfg(unix)]
@@ -114,7 +114,7 @@ fn a_round_that_was_killed_resumes_to_the_same_weights_to_the_bit_and_holds_its_
 fn two_interrupts_end_a_training_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let project = tiny_project::make(dir.path(), "p", 4, 2);
-    // So long that it cannot be done before the signals come.
+    // Long enough that it cannot finish before the signals arrive.
     let config = project.dir().join("round.toml");
     fs::write(&config, tiny_project::settings("iterations = 100000\ncheckpoint_every = 4\ntest_folds = [2]")).unwrap();
     let first = checkpoint(&project, 4);
@@ -122,7 +122,7 @@ fn two_interrupts_end_a_training_in_order() {
     wait_for("a checkpoint", &mut child, || first.exists());
     interrupt(&child);
     interrupt(&child);
-    // It did not finish, however fast it was stopped; never a signal of libtorch's.
+    // It did not finish, however fast it was stopped; never a signal from libtorch.
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(1), "{status:?}");
 
@@ -160,7 +160,7 @@ fn a_full_disk_stops_the_round_on_its_last_good_checkpoint() {
     child.wait().unwrap();
     let good = fs::read(checkpoint(&project, 4).join("model.safetensors")).unwrap();
 
-    // No file may grow over 20 or 40 MB, by the shell's units; the weights are 45 MB.
+    // No file may grow over 20 or 40 MB, in the shell's units; the weights are 45 MB.
     let limited = "trap '' XFSZ; ulimit -f 40960; exec \"$0\" train --resume --project \"$1\"";
     let failed = Command::new("sh")
         .args(["-c", limited, env!("CARGO_BIN_EXE_quarry"), project.dir().to_str().unwrap()])
@@ -201,7 +201,7 @@ fn a_round_is_tested_on_another_dataset_of_which_nothing_is_trained_on() {
     assert_eq!(mined["images"], 4, "mining keeps off the test dataset too");
 }
 
-/// Trains `config` as the next round, or continues, and stops after `steps` steps of this session.
+/// Trains `config` as the next round, or resumes one, and stops after `steps` steps in this session.
 fn sit(project: &Project, config: Option<&RoundConfig>, steps: usize) -> Result<TrainReport, WorkflowError> {
     tch::set_num_threads(1);
     let (cancel, mut made) = (Cancel::new(), 0);
@@ -252,7 +252,7 @@ fn what_is_reviewed_after_its_start_does_not_change_a_round() {
     let went_on = sit(&project, None, 1).unwrap();
     assert_eq!((went_on.steps, went_on.hard_negatives), (3, begun.hard_negatives));
 
-    // A round of an older Quarry has no such file: it continues only with what it began with.
+    // A round of an older version has no such file: it only continues with what it started with.
     let file = project.run_dir(2).join("data.json");
     let kept = fs::read(&file).unwrap();
     fs::remove_file(&file).unwrap();
@@ -277,7 +277,7 @@ fn a_baseline_learns_nothing_of_the_review() {
     store.record_verdicts(&ids[1..], "tester", Verdict::Rejected, None, 2).unwrap();
     drop(store);
     let data = |number: u32| fs::read_to_string(project.run_dir(number).join("data.json")).unwrap();
-    // What a round before any review was given.
+    // The training data of a round before any review.
     let clean = data(1);
     train(&project, &first, &mut |_| {}, &Cancel::new()).unwrap();
     assert_eq!(data(2), clean, "no promoted object, no ignored region");
@@ -298,7 +298,7 @@ fn every_mini_batch_of_a_reviewed_round_holds_all_hard_negatives_of_its_images()
     let mut confirmed = HashMap::new();
     for (k, image) in store.images().unwrap().iter().filter(|image| image.fold() != Some(2)).enumerate() {
         let ids: Vec<_> = store.candidates_of_image(image.id).unwrap().iter().map(|c| c.id).collect();
-        // One picture is all rejected; the others have as many hard negatives as there is room for, or fewer.
+        // One image is all rejected; the others have at most as many hard negatives as there is room for.
         let chosen = &ids[..ids.len().min(12)];
         let verdict = if k == 0 { Verdict::Rejected } else { Verdict::Confirmed };
         store.record_verdicts(chosen, "tester", verdict, None, 1).unwrap();
@@ -337,7 +337,7 @@ fn a_round_outlasts_another_program_that_holds_the_database() {
         WorkEvent::Train(TrainEvent::Step(step)) if step.step == 3 => {
             let other = rusqlite::Connection::open(&database).unwrap();
             other.execute_batch("BEGIN IMMEDIATE").unwrap();
-            // Longer than the store itself waits, at each of two tries.
+            // Longer than the store itself waits, in each of two attempts.
             holder = Some(std::thread::spawn(move || {
                 std::thread::sleep(Duration::from_secs(12));
                 other.execute_batch("ROLLBACK").unwrap();
@@ -400,7 +400,7 @@ fn a_round_goes_on_with_another_rate_or_device_and_with_nothing_else() {
     }
 }
 
-/// The learning rates of a round's steps, by `log.csv`.
+/// Returns the learning rates of a round's steps, from `log.csv`.
 fn rates_of(project: &Project) -> Vec<(u64, f64)> {
     let table = fs::read_to_string(project.run_dir(1).join("log.csv")).unwrap();
     let mut lines = table.lines();
@@ -446,7 +446,7 @@ fn a_round_that_came_to_its_end_is_made_longer() {
         "a refusal leaves no trace"
     );
 
-    // Stopped before its first new checkpoint, and continued.
+    // Stopped before its first new checkpoint, and resumed.
     let (cancel, flag) = (Cancel::new(), Cancel::new());
     flag.cancel();
     let stopped = extend(&project, 4, None, &mut |_| {}, &flag).unwrap();
@@ -458,7 +458,7 @@ fn a_round_that_came_to_its_end_is_made_longer() {
     let store = project.open_store().unwrap();
     let round = store.rounds().unwrap().remove(0);
     assert_eq!((round.state, store.metric_summary(round.id, "loss").unwrap().count), (RoundState::Trained, 8));
-    // Two steps of warm-up and a milestone after the third; as one of eight it has its milestone after the sixth.
+    // Two warm-up steps and a milestone after the third; extended to eight it has its milestone after the sixth.
     let rates = rates_of(&project);
     let expected = [0.001, 0.0055, 0.01, 0.001, 0.01, 0.01, 0.001, 0.001];
     assert_eq!(rates.len(), expected.len(), "{rates:?}");

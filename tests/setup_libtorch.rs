@@ -1,4 +1,4 @@
-//! Which libtorch `make setup` fetches: the script with a pip that only writes down what it was asked for. What CI says of failed tests.
+//! Which libtorch `make setup` downloads: the script with a pip that only records its arguments. What CI reports about failed tests.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-/// What is there before: the installed variant, QUARRY_CUDA, and the driver's version where there is a GPU.
+/// The initial state: the installed variant, QUARRY_CUDA, and the driver's version if there is a GPU.
 struct Machine {
     installed: Option<&'static str>,
     asked: Option<&'static str>,
@@ -20,7 +20,7 @@ fn program(dir: &Path, name: &str, text: &str) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Whether the script succeeded, the list that pip was given, and what was said.
+/// Returns whether the script succeeded, the list given to pip, and the output.
 fn set_up(machine: &Machine) -> (bool, Option<String>, String) {
     let dir = tempfile::tempdir().unwrap();
     let (scripts, bin) = (dir.path().join("scripts"), dir.path().join("bin"));
@@ -74,10 +74,10 @@ fn the_variant_follows_the_gpu_the_driver_and_what_is_installed() {
     check(None, None, None, false, Some("cpu"), "");
     check(None, None, new, false, Some("cuda"), "2.5 GB");
     check(Some("cpu"), None, None, true, None, "");
-    // The GPU came later: the CUDA variant is fetched, and where that fails the other one serves on.
+    // The GPU was added later: the CUDA variant is downloaded, and if that fails the other one stays in use.
     check(Some("cpu"), None, new, true, Some("cuda"), "the GPU is not used");
     check(Some("cpu"), Some("1"), None, false, Some("cuda"), "could not be fetched");
-    // What was fetched once stays, also where the GPU is missing.
+    // What was downloaded once is kept, even if the GPU is missing.
     check(Some("cuda"), None, None, true, None, "");
     check(Some("cuda"), None, new, true, None, "");
     check(Some("cuda"), Some("0"), new, false, Some("cpu"), "");

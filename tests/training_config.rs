@@ -1,4 +1,4 @@
-//! `round.toml` from outside: presets, round trips, errors that name file, line, key and the nearest known key.
+//! `round.toml`: presets, round trips, errors that name file, line, key and the nearest known key.
 
 use std::path::Path;
 
@@ -176,7 +176,7 @@ fn a_stored_round_goes_on_by_the_rules_that_it_began_with() {
         assert_eq!((sampler.rpn_forced_below, sampler.rpn_forced_fraction), (0.5, 1.0), "{name}");
         assert_eq!((sampler.fg_exclusive, sampler.rpn_inside_only, sampler.forced_fraction), (false, false, 1.0));
         assert!((sampler.box_beta - 1.0 / 9.0).abs() < 1e-15, "{name}");
-        // A file that a user writes has today's rules.
+        // A file written by a user follows today's rules.
         let written = RoundConfig::from_toml(&old.join("\n"), "round.toml").unwrap().sampler;
         assert_eq!((written.rpn_forced_below, written.rpn_forced_fraction), (0.3, 0.25), "{name}");
     }

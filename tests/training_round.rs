@@ -1,4 +1,4 @@
-//! Whole rounds of a tiny detector on drawn pictures: resume to the bit, cancel, failures, what the samplers drew.
+//! Whole rounds of a tiny detector on drawn images: bit-exact resuming, cancelling, failures, sampling.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![cfg(feature = "torch")]
@@ -19,7 +19,7 @@ use tch::Tensor;
 
 type Evaluation = fn() -> Result<Option<f64>, String>;
 
-/// Records events; cancels after a step, panics or fails in an evaluation on demand.
+/// Records events; cancels after a step, panics or fails in an evaluation on request.
 #[derive(Default)]
 struct Watch {
     events: Vec<TrainEvent>,
@@ -55,7 +55,7 @@ impl RoundHooks for Watch {
 }
 
 impl Watch {
-    /// The events as one line.
+    /// Formats the events as one line.
     fn words(&self) -> String {
         let words: Vec<String> = self
             .events
@@ -92,7 +92,7 @@ fn config() -> RoundConfig {
     RoundConfig::from_toml(text, "tests").unwrap()
 }
 
-/// The name's number paints the picture: a bright square on a grey ground, and a dark one that is no face.
+/// The number in the name determines the image: a bright square on a grey background, and a dark one that is not a face.
 fn decode(path: &Path) -> Result<RgbImage, String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let seed: u32 = name.parse().map_err(|_| "not a picture".to_owned())?;
@@ -146,7 +146,7 @@ fn assert_same_tensors(a: &Path, b: &Path) {
 
 fn losses(run_dir: &Path) -> Vec<String> {
     let log = fs::read_to_string(run_dir.join("log.csv")).unwrap();
-    // Without the two columns of times.
+    // Without the two time columns.
     log.lines().map(|line| line.rsplitn(3, ',').last().unwrap().to_owned()).collect()
 }
 
@@ -157,7 +157,7 @@ fn an_interrupted_round_ends_with_the_same_weights_to_the_bit() {
     let summary = train(&config(), &whole, Start::Fresh, &mut Watch::default()).unwrap();
     assert_eq!((summary.outcome, summary.step), (Outcome::Done, 6));
 
-    // Stopped after step 3, then killed after step 5: what a kill leaves is the checkpoint of step 4 and rows up to step 5.
+    // Stopped after step 3, then killed after step 5: a kill leaves the checkpoint of step 4 and rows up to step 5.
     let mut stopped = Watch { cancel_after: Some((3, Cancel::new())), ..Watch::default() };
     let summary_3 = train(&config(), &broken, Start::Fresh, &mut stopped).unwrap();
     assert_eq!((summary_3.outcome, summary_3.step, stopped.finished()), (Outcome::Cancelled, 3, &Outcome::Cancelled));
@@ -186,7 +186,7 @@ fn a_damaged_checkpoint_or_marks_file_costs_no_round() {
     let mut stopped = Watch { cancel_after: Some((5, Cancel::new())), ..Watch::default() };
     train(&config(), &broken, Start::Fresh, &mut stopped).unwrap();
     let checkpoints = broken.join("checkpoints");
-    // A weight is another one: as a number it is as good as any.
+    // A changed weight is still a valid number.
     let model = checkpoints.join("step-0000005/model.safetensors");
     let mut bytes = fs::read(&model).unwrap();
     let middle = bytes.len() / 2;
@@ -368,7 +368,7 @@ fn a_round_of_other_settings_or_data_is_not_gone_on_with() {
     let message = train_round(&config(), fewer, &mut Watch::default(), &Cancel::new()).unwrap_err().to_string();
     assert!(message.contains("hard negatives have changed"), "{message}");
 
-    // What diverged continues with another rate, which its checkpoints tell from then on.
+    // A diverged round resumes with another rate, which its checkpoints record from then on.
     let slower = RoundConfig { base_lr: config().base_lr / 4.0, warmup: 0.5, clip_norm: 1.0, ..config() };
     let summary = train(&slower, &run, Start::Resume, &mut Watch::default()).unwrap();
     assert_eq!((summary.outcome, summary.step), (Outcome::Done, 6));

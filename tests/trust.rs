@@ -1,5 +1,5 @@
-//! What a project outlasts, through the command line: disks that cannot be written, damaged databases, files of others, settings without
-//! bounds, a second program at work.
+//! What a project survives, through the command line: read-only disks, damaged databases, foreign files, settings without bounds, a second
+//! running program.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -29,7 +29,7 @@ fn stderr(assert: &assert_cmd::assert::Assert) -> String {
     String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
 }
 
-/// A project with a mined round of four candidates, of which Ada and Grace decided on two.
+/// A project with a mined round of four candidates; Ada and Grace decided two of them.
 fn reviewed(dir: &Path, name: &str) -> Project {
     let project = tiny_project::make(dir, name, 4, 2);
     let mut store = project.open_store().unwrap();
@@ -56,7 +56,7 @@ fn path(project: &Project) -> &str {
     project.dir().to_str().unwrap()
 }
 
-/// A mounted file system in memory, `None` (said loudly) where this process may not mount.
+/// A mounted in-memory file system, `None` (with a loud message) if this process may not mount.
 struct Disk(tempfile::TempDir);
 
 impl Disk {
@@ -84,7 +84,7 @@ impl Drop for Disk {
     }
 }
 
-/// Commands that only read, with what each prints; `out` is a folder for what they write.
+/// Read-only commands with their output; `out` is a folder for what they write.
 fn check_reading_commands(p: &str, out: &Path) {
     let o = |name: &str| out.join(name).to_str().unwrap().to_owned();
     let status: Value =
@@ -185,7 +185,7 @@ fn a_verdict_file_of_another_project_is_refused_by_the_number_that_matches_nothi
     assert!(refused.contains("v.jsonl:1: its tick"), "{refused}");
 }
 
-/// Every candidate is given to one annotator, or to two; whose share it is follows from the project alone, so that copies agree.
+/// Every candidate is given to one annotator, or to two; shares only depend on the project, so that copies agree.
 #[test]
 fn the_queue_is_divided_among_annotators_by_a_command() {
     let dir = tempfile::tempdir().unwrap();
@@ -218,7 +218,7 @@ fn the_queue_is_divided_among_annotators_by_a_command() {
     assert!(stdout(&share(&["--undo"]).success()).contains("not divided"));
 }
 
-/// Whoever's clock was wrong gave real verdicts: they can be merged, with a word of it, and what is decided afterwards counts as newer.
+/// Verdicts from a wrong clock are real: they can be merged with a warning, and later decisions count as newer.
 #[test]
 fn verdicts_of_a_clock_that_was_ahead_can_be_merged() {
     const DAY_MS: i64 = 24 * 3_600_000;
@@ -249,7 +249,7 @@ fn verdicts_of_a_clock_that_was_ahead_can_be_merged() {
         let said = stderr(&quarry(&merge).success());
         assert_eq!(told.is_some_and(|told| said.contains(told)), told.is_some(), "{days}: {said}");
         assert_eq!(told.is_none(), !said.contains("ahead"), "{days}: {said}");
-        // Once they are here, nothing is ahead of them any more.
+        // Once they are merged, nothing is ahead of them any more.
         let again = stderr(&quarry(&merge).success());
         assert!(!again.contains("ahead"), "{again}");
         let mut store = other.open_store().unwrap();

@@ -1,4 +1,4 @@
-//! `quarry weights import | export | list` from outside, and the converted default backbone against its manifest.
+//! `quarry weights import | export | list`, and the converted default backbone against its manifest.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -73,7 +73,7 @@ fn a_file_from_elsewhere_is_checked_against_the_manifests_entry_of_its_name() {
     entry(&quarry::detector::weights::sha256_hex(&std::fs::read(&file).unwrap())[..8]);
     import(&request(&file, "resnet18", models.path())).unwrap();
 
-    // The entry of what an import wrote says nothing about a file elsewhere that happens to be called the same.
+    // The entry of an imported file does not apply to a file elsewhere with the same name.
     let named_alike = dir.path().join("resnet18.safetensors");
     let mut others = resnet18();
     others[0].data[0] = 7.0;
@@ -297,7 +297,7 @@ mod whole_detector {
         );
     }
 
-    /// The numbers come from scripts/onnxruntime_features.py, which states the picture's formula.
+    /// The numbers come from scripts/onnxruntime_features.py, which states the image's formula.
     #[test]
     fn the_default_backbone_computes_what_onnxruntime_computes() {
         let onnx = repository().join("models/open-nsfw.onnx");

@@ -1,5 +1,5 @@
-//! What the fuzz targets share: a folder, in memory where there is one, in which a reader finds the input as a file. A target calls the
-//! function that Quarry calls for such a file; an error is a good answer, a panic, a hang and more than a gigabyte are not.
+//! Shared by the fuzz targets: a folder, in memory if possible, in which a reader finds the input as a file. A target calls the function
+//! that Quarry calls for such a file; an error is a good result, a panic, a hang and more than a gigabyte are not.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 use quarry::dataset::formats::{ReadOptions, format_named};
 use quarry::domain::Cancel;
 
-/// Between the files of an input that is several.
+/// Separates the files of an input with several.
 pub const SEPARATOR: &[u8] = b"\n=====\n";
 
-/// The folder of this process. One input after the other is written to it.
+/// Returns the folder of this process. Inputs are written to it one after the other.
 pub fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -32,7 +32,7 @@ pub fn file(name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-/// The files of an input, as many as there are separators in it and one more.
+/// Returns the files of an input: one more than it has separators.
 pub fn parts(bytes: &[u8]) -> Vec<&[u8]> {
     let mut parts = Vec::new();
     let mut rest = bytes;
@@ -44,7 +44,7 @@ pub fn parts(bytes: &[u8]) -> Vec<&[u8]> {
     parts
 }
 
-/// Two images of 8 x 6 pixels at these places, once.
+/// Creates two images of 8 x 6 pixels at these paths, once.
 pub fn images(names: &[&str]) {
     static MADE: OnceLock<()> = OnceLock::new();
     MADE.get_or_init(|| {
@@ -61,7 +61,7 @@ fn image(shade: u8) -> Vec<u8> {
     bytes
 }
 
-/// Reads the dataset at `path` below the folder in the format of this name.
+/// Reads the dataset at `path` below the folder in the format with this name.
 pub fn import(format: &str, path: &str) {
     let format = format_named(format).expect("a format of Quarry");
     for options in [ReadOptions::default(), ReadOptions { strict: true, ..ReadOptions::default() }] {
@@ -69,8 +69,8 @@ pub fn import(format: &str, path: &str) {
     }
 }
 
-/// Decoders that panic are answered by Quarry with an error. The fuzzer would end at the panic itself; so only one that Quarry lets pass
-/// ends it.
+/// Quarry answers a panicking decoder with an error. The fuzzer would stop at the panic itself; with this, only a panic that Quarry lets
+/// through stops it.
 pub fn panics_are_caught() {
     std::panic::set_hook(Box::new(|_| {}));
 }

@@ -1,22 +1,22 @@
-//! Everything a user can do by key, as one enum with its text, tooltip and default shortcut.
+//! Every user action with a key, as one enum with text, tooltip and default shortcut.
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
-/// The scope of an action's keys. Two actions may share keys only in scopes that are never open together.
+/// The scope of an action's keys. Two actions may share keys only in scopes that are never active together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// On every screen.
     Everywhere,
     /// On the review screen.
     Review,
-    /// While the shape of an object is being adjusted.
+    /// While an object's shape is being adjusted.
     Adjust,
-    /// On the Images screen, where the review's keys for verdicts hold too.
+    /// On the Images screen, where the review's verdict keys work too.
     Images,
 }
 
 impl Scope {
-    /// Whether both can be open at once.
+    /// Whether both can be active at once.
     pub fn meets(self, other: Self) -> bool {
         self == other || self == Self::Everywhere || other == Self::Everywhere
     }
@@ -33,7 +33,7 @@ impl Scope {
 
 macro_rules! actions {
     ($($name:ident: $scope:ident, $word:literal, $text:literal, $tooltip:literal, $shortcut:expr;)*) => {
-        /// A thing that a user does.
+        /// A user action.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Action { $($name,)* }
 
@@ -44,7 +44,7 @@ macro_rules! actions {
                 match self { $(Self::$name => Scope::$scope,)* }
             }
 
-            /// The name in `keys.toml`.
+            /// Returns the name in `keys.toml`.
             pub fn word(self) -> &'static str {
                 match self { $(Self::$name => $word,)* }
             }
@@ -182,7 +182,7 @@ actions! {
 }
 
 impl Action {
-    /// Newer actions: if an older `keys.toml` gives their default key to another action, they have none.
+    /// Newer actions: they have no key if an older `keys.toml` assigns their default key to another action.
     pub const NEWER: [Self; 20] = [
         Self::Quit,
         Self::Back,
@@ -206,7 +206,7 @@ impl Action {
         Self::DrawObject,
     ];
 
-    /// The actions that give a reason, 1 first.
+    /// The actions for reasons, starting with 1.
     pub const REASONS: [Self; 9] = [
         Self::Reason1,
         Self::Reason2,
@@ -219,7 +219,7 @@ impl Action {
         Self::Reason9,
     ];
 
-    /// The reason (1..=9) that this action gives, if it is one of those.
+    /// Returns the reason (1..=9) of this action, if it is one of those.
     pub fn reason(self) -> Option<u8> {
         Self::REASONS.iter().position(|a| *a == self).map(|i| i as u8 + 1)
     }

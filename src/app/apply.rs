@@ -1,4 +1,4 @@
-//! Applies commands: the only place that changes the app.
+//! Applies commands: the only code that changes the app's state.
 
 use std::path::Path;
 
@@ -93,7 +93,7 @@ impl QuarryApp {
         }
     }
 
-    /// The name in the text field counts even if a key left the screen before the field lost focus.
+    /// Takes over the name in the text field even if a key left the screen before the field lost focus.
     fn take_typed_annotator(&mut self) {
         let typed = self.start.annotator.trim().to_owned();
         if !matches!(self.screen, Screen::Project | Screen::Settings) || typed == self.options.annotator {
@@ -106,7 +106,7 @@ impl QuarryApp {
         }
     }
 
-    /// The current annotator, and whether others' verdicts are visible.
+    /// Returns the current annotator, and whether others' verdicts are visible.
     pub(super) fn annotator(&self) -> Annotator {
         Annotator { name: self.options.annotator.clone(), blind: self.review.filter.blind }
     }
@@ -161,7 +161,7 @@ impl QuarryApp {
         }
         let Some(session) = self.session.take() else { return };
         let (dir, damage) = (session.project.dir().to_owned(), session.damage.clone());
-        // Its threads end here, and with them every connection to the database.
+        // Ends its threads, which closes every connection to the database.
         drop(session);
         if let Some((damage, backup)) = damage.and_then(|d| d.newest_good_backup.clone().map(|backup| (d, backup))) {
             match restore_backup(&damage.database, &backup) {
@@ -172,7 +172,7 @@ impl QuarryApp {
         self.open(Project::open(&dir), ctx);
     }
 
-    /// What a key or its button does.
+    /// Performs the action of a key or its button.
     pub(super) fn act(&mut self, action: Action) {
         match action {
             Action::ShowProject => self.show_screen(Screen::Project),
@@ -187,11 +187,11 @@ impl QuarryApp {
             Action::ShowKeys => self.help_open = !self.help_open,
             Action::Quit => self.push(Command::Leaving(LeavingCommand::Quit)),
             Action::OpenProject => self.ask(Ask::Folder(FolderPurpose::Open)),
-            // What is decided on then is the class.
+            // The class is chosen first.
             _ if self.review.picker.is_some() => {}
             action if action.scope() == Scope::Adjust => self.adjust(action),
             Action::GoOn => self.review.go_on(),
-            // What is decided on then is the ellipse.
+            // The ellipse is adjusted first.
             _ if self.review.adjusting.is_some() => {}
             action => self.review_action(action),
         }
@@ -231,7 +231,7 @@ impl QuarryApp {
         }
     }
 
-    /// Actions that do not change the project.
+    /// Performs actions that do not change the project.
     fn look_around(&mut self, action: Action) {
         let columns = if self.review.layout == Layout::Grid { self.grid_columns as isize } else { 1 };
         let drawn = &mut self.review.drawn;
@@ -254,7 +254,7 @@ impl QuarryApp {
             Action::Last => self.review.seek_to(usize::MAX),
             Action::NextUndecided => {
                 let is_somewhere = self.review.next_undecided();
-                // Groups that were listed as one may have others that wait.
+                // Groups listed as one may have other undecided members.
                 if !is_somewhere && self.review.filter.verdicts == ShownVerdicts::Undecided {
                     self.restart_review(None);
                 }
@@ -314,7 +314,8 @@ impl QuarryApp {
         }
     }
 
-    /// The shape that the current candidate was promoted with, where it is a missed object. None in a blind review: it may be another's.
+    /// Returns the shape that the current candidate was promoted with, if it is a missed object. `None` in a blind review: it may be
+    /// someone else's.
     pub(super) fn promoted(&self) -> Option<Shape> {
         if self.review.filter.blind {
             return None;
@@ -326,7 +327,7 @@ impl QuarryApp {
         Some(promoted.max_by(|a, b| near(a).total_cmp(&near(b)))?.shape)
     }
 
-    /// Candidates of a page.
+    /// Returns the number of candidates per page.
     fn page(&self) -> isize {
         if self.review.layout == Layout::Grid { (self.grid_columns * self.grid_rows.max(1)) as isize } else { 10 }
     }
@@ -358,7 +359,7 @@ impl QuarryApp {
         }
     }
 
-    /// Shows the candidate of the history's marked step.
+    /// Shows the candidate of the marked history entry.
     fn look_again(&mut self) {
         let marked = self.review.history.marked().filter(|_| self.review.layout == Layout::History);
         if let (Some(step), Some(session)) = (marked, &mut self.session)
@@ -371,7 +372,7 @@ impl QuarryApp {
 
     fn adjust(&mut self, action: Action) {
         let change = match action {
-            // The ellipse that could not be saved is still there: first the failure is taken note of.
+            // The ellipse that could not be saved is still shown: first acknowledge the failure.
             Action::Commit if self.review.failure.is_some() => return self.review.go_on(),
             Action::Commit => {
                 let decision = self.review.commit_adjusted();
@@ -398,7 +399,7 @@ impl QuarryApp {
         self.save(decision);
     }
 
-    /// Sends a decision to the store's one writer.
+    /// Sends a decision to the writer thread.
     pub(super) fn save(&mut self, decision: Option<Decision>) {
         let Some(decision) = decision else { return };
         let by = self.annotator();
@@ -476,7 +477,7 @@ impl QuarryApp {
             }
             ReviewCommand::Look(image, viewport) => {
                 self.looked_at = (Some(image), viewport);
-                // The same image is seen alike on both screens.
+                // The image keeps its viewport on both screens.
                 let opened = self.images.current().filter(|_| self.images.open.is_some());
                 if opened.is_some_and(|opened| opened.record.id == image) {
                     self.viewport = viewport;
@@ -506,12 +507,12 @@ impl QuarryApp {
         self.restart_review(None);
     }
 
-    /// Reads the queue again, and goes back to a candidate where one is named.
+    /// Reloads the queue, and returns to the candidate `back_to` if given.
     pub(super) fn restart_review(&mut self, back_to: Option<CandidateId>) {
         self.restart_review_at(back_to, 0);
     }
 
-    /// As `restart_review`, with enough rows at first that one at `position` is among them.
+    /// Like `restart_review`, but initially loads enough rows to include `position`.
     pub(super) fn restart_review_at(&mut self, back_to: Option<CandidateId>, position: usize) {
         let by = self.annotator();
         let Some(session) = &mut self.session else { return };
@@ -604,7 +605,7 @@ impl QuarryApp {
     }
 }
 
-/// What a key does to the shape that is adjusted.
+/// Returns how a key changes the shape being adjusted.
 pub(super) fn nudge_of(action: Action) -> Option<Nudge> {
     Some(match action {
         Action::MoveLeft => Nudge::Move { dx: -1.0, dy: 0.0 },

@@ -1,4 +1,4 @@
-//! How much disk the cache of crops takes, and clearing it: counted on a thread of its own each time the settings come onto the screen.
+//! Measures and clears the disk cache of crops: counted on its own thread each time the settings screen is opened.
 
 use super::memory::size_text;
 use super::views::settings::CacheState;
@@ -12,7 +12,7 @@ pub(super) struct CacheSize {
 }
 
 impl CacheSize {
-    /// Called once a frame, with whether the settings are on the screen.
+    /// Called once per frame, with whether the settings screen is shown.
     pub fn tick(&mut self, is_shown: bool, waker: &Waker) {
         if is_shown && !self.is_shown {
             self.start(CropCache::of_user(), false, waker);

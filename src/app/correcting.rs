@@ -1,4 +1,4 @@
-//! Corrections of ground truth by the review's keys: which object they are about, and what each does with it.
+//! Ground truth corrections by the review's keys: the target object, and the effect of each key.
 
 use super::QuarryApp;
 use super::action::Action;
@@ -7,7 +7,7 @@ use crate::domain::ObjectChange;
 use crate::store::ObjectRow;
 
 impl QuarryApp {
-    /// What the key of a correction does with the object under or nearest to the current candidate.
+    /// Applies a correction key to the object under or nearest to the current candidate.
     pub(super) fn correct_object(&mut self, action: Action) {
         if !self.review.layout.shows_candidates() || self.review.current().is_none() {
             return;

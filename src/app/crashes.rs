@@ -1,6 +1,6 @@
-//! The bar that offers the crash reports of earlier sessions. Lists them; reads and marks them on request.
+//! The bar that offers earlier sessions' crash reports. Lists them; reads and marks them on request.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::PathBuf;

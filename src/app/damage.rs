@@ -1,4 +1,4 @@
-//! The bars for a damaged database, with its newest good backup, and for one that was copied without its log. They only report.
+//! The bars for a damaged database, with its newest good backup, and for one copied without its WAL. Display only.
 
 use egui::{Frame, Panel, RichText, Ui};
 
@@ -28,7 +28,7 @@ pub(super) fn show(ui: &mut Ui, damage: &Damage, commands: &mut Vec<Command>) {
     });
 }
 
-/// Notes on a database that can still be used.
+/// Shows notes on a database that is still usable.
 pub(super) fn show_notes(ui: &mut Ui, notes: &[String], commands: &mut Vec<Command>) {
     if notes.is_empty() {
         return;

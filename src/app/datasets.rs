@@ -1,5 +1,5 @@
-//! The datasets' part of the window: reading before importing, reports, checks, moved folders, deletion, and what is dropped onto it. Each
-//! is one background task whose result goes to the window that requested it.
+//! The dataset part of the window: import previews, reports, checks, moved folders, deletion, and dropped files. Each is one background
+//! task whose result goes to the window that requested it.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -21,19 +21,19 @@ use crate::workflow::import::{ImportFormat, ImportReport, ReadDataset, last_repo
 use crate::workflow::training_export::{TrainingExport, export_training};
 use crate::workflow::{Project, WorkEvent, WorkflowError};
 
-/// What the window waits for.
+/// A pending background task.
 pub(super) enum Waiting {
     Read(PathBuf, OneShot<(Box<ReadDataset>, Box<ImportReport>)>),
     Report(OneShot<DatasetText>),
-    /// A change of the project; everything is read again after it.
+    /// Changes the project, which is reloaded afterwards.
     Changed(OneShot<DatasetText>),
     Samples(PathBuf, OneShot<Vec<crate::workflow::detections::ClassSample>>),
     Model(PathBuf, OneShot<ModelPreview>),
-    /// The result of trying the form's choices.
+    /// The result of a dry run with the form's choices.
     Tried(Box<DetectionsForm>, OneShot<String>),
 }
 
-/// The window over the Project screen, and the work behind it.
+/// The window over the Project screen, and its background task.
 #[derive(Default)]
 pub(super) struct Datasets {
     pub window: DatasetWindow,
@@ -52,7 +52,7 @@ impl Datasets {
     }
 }
 
-/// Events of a use case of which only the progress is shown.
+/// Forwards only the progress of a use case's events.
 fn telling(tell: &mut dyn FnMut(Progress)) -> impl FnMut(WorkEvent) {
     move |event| {
         if let WorkEvent::Progress(progress) = event {
@@ -67,7 +67,7 @@ fn dataset_of(store: &Store, id: DatasetId) -> Result<Dataset, WorkflowError> {
 }
 
 impl QuarryApp {
-    /// Reads a dataset; what is in it is shown before anything is written.
+    /// Reads a dataset and previews it before anything is written.
     pub(super) fn read_dataset(&mut self, kind: ImportKind, path: PathBuf) {
         let from = path.clone();
         let title = format!("Reading {}", printable(&path.display().to_string()));
@@ -188,7 +188,7 @@ impl QuarryApp {
         }
     }
 
-    /// Files and folders that were dropped onto the window: a project is opened, a dataset, a detector's results or a model are shown.
+    /// Handles dropped files and folders: opens a project, or previews a dataset, a detector's results or a model.
     pub(super) fn dropped(&mut self, paths: Vec<PathBuf>) {
         let count = paths.len();
         let Some(path) = paths.into_iter().next() else { return };
@@ -320,7 +320,7 @@ impl QuarryApp {
         });
     }
 
-    /// The request that the form makes; `None` where no form is open.
+    /// Returns the form's request; `None` if no form is open.
     fn form_request(&self) -> Option<DetectionsRequest> {
         let DatasetWindow::Detections(form) = &self.datasets.window else { return None };
         let class_names = form.chosen.clone();
@@ -352,7 +352,7 @@ impl QuarryApp {
         }
     }
 
-    /// Takes in what the window waits for.
+    /// Handles results of the pending task.
     pub(super) fn drain_datasets(&mut self, _: &Context) -> bool {
         let Some(waiting) = self.datasets.waiting.take() else { return false };
         let classes = self.overview().map_or_else(Vec::new, |overview| overview.classes.clone());

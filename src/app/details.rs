@@ -1,4 +1,4 @@
-//! The overlays of images, cached for the images seen last.
+//! An LRU cache of the images' overlays.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,10 +6,10 @@ use crate::domain::{ImageId, RoundId};
 use crate::jobs::{ByteCache, ImageDetail, Overview};
 use crate::store::CandidateRow;
 
-/// Budget of the details kept, counted as one byte each.
+/// Maximum number of cached overlays (each counts as one byte of the budget).
 const DETAILS_KEPT: usize = 400;
 
-/// What is drawn over images, as far as it was read.
+/// The overlays of images, as far as they were loaded.
 pub struct Details {
     pub(super) images: HashMap<(ImageId, RoundId), ImageDetail>,
     pub(super) order: ByteCache<(ImageId, RoundId), ()>,
@@ -29,12 +29,12 @@ impl Details {
         self.images.get(&(row.candidate.image, row.candidate.round))
     }
 
-    /// The numbers of the project's rounds.
+    /// Returns the numbers of the project's rounds.
     pub fn rounds(&self) -> impl Iterator<Item = u32> {
         self.overview.rounds.iter().map(|round| round.number)
     }
 
-    /// A round's number, with the model where its detections were imported.
+    /// Formats a round's number, with the model if its detections were imported.
     pub fn round_text(&self, number: u32) -> String {
         let imported = self.overview.rounds.iter().find(|round| round.number == number);
         match imported.and_then(|round| round.imported.as_ref()) {
@@ -52,7 +52,7 @@ impl Details {
         self.images.retain(|key, _| order.contains(key));
     }
 
-    /// The ground truth of these images has changed.
+    /// Drops the overlays of images whose ground truth has changed.
     pub(super) fn forget(&mut self, image: ImageId) {
         self.images.retain(|(known, _), _| *known != image);
         self.asked.retain(|(known, _)| *known != image);

@@ -1,11 +1,11 @@
-//! The system's dialogs for folders and files, on a thread of their own: the window continues while one is open.
+//! The system's file and folder dialogs, on their own thread: the window stays responsive while one is open.
 
 use std::path::PathBuf;
 
 use super::command::{ExportFormat, FolderPurpose};
 use crate::jobs::{OwnerThread, Waker};
 
-/// What a dialog is for.
+/// The purpose of a dialog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ask {
     Folder(FolderPurpose),
@@ -13,14 +13,14 @@ pub enum Ask {
     RocFile,
 }
 
-/// What was chosen; `None` when the dialog was closed.
+/// The chosen path; `None` if the dialog was cancelled.
 pub type Dialogs = OwnerThread<Ask, (Ask, Option<PathBuf>)>;
 
 pub fn start(waker: Waker) -> std::io::Result<Dialogs> {
     OwnerThread::start("Dialogs", || Ok(()), |(), ask| available().map(|()| (ask, choose(ask))), waker)
 }
 
-/// Whether the system can show a dialog at all: where it cannot, rfd's answer looks as if the user had closed one.
+/// Whether the system can show a dialog: if not, rfd's result looks like a cancelled one.
 #[cfg(target_os = "linux")]
 fn available() -> Result<(), String> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
@@ -57,7 +57,7 @@ fn choose(ask: Ask) -> Option<PathBuf> {
                 FolderPurpose::ImportDetections => "A detector's results: COCO's list, FDDB's text, CSV",
             };
             let dialog = rfd::FileDialog::new().set_title(title);
-            // YOLO's results are a folder: that one is dropped onto the window, or typed.
+            // YOLO's results are a folder, which can be dropped onto the window or typed.
             if matches!(purpose, FolderPurpose::ImportDetections | FolderPurpose::Model) {
                 dialog.pick_file()
             } else {

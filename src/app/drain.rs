@@ -57,7 +57,7 @@ impl QuarryApp {
         true
     }
 
-    /// An answer of the writer.
+    /// Handles a reply of the writer.
     pub(super) fn took(&mut self, answer: Answer<WriteReply>, ctx: &Context) {
         let Some(session) = &mut self.session else { return };
         let background = session.background_write(answer.ticket);
@@ -95,7 +95,7 @@ impl QuarryApp {
                 let is_seen = self.screen == Screen::Review;
                 self.without_queued(|review| review.failed(reason.clone()));
                 if !is_seen {
-                    // No other screen shows what the review stops for.
+                    // Only the review shows what it stops for.
                     self.review.go_on();
                     self.say_error(format!("Not saved: {reason}"));
                 }
@@ -151,7 +151,7 @@ impl QuarryApp {
         }
         let is_large_batch = saved.changed.is_empty() && !saved.candidates.is_empty();
         if is_large_batch && (gesture.action != GestureAction::Decide || self.review.filter.annotator.is_some()) {
-            // A batch of very many was undone or redone, or what each annotator holds is listed: the rows are out of date.
+            // After an undo or redo of a very large batch, or with the annotators listed, the rows are out of date.
             self.reread_review();
         }
         self.read_beside();
@@ -257,7 +257,7 @@ impl QuarryApp {
             }
             ReadReply::Rows(rows) => self.decided_elsewhere(rows),
             ReadReply::Count(count) if session.count_ticket == Some(ticket) => self.review.total = Some(count),
-            // The slow reader's; what is taken in by `begin_review`; and answers to a filter that was changed since.
+            // From the slow reader; handled by `begin_review`; or replies to an outdated filter.
             ReadReply::Inheritable(_)
             | ReadReply::GroupPreview(..)
             | ReadReply::EmbeddingsMissing(_)
@@ -279,7 +279,7 @@ impl QuarryApp {
         true
     }
 
-    /// Slow reads that the screen does not wait for.
+    /// Handles slow reads that the screen does not wait for.
     fn drain_slow_reader(&mut self, _: &Context) -> bool {
         let Some(session) = &mut self.session else { return false };
         let is_wanted = session.inheritable_ticket();
@@ -302,7 +302,7 @@ impl QuarryApp {
             Ok(ReadReply::Damaged(damage)) => session.found_damage(damage),
             Ok(_) => {}
             Err(reason) => {
-                // It is reported once, not asked for again and again.
+                // Reported once and not requested again.
                 self.review.group_preview = Some((self.review.grouping, GroupPreview::default()));
                 self.say_error(format!("The project cannot be read: {reason}"));
             }
@@ -310,7 +310,7 @@ impl QuarryApp {
         true
     }
 
-    /// The project answers: asks for the first page, then for the rest. `None`: what the review is set up with cannot be read.
+    /// The project is open: requests the first page, then the rest. `None`: the review's settings could not be read.
     fn begin_review(&mut self, reply: Option<&ReadReply>) {
         let by = self.annotator();
         let Some(session) = &mut self.session else { return };
@@ -329,7 +329,7 @@ impl QuarryApp {
         session.refresh();
     }
 
-    /// What was asked for with this ticket does not come. `true`: the candidate to go back to, which is gone then.
+    /// Handles a failed request. Returns true if it was for the candidate to go back to, which is dropped then.
     fn read_failed(&mut self, ticket: Ticket) -> bool {
         let Some(session) = &mut self.session else { return false };
         if session.ends_return(ticket) {
@@ -377,7 +377,7 @@ impl QuarryApp {
         match answer.result {
             Ok((Ask::Folder(purpose), Some(path))) => self.commands.push(folder_command(purpose, path)),
             Ok((Ask::Save(format), Some(path))) => {
-                // The system's dialog asks before a file is replaced, and knows nothing of the files in a folder.
+                // The system's dialog asks before a file is replaced, but knows nothing about the files in a folder.
                 let out = Output::new(path, format != ExportFormat::Official);
                 self.commands.push(Command::Curves(CurvesCommand::Write(format, out)));
             }
@@ -390,13 +390,13 @@ impl QuarryApp {
         true
     }
 
-    /// Asks for pages and details that the screen will need.
+    /// Requests pages and overlays that the screen will need.
     pub(super) fn ask_for_more(&mut self, ctx: &Context) {
         let by = self.annotator();
         self.ask_for_queued();
         let is_shown = self.screen == Screen::Review;
         let Some(session) = &mut self.session else { return };
-        // Pages are read ahead for the screen that shows them.
+        // Pages are prefetched for the screen that shows them.
         let wants_rows = is_shown || self.review.must_wait();
         if wants_rows && self.review.wants_more(self.grid_visible) && !session.next_page(&self.review.filter, &by) {
             self.review.give_up_waiting();
@@ -422,7 +422,7 @@ impl QuarryApp {
 }
 
 impl QuarryApp {
-    /// Queued keys may wait to see the current candidate, also while another screen or the grid is shown.
+    /// Queued keys may need the current candidate to be visible, even while another screen or the grid is shown.
     fn ask_for_queued(&mut self) {
         let row = self.review.current().filter(|_| self.review.has_queued());
         if let (Some(row), Some(session)) = (row, &mut self.session) {
@@ -432,7 +432,7 @@ impl QuarryApp {
     }
 }
 
-/// A cross-validation's round on one shape: pooled, then its folds.
+/// Converts a cross-validation round for one output shape: the pooled curve, then its folds.
 fn curves_of_run(run: RunCurves) -> Vec<(CurveKey, RocCurve)> {
     let pooled = CurveKey { run: Some(run.title), round: run.round, label: run.shape };
     let folds = run.curves.folds.into_iter().map(|(fold, curve)| (pooled.of_fold(fold), curve));

@@ -1,4 +1,4 @@
-//! Exports of the Curves screen, and the published curves.
+//! Exports from the Curves screen, and the published curves.
 
 use super::command::ExportFormat;
 use super::views::curves::{CurvesModel, Published};
@@ -9,7 +9,7 @@ use crate::evaluation::{PlotCurve, RocCurve, ScoreKind, curves_csv, others_csv};
 use crate::workflow::outputs::{self, OutputPolicy};
 use crate::workflow::roc_import::ImportedRoc;
 
-/// Curves from the literature.
+/// Returns the built-in curves from the literature.
 pub fn published() -> Vec<Published> {
     published_methods()
         .into_iter()
@@ -26,7 +26,7 @@ pub fn published() -> Vec<Published> {
         .collect()
 }
 
-/// A curve that the user brought in, shown.
+/// Converts a curve imported by the user.
 pub fn imported(roc: ImportedRoc) -> Published {
     Published {
         discrete: roc.discrete,
@@ -52,7 +52,7 @@ pub enum ExportError {
     NoOwnCurve,
 }
 
-/// Writes the shown curves to a file, or to a folder in FDDB's format, where `policy` allows it.
+/// Writes the shown curves to a file, or to a folder in FDDB's format, if `policy` allows it.
 pub fn write(
     model: &CurvesModel,
     format: ExportFormat,
@@ -71,7 +71,7 @@ pub fn write(
     Ok(outputs::write(out, &bytes)?)
 }
 
-/// Both official files of each shown curve, into the folder `out`.
+/// Writes both official files of each shown curve to the folder `out`.
 fn official(model: &CurvesModel, out: &Output, policy: &OutputPolicy) -> Result<(), ExportError> {
     let contents = model.shown().flat_map(|(key, curve)| {
         let stem = key.text().to_lowercase().replace(", ", "-").replace(' ', "");
@@ -86,7 +86,7 @@ fn official(model: &CurvesModel, out: &Output, policy: &OutputPolicy) -> Result<
     Ok(outputs::write_folder(out, &contents)?)
 }
 
-/// The project's own curves with their thresholds, then third-party ones.
+/// Formats the project's own curves with their thresholds, then third-party ones.
 fn csv(model: &CurvesModel) -> String {
     let named: Vec<(String, &RocCurve)> =
         model.shown().map(|(key, curve)| (key.text() + &curve.mark(), curve)).collect();
@@ -95,7 +95,7 @@ fn csv(model: &CurvesModel) -> String {
     curves_csv(named.iter().map(|(name, curve)| (name.as_str(), *curve))) + &others_csv(others)
 }
 
-/// The screen's curves as a figure, with the colours, dashes and names that they have there.
+/// Draws the screen's curves as a figure with the same colours, dashes and names.
 fn figure(model: &CurvesModel) -> Figure {
     let curves = model.shown().map(|(key, curve)| FigureCurve {
         label: key.text() + &curve.mark(),
@@ -185,7 +185,7 @@ mod tests {
         assert!(figure(&model).svg().unwrap().contains("a  Faster R-CNN"));
     }
 
-    /// Folds and curves that end together have their names at their ends, on the figure as on the screen.
+    /// Folds and curves that end together are labelled at their ends, in the figure as on the screen.
     #[test]
     fn every_line_of_the_figure_is_named_at_its_end() {
         let mut model = model();

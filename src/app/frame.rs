@@ -1,4 +1,4 @@
-//! Shows the state: top bar, screen, help. Changes only the text being typed.
+//! Renders the state: top bar, screen, help. Only changes text being typed.
 
 use egui::Ui;
 
@@ -15,7 +15,7 @@ use super::{QuarryApp, help, top_bar};
 use crate::jobs::{Job, JobKind, Overview};
 
 impl QuarryApp {
-    /// One frame of the window.
+    /// Renders one frame of the window.
     pub fn show(&mut self, ui: &mut Ui) {
         super::theme::enter(ui.ctx());
         let mut commands = std::mem::take(&mut self.commands);
@@ -150,7 +150,7 @@ impl QuarryApp {
     }
 }
 
-/// Files that are held over the window show what would happen; those that were dropped are taken.
+/// Previews files held over the window, and accepts dropped ones.
 fn take_dropped(ctx: &egui::Context, commands: &mut Vec<Command>) {
     let (hovers, dropped) = ctx.input(|input| {
         let paths: Vec<_> = input.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect();
@@ -169,7 +169,7 @@ fn take_dropped(ctx: &egui::Context, commands: &mut Vec<Command>) {
     }
 }
 
-/// What the grid reports each frame needs no frame of its own.
+/// Whether a command is only a per-frame report of the grid, which needs no extra frame.
 fn is_report(command: &Command) -> bool {
     use crate::app::command::ReviewCommand;
     matches!(command, Command::Review(ReviewCommand::Columns(..) | ReviewCommand::Visible(_)))

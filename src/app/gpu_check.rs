@@ -1,4 +1,4 @@
-//! Determines, after the first frame and on a thread of its own, whether rounds can train on a GPU: loading CUDA takes a second.
+//! Checks, after the first frame and on its own thread, whether rounds can train on a GPU: loading CUDA takes a second.
 
 use egui::Context;
 
@@ -6,7 +6,7 @@ use super::work;
 use crate::detector::GpuState;
 use crate::jobs::{OwnerThread, Waker};
 
-/// The question and, once it is there, its answer.
+/// The pending check and its result.
 #[derive(Default)]
 pub(super) struct GpuCheck {
     frames: u32,
@@ -15,7 +15,7 @@ pub(super) struct GpuCheck {
 }
 
 impl GpuCheck {
-    /// Called once a frame: asks in the second one and takes the answer.
+    /// Called once per frame: starts the check in the second one and receives the result.
     pub fn tick(&mut self, ctx: &Context, waker: &Waker) {
         self.frames = self.frames.saturating_add(1);
         match self.frames {
@@ -25,7 +25,7 @@ impl GpuCheck {
         }
     }
 
-    /// `None` until the answer is there.
+    /// `None` until the check is done.
     pub fn state(&self) -> Option<&GpuState> {
         self.state.as_ref()
     }

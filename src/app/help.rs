@@ -1,4 +1,4 @@
-//! All keys, over the screen.
+//! The overlay with all keys.
 
 use egui::{Context, Grid, Id, Modal, RichText, ScrollArea, Ui, vec2};
 
@@ -10,7 +10,7 @@ use super::theme;
 use super::views::palette::name;
 use super::views::review::Reasons;
 
-/// Points that a column of keys takes.
+/// Width of a column of keys in points.
 const COLUMN: f32 = 370.0;
 
 pub(super) fn show(ctx: &Context, keymap: &Keymap, reasons: &Reasons, commands: &mut Vec<Command>) {

@@ -1,4 +1,4 @@
-//! The window's icon, drawn when it opens: a detection's frame with a hard negative's mark in it.
+//! The window's icon, drawn at startup: a detection box with a hard negative mark.
 
 use egui::IconData;
 
@@ -16,7 +16,7 @@ pub(super) fn icon() -> IconData {
 
 fn pixel(x: f32, y: f32) -> [u8; 4] {
     let side = SIDE as f32;
-    // Distance to the edge of a square with round corners, negative inside.
+    // Distance to the edge of a square with rounded corners, negative inside.
     let square = |margin: f32, radius: f32| {
         let half = side / 2.0 - margin - radius;
         let (dx, dy) = (((x - side / 2.0).abs() - half).max(0.0), ((y - side / 2.0).abs() - half).max(0.0));

@@ -2,7 +2,7 @@
 
 use crate::jobs::{FileChecker, ImageReader, Ticket, Waker, start_file_checker, start_image_reader};
 
-/// The threads behind the Images screen, and what they were asked.
+/// The threads behind the Images screen, and their pending requests.
 pub struct ImageThreads {
     pub reader: ImageReader,
     pub files: FileChecker,

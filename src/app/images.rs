@@ -1,4 +1,4 @@
-//! The app side of the Images screen: its keys and commands, and its threads' requests and answers.
+//! The app side of the Images screen: its keys and commands, and its threads' requests and replies.
 
 use super::action::{Action, Scope};
 use super::apply::nudge_of;
@@ -17,11 +17,11 @@ use crate::geometry::BoundingBox;
 use crate::jobs::{Answer, FileToCheck, ImageReply, ImageRequest, WriteRequest, Written};
 use crate::workflow::inspect::{FileDepth, ImageQuery, ImageSort, OutputShape, Role};
 
-/// Files that are looked at with one request.
+/// Number of files checked per request.
 const FILES_AT_ONCE: usize = 64;
 const PICK_FIRST: &str = "Pick an object of the ground truth of this image first: click it";
 const DELETED: &str = "The object is deleted: restore it first";
-/// A shape that is not saved is not lost by leaving it.
+/// Prevents leaving a shape that is not saved.
 const ADJUSTING: &str = "First save the shape (Enter) or cancel (Esc)";
 
 impl QuarryApp {
@@ -71,8 +71,8 @@ impl QuarryApp {
         }
     }
 
-    /// Another image is seen as a whole first, unless it has the size of the one before: then the place stays, to compare. The image that was
-    /// looked at in the review is seen as it was there.
+    /// Another image is first shown as a whole, unless it has the same size as the previous one: then the viewport is kept, for comparison.
+    /// The image last viewed in the review keeps its viewport from there.
     pub(super) fn open_image(&mut self, act: impl FnOnce(&mut super::ImagesModel)) {
         let size = |app: &Self| app.images.current().map(|image| (image.record.width, image.record.height));
         let (before, was_open) = (size(self), self.images.open.is_some());
@@ -85,13 +85,13 @@ impl QuarryApp {
         }
     }
 
-    /// The images that were tested, with the errors that the curve counts at this point.
+    /// Lists the tested images with the errors that the curve counts at this point.
     fn open_curve_point(&mut self, round: u32, label: &str, score: f64) {
         let Some(overview) = self.overview() else { return };
         let Some(record) = overview.rounds.iter().find(|record| record.number == round) else {
             return self.say_error(format!("Round {round} is not in the project any more"));
         };
-        // A fold's curve is called `ellipse, fold 3`.
+        // A fold's curve is labelled `ellipse, fold 3`.
         let shape = label.split(',').next().unwrap_or_default();
         let shape = if shape == OutputShape::Ellipse.as_str() { OutputShape::Ellipse } else { OutputShape::Rectangle };
         let split = crate::workflow::split_fold_label(label).map(|(_, fold)| fold.to_string());
@@ -113,7 +113,7 @@ impl QuarryApp {
         self.screen = Screen::Images;
     }
 
-    /// A key on the Images screen.
+    /// Handles a key on the Images screen.
     pub(super) fn press_in_images(&mut self, typed: &Typed) {
         if self.images.picker.is_some() {
             return self.press_in_class_picker(typed);
@@ -140,7 +140,7 @@ impl QuarryApp {
         }
     }
 
-    /// The keys of the review that mean the same here.
+    /// Handles keys that have the same meaning as in the review.
     pub(super) fn review_key_in_images(&mut self, action: Action) {
         if self.images.picker.is_some() {
             return;
@@ -223,7 +223,7 @@ impl QuarryApp {
         }
     }
 
-    /// Adds an object that was drawn.
+    /// Adds a drawn object.
     fn add_drawn(&mut self, bbox: &BoundingBox) {
         let first = self.overview().and_then(|overview| overview.classes.first()).map(|class| class.id);
         let (Some(image), Some(class)) = (self.images.open, self.images.new_class.or(first)) else { return };
@@ -241,12 +241,12 @@ impl QuarryApp {
         self.decide_image(ImageDecision::Correct(object, change));
     }
 
-    /// Objects of the class are ellipses in this project.
+    /// Whether objects of the class are ellipses in this project.
     pub(super) fn is_elliptic(&self, class: ClassId) -> bool {
         self.overview().is_none_or(|overview| overview.elliptic.contains(&class))
     }
 
-    /// Asks for the class of the picked object. The class chosen last is proposed, else the object's own.
+    /// Opens the class picker for the selected object. Proposes the class chosen last, otherwise the object's own.
     fn ask_object_class(&mut self) {
         let Some((object, state)) = self.images.picked_object() else { return self.say(PICK_FIRST) };
         if state.deleted {
@@ -261,7 +261,7 @@ impl QuarryApp {
         self.images.picker = Some(ClassPicker::new(question, None, classes, last.unwrap_or(state.class)));
     }
 
-    /// A key while the class picker is open. What works everywhere does so there too.
+    /// Handles a key while the class picker is open. Global keys still work.
     fn press_in_class_picker(&mut self, typed: &Typed) {
         if let Some(key) = picker_key(typed) {
             if let Some(picked) = self.images.picker.as_mut().and_then(|picker| picker.press(key)) {
@@ -282,7 +282,7 @@ impl QuarryApp {
         }
     }
 
-    /// The keys of the review that correct an object, on the picked one.
+    /// Applies the review's correction keys to the selected object.
     fn object_key(&mut self, action: Action) {
         let Some((object, state)) = self.images.picked_object() else {
             return self.say(PICK_FIRST);
@@ -295,7 +295,7 @@ impl QuarryApp {
         }
     }
 
-    /// The effect of keys on the active tool; `true`: the key is consumed.
+    /// Handles the active tool's keys; returns true if the key is consumed.
     fn ends_tool(&mut self, action: Action) -> bool {
         match (action, self.images.tool) {
             (Action::CloseImage, Tool::Draw) => self.images.tool = Tool::Look,
@@ -306,7 +306,7 @@ impl QuarryApp {
         true
     }
 
-    /// Decides at once, or behind the decision that is being saved.
+    /// Decides at once, or queues the decision after the one being saved.
     fn decide_image(&mut self, decision: ImageDecision) {
         if self.images.saving.is_some() {
             self.images.queued.push_back(decision);
@@ -355,7 +355,7 @@ impl QuarryApp {
         }
     }
 
-    /// A decision of the Images screen is on the disk.
+    /// Handles a saved decision of the Images screen.
     pub(super) fn written_in_images(&mut self, written: &Written) {
         let sent = self.images.saving.take();
         let Some(gesture) = &written.gesture else {
@@ -383,7 +383,7 @@ impl QuarryApp {
         }
         let of_row = written.row.as_ref().map(|row| row.candidate.image);
         match of_row.or(gesture.images.first().copied()).filter(|_| !is_decision) {
-            // What was undone is shown.
+            // Show what was undone.
             Some(image) if self.images.open.is_some() => self.open_image(|images| images.open(image)),
             _ if is_decision && gesture.act.is_none() => self.images.step_to_waiting(),
             _ => {}
@@ -410,7 +410,7 @@ impl QuarryApp {
         self.images.check = (total > 0).then_some(FileCheck { depth, asked: 0, done: 0, total });
     }
 
-    /// Asks the screen's threads for what it shows.
+    /// Requests from the screen's threads what it shows.
     pub(super) fn ask_for_images(&mut self) {
         let Some(session) = self.session.as_mut().filter(|_| self.screen == Screen::Images) else { return };
         let database = session.project.database();
@@ -427,7 +427,7 @@ impl QuarryApp {
                 }
             },
         };
-        // What one waits for comes before what counts all images.
+        // Requests that the user waits for come before those that count all images.
         if threads.open.is_none()
             && self.images.open_wanted
             && let Some(query) = self.images.open_query()
@@ -448,7 +448,7 @@ impl QuarryApp {
             let images = listing.table.images.get(check.asked..end).unwrap_or_default();
             let files = images.iter().map(|image| FileToCheck {
                 image: image.record.id,
-                // A path that leaves its dataset is not opened: there is nothing at an empty one.
+                // A path outside its dataset is never opened: an empty path finds nothing.
                 path: image.file.clone().unwrap_or_default(),
                 content_hash: image.record.content_hash.clone(),
             });

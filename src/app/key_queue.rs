@@ -1,5 +1,5 @@
-//! The queue of keys and clicks while a decision is saved or rows are read. Each gets its meaning when its turn comes: after F
-//! the arrows move the ellipse, after / letters are a name.
+//! Queues keys and clicks while a decision is saved or rows are read. Each is interpreted when it is handled: after F the arrows move the
+//! ellipse, after / letters are a name.
 
 use std::time::{Duration, Instant};
 
@@ -11,14 +11,14 @@ use super::keys::Typed;
 use super::views::review::{Layout, crop_key};
 use super::{QuarryApp, ReviewModel, Screen};
 
-/// Longest time that a frame spends on keys that wait for verdicts to be saved.
+/// Maximum time per frame spent waiting for verdicts to be saved.
 const QUEUE_BUDGET: Duration = Duration::from_millis(25);
 
 impl QuarryApp {
-    /// Carries a command out, or queues it.
+    /// Executes a command, or queues it.
     pub(super) fn apply(&mut self, command: Command, ctx: &Context) {
         if let (Command::Key(typed), Some(palette)) = (&command, &mut self.palette) {
-            // Typed before the palette's field was there.
+            // Typed before the palette's field existed.
             palette.text.push_str(&typed.text);
             return;
         }
@@ -39,7 +39,7 @@ impl QuarryApp {
         }
     }
 
-    /// Keys that are not queued: those that work everywhere, those without effect, and Esc where it ends the waiting.
+    /// Keys that are not queued: global ones, those without effect, and Esc if it ends the waiting.
     fn is_done_at_once(&mut self, typed: &Typed) -> bool {
         let is_text = self.is_text(typed);
         if let Some(action) = self.meaning(typed, Scope::Everywhere).filter(|_| !is_text) {
@@ -54,7 +54,7 @@ impl QuarryApp {
         is_left || is_lone_letter || (ends && (self.without_queued(ReviewModel::break_off) || self.give_up_on_image()))
     }
 
-    /// Does what may drop the queue; a name that is in it counts all the same.
+    /// Runs an action that may drop the queue; an annotator's name in the queue is applied first.
     pub(super) fn without_queued<T>(&mut self, act: impl FnOnce(&mut ReviewModel<Command>) -> T) -> T {
         let names = self.review.queued().filter_map(|command| match command {
             Command::SetAnnotator(name) => Some(name.clone()),
@@ -68,20 +68,20 @@ impl QuarryApp {
         result
     }
 
-    /// Whether a key is Esc, and not meant for an ellipse or a filter that queued keys will open.
+    /// Whether a key is Esc and not meant for an ellipse or a filter that queued keys will open.
     fn ends_waiting(&self, typed: &Typed, is_text: bool) -> bool {
         let opens = [Action::MissedObject, Action::AdjustObject].into_iter().any(|action| self.queue_holds(action));
         let is_for_now = !is_text && !opens;
         is_for_now && self.meaning(typed, Scope::Review) == Some(Action::Leave)
     }
 
-    /// Whether a key will be text of the filter's field or of the class picker when its turn comes.
+    /// Whether a key will be text for the filter's field or the class picker when it is handled.
     fn is_text(&self, typed: &Typed) -> bool {
         let is_letter = !typed.modifiers.command && !typed.modifiers.ctrl;
         is_letter && (self.review.typing_ahead || self.queue_holds(Action::Filter) || self.is_for_picker())
     }
 
-    /// Whether the class picker is open, or may be when the queue is worked off.
+    /// Whether the class picker is open, or may be once the queue is processed.
     fn is_for_picker(&self) -> bool {
         let asking = [Action::MissedObject, Action::WrongClass, Action::ObjectClass];
         let opens_picker = || asking.into_iter().any(|action| self.queue_holds(action));
@@ -107,11 +107,11 @@ impl QuarryApp {
                 is_about_review && (self.review.must_wait() || self.awaits_sight(command))
             }
             Command::Correct { .. } | Command::AddObject { .. } => self.review.must_wait(),
-            // A decision that cannot be saved must not be forgotten with its project.
+            // A decision that cannot be saved must not be lost with its project.
             Command::Open(_) | Command::New(_) | Command::Sample { .. } => {
                 self.review.has_queued() || self.review.is_saving()
             }
-            // What keys before it were meant for must not change under them.
+            // The context of earlier keys must not change under them.
             Command::SetAnnotator(_)
             | Command::Review(
                 ReviewCommand::SetFilter(_)
@@ -127,7 +127,7 @@ impl QuarryApp {
         }
     }
 
-    /// Whether what a command decides on is not there to be seen yet: the crop of the candidate, or the objects of its image.
+    /// Whether the target of a command is not visible yet: the candidate's crop, or the objects of its image.
     fn awaits_sight(&self, command: &Command) -> bool {
         if self.review.picker.is_some() || self.review.adjusting.is_some() {
             return false;
@@ -148,7 +148,7 @@ impl QuarryApp {
         }
     }
 
-    /// Whether an action decides on the candidate that the queue shows. Skipping does not need the image.
+    /// Whether an action decides the candidate shown in the queue. Skipping does not need the image.
     fn is_judged_by_eye(&self, action: Action) -> bool {
         let is_verdict = matches!(
             action,
@@ -164,13 +164,13 @@ impl QuarryApp {
         is_shown && self.review.failure.is_none() && (is_verdict || action.reason().is_some())
     }
 
-    /// Whether an action would decide on a candidate whose image cannot be shown, which the screen says.
+    /// Whether an action would decide a candidate whose image cannot be shown, as the screen reports.
     pub(super) fn decides_unseen(&self, action: Action) -> bool {
         let is_failed = |row| self.textures.failure(&crop_key(row)).is_some();
         self.is_judged_by_eye(action) && self.review.current().is_some_and(is_failed)
     }
 
-    /// Drops the queued keys when the first of them waits for an image. `false`: none does.
+    /// Drops the queued keys if the first of them waits for an image. Returns false if none does.
     fn give_up_on_image(&mut self) -> bool {
         let waits = self.review.queued().next().is_some_and(|command| self.awaits_sight(command));
         if waits {
@@ -179,7 +179,8 @@ impl QuarryApp {
         waits
     }
 
-    /// Handles the queue. Waits for each verdict to be saved, within the frame's budget: one verdict per frame would be slower than typing.
+    /// Processes the queue. Waits for each verdict to be saved, within the frame's budget: one verdict per frame would be slower than
+    /// typing.
     pub(super) fn work_through_queue(&mut self, ctx: &Context) {
         let start = Instant::now();
         loop {
@@ -188,7 +189,7 @@ impl QuarryApp {
                 return;
             }
             let left = QUEUE_BUDGET.saturating_sub(start.elapsed());
-            // When the budget ends first the writer's answer wakes the window.
+            // If the budget ends first, the writer's reply wakes the window.
             let Some(answer) = self.session.as_mut().and_then(|session| session.writer.wait(left)) else { return };
             self.took(answer, ctx);
         }
@@ -207,7 +208,7 @@ impl QuarryApp {
         }
     }
 
-    /// What was typed between the key that opens the filter, or the history's search, and its field.
+    /// Collects what was typed between the key that opens the filter, or the history's search, and its field getting focus.
     fn type_ahead(&mut self) {
         let is_history = self.review.layout == Layout::History;
         let before = if is_history { self.review.history.text.clone() } else { self.review.filter.name.clone() };
@@ -248,8 +249,8 @@ impl QuarryApp {
         }
     }
 
-    /// A window that is closed while keys are queued, or a decision is being saved, stays open until they are done; if one fails it stays
-    /// open to report it. Closing it again closes it at once.
+    /// Keeps a closing window open while keys are queued or a decision is being saved; if one fails, it stays open to report it. Closing
+    /// again closes it at once.
     pub(super) fn hold_close(&mut self, ctx: &Context) {
         let wants_to_close = ctx.input(|input| input.viewport().close_requested());
         let is_busy = self.review.has_queued() || self.review.is_saving() || self.images.saving.is_some();
@@ -266,7 +267,7 @@ impl QuarryApp {
         }
     }
 
-    /// The field is on the screen and has the focus: letters go there by themselves.
+    /// Called once the field has focus: from then on it receives letters itself.
     pub(super) fn end_typing_ahead(&mut self) {
         if self.screen == Screen::Review {
             self.review.typing_ahead = false;

@@ -1,11 +1,11 @@
-//! Which key does what: the defaults, changed by `keys.toml`. Conflicts are refused.
+//! Maps keys to actions: the defaults with the changes in `keys.toml`. Conflicts are refused.
 //!
 //! ```toml
 //! confirm = "M"
 //! undo = ["Backspace", "Ctrl+Z"]
 //! ```
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ impl Default for Keymap {
 }
 
 impl Keymap {
-    /// The defaults with the changes of `keys.toml`; the defaults alone when `file` does not exist.
+    /// Loads the defaults with the changes in `keys.toml`; only the defaults if `file` does not exist.
     pub fn load(file: &Path) -> Result<Self, KeymapError> {
         match read_text(file, limits::SETTINGS) {
             Ok(text) => Self::parse(&text, file),
@@ -71,7 +71,7 @@ impl Keymap {
         }
     }
 
-    /// The keymap with other keys for an action; or the keys that another action has, and which.
+    /// Returns the keymap with other keys for an action; the error contains the conflicting keys and their action.
     pub fn with(&self, action: Action, keys: Vec<KeyboardShortcut>) -> Result<Self, (KeyboardShortcut, Action)> {
         let mut changed = self.clone();
         changed.set(action, keys);
@@ -81,12 +81,12 @@ impl Keymap {
         }
     }
 
-    /// Whether an action has its first keys.
+    /// Whether an action has its default keys.
     pub fn is_default(&self, action: Action) -> bool {
         self.shortcuts(action) == action.default_shortcuts()
     }
 
-    /// What differs from the defaults, as `keys.toml` holds it.
+    /// Formats the differences from the defaults for `keys.toml`.
     pub fn changes_to_toml(&self) -> String {
         let mut text = "# Keys that differ from Quarry's defaults. Written by the Settings screen.\n".to_owned();
         for action in Action::ALL.iter().filter(|action| !self.is_default(**action)) {
@@ -102,7 +102,7 @@ impl Keymap {
         }
     }
 
-    /// Keeps only the keys of an action that conflict with no other.
+    /// Removes an action's keys that conflict with others.
     fn drop_conflicts(&mut self, action: Action) {
         let others = self.bindings.iter().filter(|(other, _)| *other != action && other.scope().meets(action.scope()));
         let taken: Vec<KeyboardShortcut> = others.flat_map(|(_, shortcuts)| shortcuts.iter().copied()).collect();
@@ -114,17 +114,17 @@ impl Keymap {
         self.bindings.iter().find(|(a, _)| *a == action).map_or(&[], |(_, shortcuts)| shortcuts)
     }
 
-    /// The first key of an action as text, `""` when it has none.
+    /// Formats the first key of an action, `""` if it has none.
     pub fn text(&self, action: Action) -> String {
         self.shortcuts(action).first().map(shortcut_text).unwrap_or_default()
     }
 
-    /// All keys of an action as text.
+    /// Formats all keys of an action.
     pub fn full_text(&self, action: Action) -> String {
         self.shortcuts(action).iter().map(shortcut_text).collect::<Vec<_>>().join("  or  ")
     }
 
-    /// The action that these keys mean while `scope` is open.
+    /// Returns the action for these keys while `scope` is active.
     pub fn action(&self, modifiers: Modifiers, key: Key, scope: Scope) -> Option<Action> {
         let pressed = pressed_shortcut(modifiers, key);
         let is_open = |action: Action| action.scope() == Scope::Everywhere || action.scope() == scope;
@@ -132,7 +132,7 @@ impl Keymap {
         open.filter(|(_, shortcuts)| shortcuts.contains(&pressed)).map(|(action, _)| *action).next()
     }
 
-    /// The first two actions with conflicting keys.
+    /// Returns the first two actions with conflicting keys.
     fn conflict(&self) -> Option<(KeyboardShortcut, Action, Action)> {
         for (index, (first, keys)) in self.bindings.iter().enumerate() {
             for (second, other_keys) in self.bindings.iter().skip(index + 1) {
@@ -146,7 +146,7 @@ impl Keymap {
     }
 }
 
-/// Keys in one spelling: Ctrl is `COMMAND` (on a Mac the Command key), and Shift is dropped where it is part of the character.
+/// Normalises keys: Ctrl is `COMMAND` (on a Mac the Command key), and Shift is dropped if it is part of the character.
 pub(super) fn pressed_shortcut(modifiers: Modifiers, key: Key) -> KeyboardShortcut {
     let mut plain = Modifiers::NONE;
     plain.alt = modifiers.alt;
@@ -155,10 +155,10 @@ pub(super) fn pressed_shortcut(modifiers: Modifiers, key: Key) -> KeyboardShortc
     KeyboardShortcut::new(plain, key)
 }
 
-/// Characters that some keyboards have on a key of their own and others with Shift: `/` is Shift+7 on a German one.
+/// Characters that need Shift on some keyboards only: `/` is Shift+7 on a German one.
 const HAVE_SHIFT: [Key; 3] = [Key::Questionmark, Key::Slash, Key::Minus];
 
-/// Keys as they are written on a button, e.g. `Ctrl+Shift+Z`.
+/// Formats keys for a button, e.g. `Ctrl+Shift+Z`.
 pub fn shortcut_text(shortcut: &KeyboardShortcut) -> String {
     let modifiers = shortcut.modifiers;
     let parts = [(modifiers.command, "Ctrl"), (modifiers.alt, "Alt"), (modifiers.shift, "Shift")];

@@ -1,4 +1,4 @@
-//! Reads the keys before egui does, so that Space, Tab and the arrows mean what the screen says and never press a focused button.
+//! Intercepts keys before egui, so that Space, Tab and the arrows work as the screen says and never press a focused button.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,26 +7,26 @@ use egui::{Context, Event, Key, KeyboardShortcut, Modifiers, RawInput};
 use super::action::Scope;
 use super::keymap::{Keymap, pressed_shortcut};
 
-/// A key that was pressed, with the letter that it writes.
+/// A key press, with the text that it produces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Typed {
-    /// `None`: a letter alone, of a key that means nothing.
+    /// `None`: text from a key without a meaning of its own.
     pub key: Option<Key>,
     pub modifiers: Modifiers,
-    /// It was held down.
+    /// Repeated by holding the key down.
     pub repeat: bool,
-    /// Empty where it writes none.
+    /// Empty if it produces none.
     pub text: String,
 }
 
-/// What keys are read for.
+/// How keys are interpreted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reading {
     #[default]
     Actions,
-    /// A field that has, or is about to have, the focus.
+    /// As text for a field that has, or is about to have, the focus.
     Text,
-    /// The settings screen waits for an action's new keys.
+    /// As new keys for an action on the settings screen.
     Record,
 }
 
@@ -39,12 +39,12 @@ struct State {
     typed: Vec<Typed>,
 }
 
-/// Shared by the app and the hook that sits in egui's input.
+/// Shared by the app and the hook in egui's input.
 #[derive(Clone)]
 pub struct KeyReader(Arc<Mutex<State>>);
 
 impl KeyReader {
-    /// Hooks into `ctx`.
+    /// Installs the hook in `ctx`.
     pub fn install(ctx: &Context, keymap: Keymap) -> Self {
         let (scope, filter_open) = (Scope::Everywhere, false);
         let (keymap, reading) = (Arc::new(keymap), Reading::default());
@@ -64,17 +64,17 @@ impl KeyReader {
         (state.scope, state.filter_open, state.reading) = (scope, filter_open, reading);
     }
 
-    /// The keys that were pressed while an action's new keys were waited for.
+    /// Returns the keys pressed while recording an action's new keys.
     pub fn take_recorded(&self) -> Option<KeyboardShortcut> {
         self.lock().recorded.take()
     }
 
-    /// Other keys hold from now on.
+    /// Replaces the keymap.
     pub fn set_keymap(&self, keymap: Keymap) {
         self.lock().keymap = Arc::new(keymap);
     }
 
-    /// What was typed since the last call, in order.
+    /// Returns what was typed since the last call, in order.
     pub fn take(&self) -> Vec<Typed> {
         std::mem::take(&mut self.lock().typed)
     }
@@ -98,7 +98,7 @@ impl egui::Plugin for KeyReader {
             return;
         }
         let is_typing = has_text_focus || (state.filter_open && has_focus) || state.reading == Reading::Text;
-        // The letter of a key comes right behind it.
+        // A key's text event directly follows it.
         let mut has_key_before = false;
         input.events.retain(|event| {
             let (is_after_key, state) = (std::mem::take(&mut has_key_before), &mut *state);
@@ -129,7 +129,7 @@ impl egui::Plugin for KeyReader {
 }
 
 impl State {
-    /// Takes the first keys that are pressed; whether the event is consumed.
+    /// Records the first keys pressed; returns whether the event is consumed.
     fn record(&mut self, event: &Event) -> bool {
         match event {
             Event::Key { key, pressed: true, repeat: false, modifiers, .. } => {
@@ -141,11 +141,11 @@ impl State {
         }
     }
 
-    /// Whether a key may have an effect. On the review screen that depends on the keys before it: F makes arrows move an ellipse.
+    /// Whether a key may have an effect. On the review screen that depends on earlier keys: after F, arrows move an ellipse.
     fn wants(&self, modifiers: Modifiers, key: Key, is_typing: bool) -> bool {
         let means = |scope| self.keymap.action(modifiers, key, scope).is_some();
         if is_typing {
-            // Only the keys that change the screen are read then.
+            // Only keys that change the screen are read then.
             return (modifiers.command || modifiers.ctrl) && means(Scope::Everywhere);
         }
         match self.scope {
@@ -158,7 +158,7 @@ impl State {
     }
 }
 
-/// Keys of the class picker that write no letter, whatever else they mean.
+/// Keys of the class picker that produce no text, whatever their other meaning.
 fn is_for_picker(modifiers: Modifiers, key: Key) -> bool {
     modifiers.is_none() && matches!(key, Key::Enter | Key::Escape | Key::Backspace)
 }

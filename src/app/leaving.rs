@@ -1,4 +1,4 @@
-//! Before a running round is stopped, by Stop or by closing the window, the user is asked once, with what is kept.
+//! Before a running round is stopped, by Stop or by closing the window, asks the user once and says what is kept.
 
 use egui::{Context, Id, Modal, RichText, ViewportCommand};
 
@@ -10,12 +10,12 @@ use crate::jobs::JobKind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leaving {
     Stop,
-    /// The window closes.
+    /// Closing the window.
     Close,
 }
 
 impl QuarryApp {
-    /// Whether a round runs that nobody asked to stop yet.
+    /// Whether a round runs that is not being stopped yet.
     fn round_runs(&self) -> bool {
         self.jobs.job(JobKind::Round).is_some_and(|job| !job.is_stopping())
     }
@@ -32,7 +32,7 @@ impl QuarryApp {
         self.jobs.running().for_each(|(_, job)| job.stop());
     }
 
-    /// Whether the window stays open to ask. Closing it again while it asks means yes.
+    /// Whether the window stays open to ask. Closing it again meanwhile means yes.
     pub(super) fn asks_before_closing(&mut self) -> bool {
         if !self.round_runs() || self.leaving == Some(Leaving::Close) {
             return false;

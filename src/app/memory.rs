@@ -1,4 +1,4 @@
-//! How much memory the program takes, measured at most once a second and only while frames are drawn.
+//! Measures the program's memory at most once per second, and only while frames are drawn.
 
 use std::time::{Duration, Instant};
 
@@ -20,13 +20,13 @@ impl Memory {
         }
     }
 
-    /// `412 MB`; `None` if unknown.
+    /// Formats `412 MB`; `None` if unknown.
     pub fn text(&self) -> Option<String> {
         self.bytes.map(size_text)
     }
 }
 
-/// `412 MB`, `2.3 GB`.
+/// Formats `412 MB`, `2.3 GB`.
 pub(super) fn size_text(bytes: u64) -> String {
     match bytes / 1_000_000 {
         mb @ 0..1000 => format!("{mb} MB"),

@@ -1,5 +1,5 @@
-//! Messages at the bottom of the window and errors above the screens. A notice disappears by itself, an error stays until it is dismissed,
-//! repeats are counted on one line. Nothing covers a screen.
+//! Messages at the bottom of the window and errors above the screens. A notice expires, an error stays until it is dismissed, repeats are
+//! counted on one line. Nothing covers a screen.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::workflow::messages::{append, read};
 
 /// How long a notice is shown.
 const NOTICE: Duration = Duration::from_secs(6);
-/// Lines of the log that the window keeps.
+/// Maximum number of log lines in memory.
 const KEPT: usize = 500;
 
 /// A line of the log.
@@ -27,7 +27,7 @@ struct Line {
 }
 
 impl Line {
-    /// `Nothing to undo ×100`.
+    /// Formats `Nothing to undo ×100`.
     fn shown(&self) -> String {
         if self.count > 1 { format!("{} ×{}", self.text, self.count) } else { self.text.clone() }
     }
@@ -39,14 +39,14 @@ pub struct Messages {
     log: VecDeque<Line>,
     /// The newest notice, until it expires.
     notice: Option<(Line, Instant)>,
-    /// The errors that were not read yet, oldest first.
+    /// Errors not dismissed yet, oldest first.
     errors: Vec<Line>,
     is_open: bool,
-    /// The open project's folder, which keeps its errors.
+    /// The open project's folder, which stores its errors.
     project: Option<PathBuf>,
-    /// What earlier sessions left there.
+    /// Messages stored there by earlier sessions.
     earlier: Vec<String>,
-    /// Errors that wait for the one that is being written.
+    /// Errors to be written after the current write.
     unwritten: Vec<String>,
     writing: Option<OneShot<()>>,
     reading: Option<OneShot<Vec<String>>>,
@@ -81,7 +81,7 @@ impl Messages {
         }
     }
 
-    /// What happens beside the frames: an old notice goes, errors are written into the project.
+    /// Runs once per frame: expires notices and writes errors to the project.
     fn tick(&mut self, ctx: &Context, waker: &crate::jobs::Waker) {
         if let Some((_, since)) = &self.notice {
             match NOTICE.checked_sub(since.elapsed()) {
@@ -102,11 +102,11 @@ impl Messages {
         };
         let lines = std::mem::take(&mut self.unwritten);
         let write = move |_: &mut dyn FnMut(_), _: &_| append(&project, &lines).map_err(|error| error.to_string());
-        // A log that cannot be written must not be an error that is to be logged.
+        // A failure to write the log must not create an error to be logged.
         self.writing = OneShot::start("Messages", write, waker.clone()).ok();
     }
 
-    /// Another project is open: its own errors are kept in it, and shown in the log.
+    /// Called when another project is opened: its stored errors are shown in the log.
     fn opened(&mut self, project: &Path, waker: &crate::jobs::Waker) {
         if self.project.as_deref() == Some(project) {
             return;
@@ -119,7 +119,7 @@ impl Messages {
         self.reading = OneShot::start("Messages", list, waker.clone()).ok();
     }
 
-    /// The whole log as text, oldest first.
+    /// Returns the whole log as text, oldest first.
     fn text(&self) -> String {
         let lines = self.log.iter().map(Line::shown);
         self.earlier.iter().cloned().chain(lines).collect::<Vec<_>>().join("\n")
@@ -127,14 +127,14 @@ impl Messages {
 }
 
 impl QuarryApp {
-    /// An error: it stays until it was read.
+    /// Shows an error until it is dismissed.
     pub(super) fn say_error(&mut self, text: impl Into<String>) {
         let text = crate::domain::printable_message(&text.into()).into_owned();
         tracing::error!("{text}");
         self.messages.say(text, true);
     }
 
-    /// A notice, which expires.
+    /// Shows a notice, which expires.
     pub(super) fn say(&mut self, text: impl Into<String>) {
         self.messages.say(crate::domain::printable_message(&text.into()).into_owned(), false);
     }
@@ -165,7 +165,7 @@ impl QuarryApp {
     }
 }
 
-/// The oldest error that was not read yet, above the screen.
+/// Shows the oldest undismissed error above the screen.
 pub(super) fn show_error(ui: &mut Ui, messages: &Messages, commands: &mut Vec<Command>) {
     let Some(error) = messages.errors.first() else { return };
     let frame = Frame::new().fill(theme::CARD.now()).inner_margin(8).stroke(egui::Stroke::new(1.5, theme::ERROR.now()));
@@ -198,7 +198,7 @@ pub(super) fn log_button(ui: &mut Ui, commands: &mut Vec<Command>) {
     }
 }
 
-/// The newest notice, on a line that is always there, so that the layout does not move when a notice appears. `false`: there is none.
+/// Shows the newest notice on a line that is always present, so that the layout does not move. Returns false if there is none.
 pub(super) fn show_notice(ui: &mut Ui, messages: &Messages) -> bool {
     let Some((line, _)) = &messages.notice else { return false };
     let text = line.shown();

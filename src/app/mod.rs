@@ -1,4 +1,4 @@
-//! The window. `logic` drains what the jobs say and carries commands out; `ui` only shows. No other layer uses egui.
+//! The window. `logic` processes messages from jobs and executes commands; `ui` only renders. No other layer uses egui.
 
 pub mod action;
 mod apply;
@@ -77,7 +77,7 @@ use crate::domain::{CandidateId, ImageId};
 use crate::jobs::{JobBoard, JobKind, Waker};
 use crate::workflow::WorkEvent;
 
-/// Longest time that a frame spends on handling messages.
+/// Maximum time per frame for handling messages.
 const DRAIN_BUDGET: Duration = Duration::from_millis(5);
 
 /// The whole state of the window.
@@ -88,22 +88,22 @@ pub struct QuarryApp {
     help_open: bool,
     palette: Option<PaletteModel>,
     settings: SettingsModel,
-    /// Where keys that were changed are kept.
+    /// The file for changed keys.
     keys_file: Option<PathBuf>,
     memory: memory::Memory,
     session: Option<Session>,
     start: StartModel,
     review: ReviewModel<Command>,
     grid_columns: usize,
-    /// Whole rows of the grid that are seen.
+    /// Number of fully visible rows in the grid.
     grid_rows: usize,
     grid_visible: usize,
     train: TrainModel,
     curves: CurvesModel,
     images: ImagesModel,
-    /// What is seen of the open image.
+    /// The viewport of the open image.
     viewport: Viewport,
-    /// The candidate's image that was zoomed or moved in the review.
+    /// The image that was zoomed or panned in the review.
     looked_at: (Option<crate::domain::ImageId>, Viewport),
     jobs: JobBoard<WorkEvent>,
     datasets: datasets::Datasets,
@@ -112,22 +112,22 @@ pub struct QuarryApp {
     messages: Messages,
     commands: Vec<Command>,
     waker: Waker,
-    /// The review opens by itself when the running job leaves candidates behind.
+    /// Open the review automatically if the running job leaves candidates.
     review_after_job: bool,
-    /// The running job that brings detections in: what their crops show is read after it.
+    /// The running job that imports detections: the embeddings of their crops are computed after it.
     embed_after: Option<JobKind>,
     embeddings: BackgroundEmbeddings,
     gpu_check: GpuCheck,
     cache_size: CacheSize,
-    /// The window is to close when the queued keys are done.
+    /// Close the window once the queued keys are processed.
     is_closing: bool,
-    /// The question before a running round is stopped.
+    /// The question shown before a running round is stopped.
     leaving: Option<Leaving>,
     /// Places to return to, newest last.
     places: Vec<places::Place>,
-    /// What was open when the window closed the last time, until it is opened again.
+    /// What was open when the window was last closed, until it is reopened.
     reopening: Option<options::LastPlace>,
-    /// What the user should know of the project's database, until it is dismissed.
+    /// Notes on the project's database, until they are dismissed.
     database_notes: Vec<String>,
     /// Crash reports of earlier sessions, until they are dismissed.
     crash_reports: Vec<PathBuf>,
@@ -136,16 +136,16 @@ pub struct QuarryApp {
 /// Embeddings that the opened project lacks, computed in the background.
 #[derive(Default)]
 struct BackgroundEmbeddings {
-    /// The grouping job that runs computes them: it may be stopped, as the next grouping or opening resumes it.
+    /// Whether the running grouping job computes them: it may be stopped, as the next grouping or opening resumes it.
     run: bool,
-    /// They wait for the grouping job that runs.
+    /// Whether they wait for the running grouping job.
     are_next: bool,
-    /// The annotator asked for groups while they were computed: grouping starts as soon as they have stopped.
+    /// Whether the annotator requested groups meanwhile: grouping starts as soon as the embeddings have stopped.
     give_way: bool,
 }
 
 impl QuarryApp {
-    /// Creates the window's state; nothing is opened yet.
+    /// Creates the window's state; no project is open yet.
     pub fn new(ctx: &Context, options: Options, keymap: Keymap) -> Self {
         theme::apply(ctx);
         theme::choose(ctx, &options);
@@ -194,7 +194,7 @@ impl QuarryApp {
         }
     }
 
-    /// Keeps keys that are changed on the settings screen in this file.
+    /// Stores keys changed on the settings screen in this file.
     pub fn keep_keys_in(&mut self, file: PathBuf) {
         self.keys_file = Some(file);
     }
@@ -204,14 +204,14 @@ impl QuarryApp {
         self.commands.push(command);
     }
 
-    /// The candidate of the queue whose decoded crop is there to be shown.
+    /// Returns the queue's candidate whose decoded crop is ready to show.
     pub fn shown_crop(&self) -> Option<CandidateId> {
         let row = self.review.current().filter(|row| self.textures.holds(&crop_key(row)))?;
         Some(row.candidate.id)
     }
 
-    /// The image that is on the screen, what of it is in the middle of the canvas and how many points a pixel takes; `None` while it is seen
-    /// as a whole.
+    /// Returns the image on the screen, the image position at the canvas centre and points per pixel; `None` while the whole image is
+    /// shown.
     pub fn close_up(&self) -> Option<(ImageId, (f64, f64), f64)> {
         let (image, viewport) = match self.screen {
             Screen::Review => {
@@ -228,7 +228,7 @@ impl QuarryApp {
         viewport.close_up().map(|(center, scale)| (image, center, scale))
     }
 
-    /// One frame without painting: messages, keys, commands, requested images.
+    /// Runs one frame without painting: messages, keys, commands, image requests.
     pub fn tick(&mut self, ctx: &Context) {
         theme::enter(ctx);
         self.drain(ctx);
@@ -256,7 +256,7 @@ impl QuarryApp {
         self.keys.listen(self.scope(), filter_open, self.reading());
     }
 
-    /// What keys are read for beside actions.
+    /// Returns how keys that are not actions are interpreted.
     fn reading(&self) -> Reading {
         if self.settings.recording.is_some() && self.screen == Screen::Settings {
             Reading::Record

@@ -1,4 +1,4 @@
-//! The set-up window, shown while libtorch is missing: offers to download it, shows the progress and closes when it is installed. Runs in
+//! The set-up window, shown while libtorch is missing: offers to download it, shows the progress and closes when it is installed. Part of
 //! the thin binary, so it must not reach code that needs libtorch.
 
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use crate::jobs::{OneShot, Waker};
 use crate::workflow::WorkEvent;
 use crate::workflow::setup::{Part, SetupRequest, Source, Variant, index_url, run as set_up, suitable_variant};
 
-/// Opens the window; whether everything was fetched when it closed.
+/// Opens the window; returns whether everything was downloaded when it closed.
 pub fn offer_setup() -> Result<bool, AppError> {
     require_display("`quarry setup`")?;
     let viewport = ViewportBuilder::default()
         .with_title("Quarry: setup")
         .with_app_id("quarry")
         .with_inner_size(vec2(620.0, 400.0));
-    // The app's own window must not open in the size of this one.
+    // The app's main window must not inherit the size of this one.
     let options = eframe::NativeOptions {
         viewport,
         renderer: eframe::Renderer::Glow,

@@ -1,4 +1,4 @@
-//! What the app remembers of a user between sessions: recent projects, the annotator's name, the theme. Nothing about a project's content.
+//! User options that persist between sessions: recent projects, the annotator's name, the theme. Nothing about a project's content.
 
 use std::path::{Path, PathBuf};
 
@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::screen::Screen;
 
-/// How many projects are remembered.
+/// Maximum number of recent projects.
 const RECENT_MAX: usize = 8;
 
-/// Smallest and largest text, as a share of the system's.
+/// Minimum and maximum scale, relative to the system's.
 pub const SCALE: std::ops::RangeInclusive<f32> = 0.6..=3.0;
 
-/// Light or dark.
+/// Light or dark theme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Theme {
-    /// As the desktop says; dark where it says nothing.
+    /// Follows the desktop; dark if it has no preference.
     #[default]
     System,
     Dark,
@@ -29,28 +29,28 @@ impl Theme {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
-    /// Those whose path is UTF-8: the others cannot be stored, and would keep everything else here from being.
+    /// Only those with UTF-8 paths: others cannot be stored, and would prevent storing everything else here.
     #[serde(serialize_with = "utf8_paths")]
     pub recent: Vec<PathBuf>,
-    /// Whose verdicts these are.
+    /// The current annotator.
     pub annotator: String,
-    /// What was open when the window closed.
+    /// What was open when the window was closed.
     pub last: Option<LastPlace>,
     pub theme: Theme,
-    /// Size of everything, in [`SCALE`].
+    /// Scale of the interface, in [`SCALE`].
     pub scale: f32,
     /// Whether the review moves to the next candidate after a verdict.
     pub auto_advance: bool,
-    /// What rounds are trained on unless their form says otherwise: `auto`, `cpu` or `cuda:N`.
+    /// Default device of new rounds: `auto`, `cpu` or `cuda:N`.
     pub device: String,
-    /// Threads of training and detection on the CPU; 0: one for each core.
+    /// CPU threads of training and detection; 0: one per core.
     pub threads: usize,
 }
 
-/// A project with the screen and the layout that it was left in.
+/// A project with its last screen and layout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastPlace {
-    /// UTF-8: another path cannot be stored.
+    /// UTF-8: other paths cannot be stored.
     pub project: String,
     pub screen: Screen,
     /// The review's grid was open.
@@ -75,7 +75,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Puts a project on top of the list.
+    /// Moves a project to the top of the list.
     pub fn remember(&mut self, project: &Path) {
         self.forget(project);
         self.recent.insert(0, project.to_owned());
@@ -91,7 +91,7 @@ fn utf8_paths<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, 
     serializer.collect_seq(paths.iter().filter_map(|path| path.to_str()))
 }
 
-/// The folder for what this user sets up by hand: `keys.toml`.
+/// Returns the folder of this user's hand-written settings: `keys.toml`.
 pub fn config_dir() -> Option<PathBuf> {
     let from = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = from("XDG_CONFIG_HOME")

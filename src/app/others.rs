@@ -1,4 +1,4 @@
-//! Decisions that another window, program or person makes on the open project: they appear here and are not offered again.
+//! Shows decisions that another window, program or person makes on the open project, and removes them from the queue.
 
 use egui::Context;
 
@@ -12,7 +12,7 @@ impl QuarryApp {
         let Some(news) = session.watch.poll() else { return false };
         let (others, has_own) = session.of_others(news);
         if others == LogNews::default() || (others.is_cut && (has_own || self.review.is_saving())) {
-            // All of it was decided here; a batch of very many is not listed to its end.
+            // All decisions were made here; a very large batch is not listed completely.
             session.numbers_wanted = true;
             return true;
         }
@@ -38,11 +38,11 @@ impl QuarryApp {
         true
     }
 
-    /// Candidates that others decided on, as they stand now.
+    /// Updates candidates that others decided.
     pub(super) fn decided_elsewhere(&mut self, rows: Vec<CandidateRow>) {
         let by = self.annotator();
         if let Some(session) = &mut self.session {
-            // A verdict may have added an object to its image, or taken it away.
+            // A verdict may have added an object to its image or removed one.
             for row in &rows {
                 session.image_changed(row.candidate.image);
             }

@@ -1,4 +1,4 @@
-//! The app side of the class picker: which key opens it, what a key does in it and what a chosen class decides.
+//! The app side of the class picker: the keys that open it, its key handling, and the effect of the chosen class.
 
 use egui::Key;
 
@@ -8,7 +8,7 @@ use super::views::review::{PickerKey, Question, Reasons, reasons, start};
 use crate::domain::{AnnotationSource, Class, ClassId, ObjectChange};
 
 impl QuarryApp {
-    /// F: with several classes the class is asked for first.
+    /// F: with several classes, asks for the class first.
     pub(super) fn missed_object(&mut self) {
         if self.has_classes() {
             self.ask_class(Question::MissedObject, None);
@@ -17,8 +17,8 @@ impl QuarryApp {
         }
     }
 
-    /// Adjusts the current candidate as a missed object: from what it was promoted with, else from its box, in the shape that objects of
-    /// its class have.
+    /// Starts adjusting the current candidate as a missed object: from its promoted shape, otherwise from its box, with the shape type of
+    /// its class.
     fn adjust_missed(&mut self, class: Option<ClassId>) {
         let shape = self.promoted().or_else(|| {
             let candidate = &self.review.current()?.candidate;
@@ -28,7 +28,7 @@ impl QuarryApp {
         self.review.start_adjusting(shape, class);
     }
 
-    /// W: means something with several classes only.
+    /// W: only has an effect with several classes.
     pub(super) fn wrong_class(&mut self) {
         if self.has_classes() {
             self.ask_class(Question::WrongClass, self.nearest_class());
@@ -42,7 +42,7 @@ impl QuarryApp {
         self.classes().len() > 1
     }
 
-    /// The words for the keys of reasons in the open project.
+    /// Returns the texts of the reason keys in the open project.
     pub(super) fn reasons(&self) -> &'static Reasons {
         reasons(self.classes())
     }
@@ -56,7 +56,8 @@ impl QuarryApp {
         self.review.open_picker(question, &classes, nearest);
     }
 
-    /// The class of the object that overlaps the current candidate most. In a blind review objects that come from verdicts are not seen.
+    /// Returns the class of the object with the largest overlap with the current candidate. In a blind review objects from verdicts are
+    /// hidden.
     fn nearest_class(&self) -> Option<ClassId> {
         let row = self.review.current()?;
         let objects = &self.session.as_ref()?.details.get(row)?.ground_truth;
@@ -69,7 +70,7 @@ impl QuarryApp {
         Some(nearest.1)
     }
 
-    /// A key while the picker is open; those of other uses mean nothing there.
+    /// Handles a key while the picker is open; other meanings are disabled.
     pub(super) fn press_in_picker(&mut self, typed: &Typed) {
         let Some(key) = picker_key(typed) else { return };
         if let Some((question, class)) = self.review.press_in_picker(key) {
@@ -100,7 +101,7 @@ impl QuarryApp {
     }
 }
 
-/// What a key means to the picker. Held down only Backspace counts.
+/// Interprets a key for the picker. Only Backspace repeats when held down.
 pub(super) fn picker_key(typed: &Typed) -> Option<PickerKey<'_>> {
     if typed.modifiers.command || typed.modifiers.ctrl {
         return None;
@@ -112,7 +113,7 @@ pub(super) fn picker_key(typed: &Typed) -> Option<PickerKey<'_>> {
         Some(Key::Escape) => return Some(PickerKey::Escape),
         _ => {}
     }
-    // A digit that came without its key, or without its letter, is one too.
+    // Accept a digit that arrived as a key without text or as text without a key.
     let name = typed.key.map_or("", Key::symbol_or_name);
     let text = if typed.text.is_empty() && is_digit(name) { name } else { typed.text.as_str() };
     match text.parse::<usize>() {

@@ -11,19 +11,19 @@ use crate::workflow::Project;
 /// Maximum number of places remembered.
 const KEPT: usize = 50;
 
-/// A place to come back to.
+/// A place to return to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Place {
     screen: Screen,
     filter: ReviewFilter,
     layout: Layout,
     candidate: Option<CandidateId>,
-    /// Where that is in the list.
+    /// Its position in the list.
     position: usize,
 }
 
 impl QuarryApp {
-    /// Remembers the current place before leaving it.
+    /// Saves the current place before leaving it.
     pub(super) fn keep_place(&mut self) {
         let place = Place {
             screen: self.screen,
@@ -40,7 +40,7 @@ impl QuarryApp {
         }
     }
 
-    /// Returns to the last remembered place. `false`: there is none.
+    /// Returns to the last saved place. Returns false if there is none.
     pub(super) fn go_back(&mut self) -> bool {
         let Some(place) = self.places.pop() else { return false };
         self.review.clear_selection();
@@ -65,7 +65,7 @@ impl QuarryApp {
         true
     }
 
-    /// Shows a layout, or returns to the previous one if it is shown already.
+    /// Shows a layout, or returns to the previous one if it is already shown.
     pub(super) fn look_beside(&mut self, layout: Layout) {
         if self.review.layout == layout {
             if !self.go_back() {
@@ -79,9 +79,9 @@ impl QuarryApp {
     }
 }
 
-/// The next start.
+/// Restores the last session.
 impl QuarryApp {
-    /// Opens what was open when the window closed the last time, once the first frame is there.
+    /// Reopens what was open when the window was last closed, after the first frame.
     pub fn reopen_last(&mut self) {
         self.reopening = self.options.last.clone();
     }
@@ -94,7 +94,7 @@ impl QuarryApp {
         let project = std::path::PathBuf::from(&last.project);
         self.open(Project::open(&project), ctx);
         if self.session.is_none() {
-            // Why it cannot be opened was said.
+            // The reason was already reported.
             return;
         }
         self.show_screen(last.screen);
@@ -103,7 +103,7 @@ impl QuarryApp {
         }
     }
 
-    /// What is open now, to be opened by the next start.
+    /// Returns what is open now, for the next start.
     pub fn last_place(&self) -> Option<LastPlace> {
         let Some(session) = &self.session else { return self.reopening.clone() };
         let project = session.project.dir().to_str()?.to_owned();

@@ -26,7 +26,7 @@ impl QuarryApp {
         }
     }
 
-    /// A project of the built-in sample in `dir`, and its first round.
+    /// Creates a project with the built-in sample in `dir` and trains its first round.
     pub(super) fn start_sample(&mut self, dir: &Path, auto_review: bool, ctx: &Context) {
         let is_open = self.session.as_ref().is_some_and(|session| session.project.dir() == dir);
         if !is_open {
@@ -76,7 +76,7 @@ impl QuarryApp {
         }
     }
 
-    /// Has the opened round's report read, again if it is there.
+    /// Requests the opened round's report, again if it is already loaded.
     fn ask_for_report(&mut self) {
         let opened = self.train.opened.as_ref().and_then(|opened| self.train.round(opened.number));
         if let (Some(round), Some(session)) = (opened, &mut self.session) {
@@ -97,7 +97,7 @@ impl QuarryApp {
         let project = session.project.clone();
         let config = match self.train.form.finished() {
             Ok(config) => config,
-            // A round that continues has its settings from its first session.
+            // A resumed round keeps the settings of its first session.
             Err(_) if resume => self.train.form.config.clone(),
             Err(reason) => return self.say_error(reason),
         };
@@ -118,7 +118,7 @@ impl QuarryApp {
         }
     }
 
-    /// Resumes with its own settings where it was begun, else begins with the form's.
+    /// Resumes with its own settings if it was started, otherwise starts with the form's.
     fn start_cross_validation(&mut self) {
         let Some(session) = &self.session else { return self.say_error("Open a project first") };
         let project = session.project.clone();
@@ -141,7 +141,7 @@ impl QuarryApp {
         self.start_job(JobKind::Round, work);
     }
 
-    /// Groups now: embeddings that are computed in the background give way, as grouping computes them too.
+    /// Groups now: embeddings computed in the background are stopped, as grouping computes them too.
     pub(super) fn start_grouping(&mut self) {
         if self.jobs.job(JobKind::Grouping).is_some() && self.embeddings.run {
             self.embeddings.give_way = true;
@@ -153,7 +153,7 @@ impl QuarryApp {
         self.start_job(JobKind::Grouping, work);
     }
 
-    /// Computes the embeddings that the project lacks, in the background.
+    /// Computes the embeddings that the project lacks in the background.
     pub(super) fn embed_in_background(&mut self) {
         let Some(session) = self.session.as_ref().filter(|session| session.damage.is_none()) else { return };
         if self.jobs.job(JobKind::Grouping).is_some() {
@@ -164,7 +164,7 @@ impl QuarryApp {
         self.embeddings.run = self.start_job(JobKind::Grouping, work);
     }
 
-    /// Embeddings prevent nobody from opening another project: they are resumed when this one is opened again.
+    /// Embeddings do not prevent opening another project: they are resumed when this one is opened again.
     pub(super) fn leave_embeddings(&mut self) {
         self.embeddings.give_way = false;
         self.stop_embeddings();
@@ -191,7 +191,7 @@ impl QuarryApp {
             WorkEvent::Log(text) => self.train.say(text, false),
             WorkEvent::Fold(at) => {
                 self.train.fold_started(at);
-                // What is pooled grows fold by fold.
+                // The pooled curve grows fold by fold.
                 self.refresh();
                 if let Some(session) = &mut self.session {
                     session.reader.ask(ReadRequest::Curves);
@@ -207,7 +207,7 @@ impl QuarryApp {
             WorkEvent::Train(event) => {
                 let has_news = matches!(event, TrainEvent::Checkpoint { .. } | TrainEvent::Evaluated { .. });
                 if let (TrainEvent::Evaluated { .. }, Some(session)) = (&event, &mut self.session) {
-                    // The average precision is in the store; the curves came with the event.
+                    // The average precision is in the store; the event contained the curves.
                     session.reader.ask(ReadRequest::Curves);
                 }
                 self.train.train_event(event);
@@ -215,7 +215,7 @@ impl QuarryApp {
                     self.ask_for_report();
                 }
             }
-            // A fold's rounds are not the project's; their curves come pooled.
+            // A fold's rounds are not the project's; their curves are shown pooled.
             WorkEvent::Curve { .. } if self.train.is_in_fold() => {}
             WorkEvent::Curve { round, step, label, curve } => {
                 self.curves.put(CurveKey::new(round, label), step, curve);

@@ -13,7 +13,7 @@ pub enum Screen {
     Train,
     Curves,
     Images,
-    /// Beside the others in the top bar.
+    /// Separate from the others in the top bar.
     Settings,
 }
 

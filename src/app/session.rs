@@ -1,4 +1,4 @@
-//! The open project: the threads that read and write it, and what was read.
+//! The open project: the threads that read and write it, and the loaded data.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -18,32 +18,32 @@ use crate::mining::GroupConfig;
 use crate::store::{CandidateQuery, CandidateRow, Cursor, HistoryQuery, Interval, LogNews, Sort, VerdictFilter};
 use crate::workflow::Project;
 
-/// Candidates of the first page, which the screen waits for, and of each that follows.
+/// Number of candidates on the first page, which the screen waits for, and on each further page.
 const FIRST_PAGE: usize = 100;
 const PAGE: usize = 500;
-/// A request for a candidate beyond it is answered without its position.
+/// A request for a candidate beyond this row is answered without its position.
 const FURTHEST: usize = 20_000;
-/// Threads that decode images.
+/// Number of image decoding threads.
 const DECODERS: usize = 2;
-/// The numbers of the review are counted at most this often while verdicts come in.
+/// Minimum interval between counts of the review while verdicts arrive.
 const NUMBERS_PAUSE: Duration = Duration::from_millis(400);
-/// What can be taken over from earlier rounds is counted at most this often while verdicts come in.
+/// Minimum interval between counts of inheritable verdicts while verdicts arrive.
 const INHERITABLE_PAUSE: Duration = Duration::from_secs(3);
-/// Members of a group that are shown beside a candidate at most.
+/// Maximum number of group members shown with a candidate.
 pub const MEMBERS_SHOWN: usize = 24;
 
 /// The open project.
 pub struct Session {
     pub project: Project,
     pub reader: ProjectReader,
-    /// Reads what may take long, beside what the screen waits for.
+    /// Performs slow reads in parallel to those that the screen waits for.
     slow_reader: ProjectReader,
     inheritable_ticket: Option<Ticket>,
     inheritable_wanted: bool,
     inheritable_asked: Option<Instant>,
     preview_ticket: Option<Ticket>,
     members_asked: Option<GroupId>,
-    /// Reports commits of other programs.
+    /// Reports commits by other programs.
     pub watch: ProjectWatch,
     /// This window's decisions that the watch has not reported yet.
     own_gestures: HashSet<i64>,
@@ -52,39 +52,39 @@ pub struct Session {
     pub images: Option<ImageThreads>,
     backups: BackupKeeper,
     pub details: Details,
-    /// What each open read request is for; answers to others are out of date.
+    /// The purpose of each pending read request; replies to others are outdated.
     pub page_ticket: Option<Ticket>,
     pub count_ticket: Option<Ticket>,
     detail_tickets: HashMap<Ticket, (ImageId, RoundId)>,
     background: HashMap<Ticket, Background>,
     cursor: Option<Cursor>,
     has_first_page: bool,
-    /// The database can only be read.
+    /// The database is damaged and read-only.
     pub damage: Option<Damage>,
     pub numbers_ticket: Option<Ticket>,
-    /// What was counted last may be out of date.
+    /// The last counts may be outdated.
     pub numbers_wanted: bool,
     numbers_asked: Option<Instant>,
-    /// The first thing that is read; all the rest is asked for when it is answered.
+    /// The first read; everything else is requested after its reply.
     set_up_ticket: Option<Ticket>,
-    /// The log's page that is pending.
+    /// The pending page of the log.
     pub history_asked: Option<HistoryAsked>,
     pub revisit_ticket: Option<Ticket>,
-    /// The candidate that the review goes back to.
+    /// The candidate that the review returns to.
     return_ticket: Option<Ticket>,
     /// Dropped last: it checkpoints the database, which requires that no other connection is open.
     pub writer: VerdictWriter,
 }
 
-/// A page of the log that was asked for.
+/// A requested page of the log.
 pub struct HistoryAsked {
     ticket: Ticket,
-    /// It is the newest.
+    /// Whether it is the newest page.
     from_start: bool,
     batch: Option<i64>,
 }
 
-/// What the writer does beside verdicts.
+/// What the writer does besides verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Background {
     Notes,
@@ -96,7 +96,7 @@ pub enum Background {
 }
 
 impl Session {
-    /// Starts the threads; the project is looked at on them.
+    /// Starts the threads, which open the project.
     pub fn open(project: Project, waker: &Waker) -> std::io::Result<Self> {
         let decode = |path: &std::path::Path, content_hash: &str| {
             let (image, is_changed) = decode_rgb_checked(path, content_hash).map_err(|e| e.to_string())?;
@@ -138,29 +138,29 @@ impl Session {
         Ok(session)
     }
 
-    /// Whether this answer is the one that the opening waits for. Whatever it says, the rest is to be asked for: the first page of the
-    /// queue, which the user waits for, before what counts the whole project.
+    /// Whether this is the reply that opening waits for. Whatever its content, the rest is requested next: first the queue's first page,
+    /// which the user waits for, then counts of the whole project.
     pub fn is_set_up(&mut self, ticket: Ticket) -> bool {
         self.set_up_ticket.take_if(|asked| *asked == ticket).is_some()
     }
 
-    /// Reads again what the rounds changed.
+    /// Reloads what the rounds changed.
     pub fn refresh(&mut self) {
         self.reader.ask(ReadRequest::Overview);
         self.reader.ask(ReadRequest::Curves);
     }
 
-    /// Has the notes of a round written.
+    /// Writes the notes of a round.
     pub fn write_notes(&mut self, round: RoundId, notes: String) {
         self.write_in_background(Background::Notes, WriteRequest::Notes { round, notes });
     }
 
-    /// Sets or removes an annotator's mark that nothing is missed in an image.
+    /// Toggles an annotator's mark that an image is completely annotated.
     pub fn mark_image(&mut self, image: ImageId, by: Annotator) {
         self.write_in_background(Background::ImageMark, WriteRequest::MarkImage { image, by });
     }
 
-    /// Keeps the review's filter with the project.
+    /// Stores the review's filter with the project.
     pub fn write_filter(&mut self, filter: &ReviewFilter) {
         if self.damage.is_none() {
             let request = WriteRequest::Setting { name: REVIEW_FILTER, value: filter.to_json() };
@@ -168,26 +168,26 @@ impl Session {
         }
     }
 
-    /// The random order was chosen: it samples what waits now.
+    /// Called when the random order is chosen: it samples what is undecided now.
     pub fn begin_sample(&mut self) {
         if self.damage.is_none() {
             self.write_in_background(Background::Setting, WriteRequest::BeginSample);
         }
     }
 
-    /// Has a backup made if one is due and none is pending.
+    /// Requests a backup if one is due and none is pending.
     pub fn keep_backups(&mut self) {
         if self.damage.is_none() && self.backups.open_requests() == 0 {
             self.backups.ask(());
         }
     }
 
-    /// What the backups' thread answered: damage that it found, or why the last backup failed.
+    /// Returns the backup thread's reply: damage that it found, or why the last backup failed.
     pub fn poll_backups(&mut self) -> Option<Result<Option<Damage>, String>> {
         self.backups.poll().map(|answer| answer.result)
     }
 
-    /// The database turned out damaged while it was open: nothing more is written.
+    /// Handles damage found while the database is open: nothing more is written.
     pub fn found_damage(&mut self, damage: Damage) {
         if self.damage.is_none() {
             self.damage = Some(damage.clone());
@@ -195,12 +195,12 @@ impl Session {
         }
     }
 
-    /// A gesture of this window is in the logs.
+    /// Records that a gesture of this window is in the logs.
     pub fn gave(&mut self, gesture: i64) {
         self.own_gestures.insert(gesture);
     }
 
-    /// What of the news was not decided in this window, and whether some was.
+    /// Returns the log rows that were not decided in this window, and whether there are any.
     pub fn of_others(&mut self, mut news: LogNews) -> (LogNews, bool) {
         let before = news.verdicts.len() + news.corrections.len();
         let newest = news.verdicts.iter().map(|(gesture, _)| *gesture).max();
@@ -214,7 +214,7 @@ impl Session {
         (news, has_own)
     }
 
-    /// Asks whether the database can still be written.
+    /// Checks whether the database can still be written.
     pub fn ask_health(&mut self) {
         self.write_in_background(Background::Health, WriteRequest::Health);
     }
@@ -224,12 +224,12 @@ impl Session {
         self.background.insert(ticket, what);
     }
 
-    /// What an answer of the writer is about, if not a verdict.
+    /// Returns the purpose of a writer reply that is not about a verdict.
     pub fn background_write(&mut self, ticket: Ticket) -> Option<Background> {
         self.background.remove(&ticket)
     }
 
-    /// Requests the review's progress, unless that is pending or was just answered. `false`: ask again soon.
+    /// Requests the review's progress, unless that is pending or was just answered. Returns false if it should be requested again soon.
     pub fn want_numbers(&mut self, filter: &ReviewFilter, by: &Annotator) -> bool {
         if !self.numbers_wanted || self.numbers_ticket.is_some() {
             return true;
@@ -248,7 +248,7 @@ impl Session {
         self.inheritable_ticket
     }
 
-    /// What the slow reader answers.
+    /// Returns the slow reader's reply.
     pub fn poll_slow(&mut self) -> Option<Answer<ReadReply>> {
         let answer = self.slow_reader.poll()?;
         self.inheritable_ticket.take_if(|asked| *asked == answer.ticket);
@@ -256,7 +256,7 @@ impl Session {
         Some(answer)
     }
 
-    /// Requests what can be taken over from earlier rounds, unless that is pending or was just answered.
+    /// Requests inheritable verdicts, unless that is pending or was just answered.
     pub fn want_inheritable(&mut self, filter: &ReviewFilter, by: &Annotator) {
         let is_just_now = self.inheritable_asked.is_some_and(|asked| asked.elapsed() < INHERITABLE_PAUSE);
         let has_rounds = self.details.overview.rounds.len() > 1 && !by.blind;
@@ -269,29 +269,29 @@ impl Session {
         self.inheritable_wanted = false;
     }
 
-    /// Verdicts changed, or the filter: what can be taken over may be other than what was reported.
+    /// Called when verdicts or the filter changed: the reported inheritable verdicts may be outdated.
     pub fn inheritable_changed(&mut self) {
         self.inheritable_wanted = true;
     }
 
-    /// Asks how many decisions other settings of the groups would leave, one after the other.
+    /// Requests how many decisions other grouping settings would leave, one after the other.
     pub fn want_preview(&mut self, grouping: GroupConfig) {
         if self.preview_ticket.is_none() {
             self.preview_ticket = Some(self.slow_reader.ask(ReadRequest::GroupPreview(grouping)));
         }
     }
 
-    /// Asks whether crops of imported detections wait for their embeddings.
+    /// Checks whether crops of imported detections lack embeddings.
     pub fn ask_for_missing_embeddings(&mut self) {
         self.slow_reader.ask(ReadRequest::EmbeddingsMissing);
     }
 
-    /// Asks which candidates are left on very large images: their crops are prepared in advance.
+    /// Requests the undecided candidates on very large images: their crops are prefetched.
     pub fn want_large(&mut self) {
         self.slow_reader.ask(ReadRequest::OnLargeImages);
     }
 
-    /// Asks for the best members of a group, unless they were asked for just before.
+    /// Requests the best members of a group, unless they were requested just before.
     pub fn want_members(&mut self, group: GroupId) {
         if self.members_asked != Some(group) {
             self.members_asked = Some(group);
@@ -299,17 +299,17 @@ impl Session {
         }
     }
 
-    /// The members that were reported may be out of date.
+    /// Marks the reported members as outdated.
     pub fn forget_members(&mut self) {
         self.members_asked = None;
     }
 
-    /// How the review stands could not be read, if that is what was asked for: it is asked for when something changes again.
+    /// Handles a failed request for the review's counts: they are requested again when something changes.
     pub fn numbers_failed(&mut self, ticket: Ticket) {
         self.numbers_ticket.take_if(|asked| *asked == ticket);
     }
 
-    /// Asks for the newest page of the log, or for the next older one.
+    /// Requests the newest page of the log, or the next older one.
     pub fn want_history(&mut self, history: &HistoryModel, by: &Annotator, from_start: bool) {
         let query = HistoryQuery {
             annotator: by.only().map(str::to_owned),
@@ -322,7 +322,7 @@ impl Session {
         self.history_asked = Some(HistoryAsked { ticket, from_start, batch: history.batch });
     }
 
-    /// Whether an answer is the log's page that is waited for and still listed: then, whether it is the newest.
+    /// Whether a reply is the pending page of the log and still wanted: if so, whether it is the newest.
     pub fn history_came(&mut self, ticket: Ticket, history: &HistoryModel) -> Option<bool> {
         let asked = self.history_asked.take_if(|asked| asked.ticket == ticket)?;
         (asked.batch == history.batch).then_some(asked.from_start)
@@ -332,8 +332,8 @@ impl Session {
         self.revisit_ticket = Some(self.reader.ask(ReadRequest::Candidate(candidate)));
     }
 
-    /// Asks for the first page of a filter, for the candidate to go back to, and for the count of all.
-    /// `position`: a row that is to be among the first.
+    /// Requests the first page of a filter, the candidate to return to, and the total count.
+    /// `position`: a row that must be included.
     pub fn start_query(
         &mut self,
         filter: &ReviewFilter,
@@ -354,7 +354,7 @@ impl Session {
         self.members_asked = None;
     }
 
-    /// Asks for the page after the last one, unless one is pending. `false`: there is none to ask for.
+    /// Requests the next page, unless one is pending. Returns false if there is none to request.
     pub fn next_page(&mut self, filter: &ReviewFilter, by: &Annotator) -> bool {
         if self.page_ticket.is_none() && self.cursor.is_some() {
             let query = Box::new(self.query(filter, by));
@@ -364,24 +364,24 @@ impl Session {
         self.page_ticket.is_some()
     }
 
-    /// Whether this was the request for the page that is waited for. It can be asked for again.
+    /// Whether this was the request for the pending page, which can then be requested again.
     pub fn page_failed(&mut self, ticket: Ticket) -> bool {
         self.page_ticket.take_if(|asked| *asked == ticket).is_some()
     }
 
-    /// Whether this was the request for the candidate that the review goes back to; it is over then.
+    /// Whether this was the request for the candidate to return to, which is then cancelled.
     pub fn ends_return(&mut self, ticket: Ticket) -> bool {
         self.return_ticket.take_if(|asked| *asked == ticket).is_some()
     }
 
-    /// Whether it was the first page since the project was opened: what reads the whole database waits for it.
+    /// Whether it was the first page since the project was opened: reads of the whole database wait for it.
     pub fn page_came(&mut self, next: Option<Cursor>) -> bool {
         self.page_ticket = None;
         self.cursor = next;
         !std::mem::replace(&mut self.has_first_page, true)
     }
 
-    /// Asks for what is drawn over the images of these candidates, where it is not there yet.
+    /// Requests the overlays of these candidates' images that are not loaded.
     pub fn want_details<'a>(&mut self, rows: impl Iterator<Item = &'a CandidateRow>) {
         for row in rows {
             let key = (row.candidate.image, row.candidate.round);
@@ -395,12 +395,12 @@ impl Session {
         }
     }
 
-    /// The round that an answered image request was for.
+    /// Returns the round of an answered image request.
     pub fn detail_round(&mut self, ticket: Ticket) -> Option<RoundId> {
         self.detail_tickets.remove(&ticket).map(|(_, round)| round)
     }
 
-    /// What is drawn over an image could not be read, if that is what was asked for.
+    /// Handles a failed request for an image's overlay.
     pub fn detail_failed(&mut self, ticket: Ticket) {
         self.detail_tickets.remove(&ticket);
     }
@@ -411,27 +411,27 @@ impl Session {
         self.details.asked.retain(|key| open.contains(key));
     }
 
-    /// Rounds or annotations changed: all overlays, pending ones too, are out of date.
+    /// Called when rounds or annotations changed: all overlays, including pending ones, are outdated.
     pub fn forget_details(&mut self) {
         self.details.images.clear();
         self.details.asked.clear();
         self.detail_tickets.clear();
     }
 
-    /// An object was promoted or removed on this image: what is drawn over it has to be read again, also what is pending.
+    /// Called when an object was promoted or removed on this image: its overlay, even a pending one, is reloaded.
     pub fn image_changed(&mut self, image: ImageId) {
         self.details.forget(image);
         self.detail_tickets.retain(|_, (asked, _)| *asked != image);
     }
 
-    /// Whether what is drawn over a candidate's image is still to come.
+    /// Whether the overlay of a candidate's image is still loading.
     pub fn awaits_detail(&self, row: &CandidateRow) -> bool {
         let key = (row.candidate.image, row.candidate.round);
         let is_failed = || self.details.asked.contains(&key) && !self.detail_tickets.values().any(|open| *open == key);
         self.details.get(row).is_none() && !is_failed()
     }
 
-    /// The filter in the store's words.
+    /// Converts the filter to a store query.
     pub fn query(&self, filter: &ReviewFilter, by: &Annotator) -> CandidateQuery {
         let number = |number: u32| self.details.overview.rounds.iter().find(|r| r.number == number).map(|r| r.id);
         let class = |name: &String| self.details.overview.classes.iter().find(|k| k.name == *name).map(|k| k.id);
@@ -449,7 +449,7 @@ impl Session {
         let no_limit = |to: f64| if to >= SIZE_MAX { f64::INFINITY } else { to };
         CandidateQuery {
             round: filter.round.and_then(number),
-            // One that is called otherwise by now is found nowhere.
+            // A class that was renamed meanwhile matches nothing.
             class: filter.class.as_ref().map(|name| class(name).unwrap_or(ClassId(0))),
             kind: filter.kind,
             verdict: match filter.verdicts {
@@ -468,13 +468,13 @@ impl Session {
             split: filter.split.clone(),
             group: filter.group,
             trace: filter.trace.map(ShownTrace::filter),
-            // In a share the annotator's own verdicts count: what is judged twice waits for both.
+            // In a share the annotator's own verdicts count: what is reviewed twice waits for both.
             annotator: by
                 .only()
                 .map(str::to_owned)
                 .or_else(|| filter.annotator.clone())
                 .or_else(|| filter.share.clone()),
-            // Somebody whom the division does not name (any more) has nothing.
+            // An annotator without a share (any more) has an empty one.
             share: filter
                 .share
                 .as_ref()

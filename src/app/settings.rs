@@ -37,7 +37,7 @@ impl QuarryApp {
         theme::choose(ctx, &self.options);
     }
 
-    /// Takes keys that were pressed for the settings screen.
+    /// Takes the keys recorded for the settings screen.
     pub(super) fn take_recorded(&mut self) {
         if self.screen != Screen::Settings || self.session_is_elsewhere() {
             self.settings.recording = None;
@@ -113,17 +113,17 @@ impl QuarryApp {
                 if screen == Screen::Images && self.screen == screen && action.scope() == Scope::Review {
                     self.review_key_in_images(action);
                 } else if screen == self.screen {
-                    // It is queued as its key would.
+                    // Queued like its key.
                     self.push(Command::Do(action));
                 } else {
-                    // Nobody decides on what is not on the screen: the action's screen comes first.
+                    // Nothing invisible is decided: the action's screen is shown first.
                     self.push(Command::Show(screen));
                 }
             }
         }
     }
 
-    /// How long the list is that a number goes to.
+    /// Returns the length of the list that a number navigates.
     pub(super) fn places(&self) -> Option<u64> {
         match self.screen {
             Screen::Review if self.review.layout.shows_candidates() => self.review.total,

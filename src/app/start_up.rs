@@ -1,4 +1,4 @@
-//! Opens the window. Handles the display and the options file.
+//! Opens the window: checks the display and loads the options file.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::workflow::{Project, WorkflowError};
 
 pub(super) const OPTIONS_KEY: &str = "options";
 
-/// Why the window did not open.
+/// Why the window could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     #[error(
@@ -28,10 +28,10 @@ pub enum AppError {
     Project(#[from] WorkflowError),
 }
 
-/// Opens the window, on `project` when one is given. Returns when it is closed.
+/// Opens the window, with `project` if given. Returns when it is closed.
 pub fn run(project: Option<PathBuf>) -> Result<(), AppError> {
     require_display("the subcommands, see `quarry --help`")?;
-    // A wrong path is reported before a window flashes up.
+    // A wrong path is reported before a window appears.
     let project = project.map(|dir| Project::open(&dir)).transpose()?;
     open(move |app| match project {
         Some(project) => app.push(Command::Open(project.dir().to_owned())),
@@ -39,7 +39,7 @@ pub fn run(project: Option<PathBuf>) -> Result<(), AppError> {
     })
 }
 
-/// Opens the window on the built-in sample in `dir` and trains its first round; with `auto_review` the second one too.
+/// Opens the window with the built-in sample in `dir` and trains its first round; with `auto_review` the second one too.
 pub fn run_demo(dir: &Path, auto_review: bool) -> Result<(), AppError> {
     require_display("`quarry demo --headless`")?;
     let project = Project::open_or_create(dir)?;
@@ -59,7 +59,7 @@ fn open(first: impl FnOnce(&mut QuarryApp)) -> Result<(), AppError> {
         .with_title("Quarry")
         .with_app_id("quarry")
         .with_icon(super::icon::icon())
-        // On the first start; later ones take the size that the window had.
+        // On the first start; later the last window size is used.
         .with_inner_size(vec2(1440.0, 900.0))
         .with_maximized(true)
         .with_min_inner_size(vec2(900.0, 600.0));
@@ -82,7 +82,7 @@ pub(super) fn require_display(instead: &'static str) -> Result<(), AppError> {
     if has_display() { Ok(()) } else { Err(AppError::NoDisplay { instead }) }
 }
 
-/// Whether there is anything to open a window on. Other systems than Linux always have one.
+/// Whether a window can be opened. Systems other than Linux always have a display.
 fn has_display() -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     !cfg!(target_os = "linux") || set("WAYLAND_DISPLAY") || set("DISPLAY")

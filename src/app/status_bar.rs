@@ -49,7 +49,7 @@ fn right(ui: &mut Ui, app: &QuarryApp) {
     ui.add(egui::Label::new(RichText::new(device).small().color(theme::WEAK)).truncate()).on_hover_text(hint);
 }
 
-/// What rounds train on.
+/// Returns the training device, as text and tooltip.
 fn device(app: &QuarryApp) -> (String, String) {
     let word = app.train.form.config.device.as_str();
     let on_cpu = || {
@@ -66,7 +66,7 @@ fn device(app: &QuarryApp) -> (String, String) {
     }
 }
 
-/// How far a job is, 0..=1, and what it is at, in words.
+/// Returns a job's progress, 0..=1, and its current step as text.
 fn progress(app: &QuarryApp, kind: JobKind, job: &Job<WorkEvent>) -> (f32, String) {
     if job.is_stopping() {
         return (0.0, "Stopping…".to_owned());

@@ -1,4 +1,4 @@
-//! Images as textures, within a budget of bytes, evicted by last use; and the list of what this frame would like to show next.
+//! A texture cache with a byte budget and LRU eviction, and the list of images that this frame requests.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use egui::{ColorImage, Context, TextureHandle, TextureId, TextureOptions};
 use crate::geometry::BoundingBox;
 use crate::jobs::{ByteCache, DecodeKey, DecodePool, DecodeRequest, DecodedPart, Pixels};
 
-/// Bytes of textures that are kept.
+/// Byte budget of the textures.
 const TEXTURE_BUDGET: usize = 192 << 20;
 
-/// What cannot be read is tried again after this long while it is shown: a disk may be mounted again.
+/// Interval after which an unreadable image is retried while shown: a disk may be mounted again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 struct Failure {
@@ -25,13 +25,13 @@ struct Loaded {
     is_changed: bool,
 }
 
-/// What there is to show for an image.
+/// What can be shown for an image.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shown {
     Ready {
         texture: TextureId,
         covers: BoundingBox,
-        /// The file differs from the one that was imported.
+        /// The file differs from the imported one.
         is_changed: bool,
     },
     /// It is pending.
@@ -54,7 +54,7 @@ impl Default for Textures {
 }
 
 impl Textures {
-    /// The image if it is there; otherwise it is asked for, in the order of the calls of this frame.
+    /// Returns the image if it is loaded; otherwise requests it, in the order of this frame's calls.
     pub fn show(&mut self, request: DecodeRequest) -> Shown {
         if let Some(loaded) = self.loaded.get(&request.key) {
             let Loaded { texture, covers, is_changed } = loaded;
@@ -70,27 +70,27 @@ impl Textures {
         Shown::Waiting
     }
 
-    /// Whether it is there.
+    /// Whether it is loaded.
     pub fn holds(&self, key: &DecodeKey) -> bool {
         self.loaded.contains(key)
     }
 
-    /// Whether it is neither there nor known to be unreadable.
+    /// Whether it is neither loaded nor known to be unreadable.
     pub fn is_awaited(&self, key: &DecodeKey) -> bool {
         !self.holds(key) && !self.failed.contains_key(key)
     }
 
-    /// Why it cannot be shown.
+    /// Returns why it cannot be shown.
     pub fn failure(&self, key: &DecodeKey) -> Option<&str> {
         self.failed.get(key).map(|failure| failure.reason.as_str())
     }
 
-    /// Asks for an image that will be shown soon.
+    /// Requests an image that will be shown soon.
     pub fn prefetch(&mut self, request: DecodeRequest) {
         self.show(request);
     }
 
-    /// Takes finished images in.
+    /// Accepts a finished image.
     pub fn accept(&mut self, ctx: &Context, picture: DecodedPart) {
         match picture.result {
             Ok(pixels) => self.load(ctx, picture.key, &pixels),
@@ -113,7 +113,7 @@ impl Textures {
         );
     }
 
-    /// Hands this frame's requests to the pool, when they changed.
+    /// Sends this frame's requests to the pool if they changed.
     pub fn send_requests(&mut self, pool: &DecodePool) {
         let requests = std::mem::take(&mut self.requests);
         let keys: Vec<DecodeKey> = requests.iter().map(|r| r.key).collect();
@@ -123,13 +123,13 @@ impl Textures {
         }
     }
 
-    /// Tries again what could not be read: the file may be back.
+    /// Retries unreadable images: the file may be available again.
     pub fn forget_failures(&mut self) {
         self.failed.clear();
         self.asked.clear();
     }
 
-    /// Forgets everything: another project was opened.
+    /// Clears everything when another project is opened.
     pub fn clear(&mut self) {
         *self = Self::default();
     }

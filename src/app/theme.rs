@@ -9,11 +9,11 @@ use super::options::{self, Options};
 use crate::domain::{AnnotationSource, Verdict};
 
 thread_local! {
-    /// The theme of the window that this thread draws.
+    /// The theme of the window drawn by this thread.
     static LOOK: Cell<Theme> = const { Cell::new(Theme::Dark) };
 }
 
-/// A colour by what it stands for, in either theme.
+/// A semantic colour in both themes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tone {
     dark: Color32,
@@ -25,7 +25,7 @@ impl Tone {
         Self { dark: rgb(dark), light: rgb(light) }
     }
 
-    /// The colour in the theme that is drawn.
+    /// Returns the colour in the current theme.
     pub fn now(self) -> Color32 {
         match LOOK.get() {
             Theme::Dark => self.dark,
@@ -33,7 +33,7 @@ impl Tone {
         }
     }
 
-    /// The same tone, fainter in both themes. `strength` is 0..=1.
+    /// Returns the same tone, fainter in both themes. `strength` is 0..=1.
     pub fn fainter(self, strength: f32) -> Self {
         Self { dark: self.dark.gamma_multiply(strength), light: self.light.gamma_multiply(strength) }
     }
@@ -56,7 +56,7 @@ pub const CARD: Tone = Tone::new(0x1f242b, 0xebeff3);
 pub const CARD_HOVER: Tone = Tone::new(0x293039, 0xdde4eb);
 pub const CANVAS: Tone = Tone::new(0x0d0f13, 0xdfe4e9);
 pub const BORDER: Tone = Tone::new(0x2f3741, 0xc9d1d9);
-/// Lines of a plot's grid.
+/// Grid lines of a plot.
 pub const GRID: Tone = Tone::new(0x3a434f, 0xd3dae1);
 pub const TEXT: Tone = Tone::new(0xd9dee5, 0x232a33);
 pub const STRONG: Tone = Tone::new(0xf6f8fa, 0x0b0f14);
@@ -67,11 +67,11 @@ pub const ACCENT_DEEP: Tone = Tone::new(0x23567a, 0xb9dcf3);
 pub const ERROR: Tone = Tone::new(0xf0764f, 0x981900);
 pub const WARNING: Tone = Tone::new(0xf2d04a, 0x846d10);
 pub const GOOD: Tone = Tone::new(0x5fd9ac, 0x00735a);
-/// The candidate that is asked about.
+/// The current candidate.
 pub const CANDIDATE: Tone = Tone::new(0xff8a3c, 0xc34200);
 /// Other detections of the same image.
 pub const DETECTION: Tone = Tone::new(0x4f8cff, 0x2b6fd6);
-/// Below lines over an image, so that their colour stays readable on it: the light theme's lines are dark.
+/// Drawn below lines over an image, so that their colour stays readable: the light theme's lines are dark.
 pub const HALO: Tone = Tone::new(0x000000, 0xffffff);
 /// Background of text fields.
 pub const FIELD: Tone = Tone::new(0x0d0f13, 0xf3f5f7);
@@ -84,14 +84,14 @@ pub const ADDED: Tone = Tone::new(0xff9ec8, 0xc92f6c);
 pub const GAP: f32 = 12.0;
 pub const CARD_MARGIN: i8 = 14;
 pub const CARD_RADIUS: u8 = 8;
-/// Corners of images: nearly square, so that nothing of them is cut off.
+/// Corner radius of images: nearly square, so that nothing is cut off.
 pub const IMAGE_RADIUS: f32 = 2.0;
 
-/// Of a small button at least, so that its text does not touch its edge.
+/// Minimum size of a small button, so that its text does not touch its edge.
 pub const SMALL_BUTTON: Vec2 = Vec2::new(0.0, 20.0);
 pub const BIG_NUMBER: f32 = 22.0;
 
-/// The colour of a verdict, on buttons, badges and thumbnails.
+/// Returns the colour of a verdict, for buttons, badges and thumbnails.
 pub fn verdict(verdict: Option<Verdict>) -> Tone {
     match verdict {
         None => WEAK,
@@ -103,7 +103,7 @@ pub fn verdict(verdict: Option<Verdict>) -> Tone {
     }
 }
 
-/// The colour of a ground truth by where it came from.
+/// Returns the colour of a ground truth annotation by its source.
 pub fn ground_truth(source: AnnotationSource) -> Tone {
     match source {
         AnnotationSource::Imported => IMPORTED,
@@ -113,8 +113,8 @@ pub fn ground_truth(source: AnnotationSource) -> Tone {
     }
 }
 
-/// The colours of curves by theme. First the project's own, in the order of the figures' colours (after Okabe and Ito); from
-/// [`OWN_CURVES`] on those of third-party curves, which are drawn thinner and dashed.
+/// Curve colours by theme. First the project's own, in the order of the figures' colours (after Okabe and Ito); from [`OWN_CURVES`] on
+/// those of third-party curves, which are drawn thinner and dashed.
 const CURVES: [Tone; 13] = [
     Tone::new(0x4aa5e8, 0x0068b0),
     Tone::new(0xf5823a, 0xd4570a),
@@ -131,20 +131,20 @@ const CURVES: [Tone; 13] = [
     Tone::new(0xc0c8d0, 0x8a939c),
 ];
 
-/// How many of [`CURVES`] are for the project's own.
+/// Number of [`CURVES`] for the project's own curves.
 const OWN_CURVES: usize = 7;
 
-/// The colour of the series with this number; it never changes while others come and go.
+/// Returns the colour of the series with this number; it does not depend on other series.
 pub fn series(number: usize) -> Color32 {
     CURVES[number % OWN_CURVES].now()
 }
 
-/// The colour of the reference curve with this number.
+/// Returns the colour of the reference curve with this number.
 pub fn reference(number: usize) -> Color32 {
     CURVES[OWN_CURVES + number % (CURVES.len() - OWN_CURVES)].now()
 }
 
-/// The same colour, fainter. `strength` is 0..=1.
+/// Returns the same colour, fainter. `strength` is 0..=1.
 pub fn faded(color: impl Into<Color32>, strength: f32) -> Color32 {
     color.into().gamma_multiply(strength)
 }
@@ -164,7 +164,7 @@ pub fn apply(ctx: &egui::Context) {
     enter(ctx);
 }
 
-/// Makes the window light or dark, or lets it follow the desktop, and everything in it as large as `scale` says.
+/// Selects the light or dark theme, or follows the desktop, and sets the `scale`.
 pub fn choose(ctx: &egui::Context, options: &Options) {
     ctx.set_theme(match options.theme {
         options::Theme::System => ThemePreference::System,
@@ -175,7 +175,7 @@ pub fn choose(ctx: &egui::Context, options: &Options) {
     enter(ctx);
 }
 
-/// Takes the window's theme for what this thread draws from here on; called before each frame.
+/// Sets the theme for what this thread draws next; called before each frame.
 pub fn enter(ctx: &egui::Context) {
     LOOK.set(ctx.theme());
 }
@@ -233,7 +233,7 @@ fn set_visuals(visuals: &mut egui::Visuals) {
     }
 }
 
-/// The frame of a card: a group of things that belong together.
+/// The frame of a card, which groups related content.
 pub fn card() -> egui::Frame {
     egui::Frame::new()
         .fill(PANEL.now())
@@ -247,17 +247,17 @@ pub fn screen() -> egui::Frame {
     egui::Frame::new().fill(BACKGROUND.now()).inner_margin(Margin::same(16))
 }
 
-/// The frame of a screen's left column: half of the air between it and the main column.
+/// The frame of a screen's left column, with half of the gap to the main column.
 pub fn side_column() -> egui::Frame {
     egui::Frame::new().fill(BACKGROUND.now()).inner_margin(Margin { left: 16, right: 8, top: 16, bottom: 16 })
 }
 
-/// The frame of what stays below a column that scrolls.
+/// The frame of what stays fixed below a scrolling column.
 pub fn pinned() -> egui::Frame {
     egui::Frame::new().fill(BACKGROUND.now()).inner_margin(Margin { left: 0, right: 0, top: 10, bottom: 0 })
 }
 
-/// The frame of what stands right of the left column.
+/// The frame of the main column, right of the left one.
 pub fn main_column() -> egui::Frame {
     egui::Frame::new().fill(BACKGROUND.now()).inner_margin(Margin { left: 8, right: 16, top: 16, bottom: 16 })
 }
@@ -276,7 +276,7 @@ pub fn bar() -> egui::Frame {
 mod tests {
     use super::*;
 
-    /// Linear light of a colour as a person with this vision sees it (Machado, Oliveira and Fernandes 2009, severity 1).
+    /// Linear light of a colour under each type of colour vision (Machado, Oliveira and Fernandes 2009, severity 1).
     const VISIONS: [(&str, [[f64; 3]; 3]); 3] = [
         ("normal", [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]),
         (
@@ -305,13 +305,13 @@ mod tests {
         0.2126 * r + 0.7152 * g + 0.0722 * b
     }
 
-    /// WCAG's contrast, 1..=21.
+    /// WCAG contrast ratio, 1..=21.
     fn contrast(a: Color32, b: Color32) -> f64 {
         let (a, b) = (luminance(a) + 0.05, luminance(b) + 0.05);
         a.max(b) / a.min(b)
     }
 
-    /// CIE L*a*b* of a colour as it is seen.
+    /// CIE L*a*b* of a colour under this colour vision.
     fn lab(color: Color32, vision: &[[f64; 3]; 3]) -> [f64; 3] {
         let light = linear(color);
         let [r, g, b] = vision.map(|row| (0..3).map(|i| row[i] * light[i]).sum::<f64>().clamp(0.0, 1.0));

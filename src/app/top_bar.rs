@@ -6,7 +6,7 @@ use super::action::Action;
 use super::command::{Command, Screen};
 use super::{QuarryApp, theme};
 
-/// Points from which on the bar has room for the counts.
+/// Minimum width in points for showing the counts.
 const WIDE: f32 = 1150.0;
 
 pub(super) fn show(ui: &mut Ui, app: &QuarryApp, commands: &mut Vec<Command>) {
@@ -57,7 +57,7 @@ fn project(ui: &mut Ui, app: &QuarryApp) {
     let Some(session) = &app.session else { return };
     let counts = &app.review.counts;
     let text = format!("{} hard negatives  ·  {} to review", counts.confirmed, counts.undecided);
-    // In a narrow window the project screen and the tab say it.
+    // In a narrow window the project screen and the tab show it.
     if ui.ctx().content_rect().width() >= WIDE {
         ui.add(egui::Label::new(RichText::new(text).small().color(theme::WEAK)).extend());
     }

@@ -1,5 +1,5 @@
-//! The use cases as jobs: each closes over its settings and ends with one sentence for the user. The only place of the window that
-//! calls what trains or detects.
+//! The use cases as jobs: each closure owns its settings and returns one sentence for the user. The only code of the window that calls
+//! training or detection.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use crate::workflow::group::group as find_groups;
 use crate::workflow::import::{ReadDataset, take as take_in};
 use crate::workflow::{Project, WorkEvent};
 
-/// Progress replaces what was there before; all other events are kept in order.
+/// Progress events replace each other; all other events are kept in order.
 pub fn progress_of(event: &WorkEvent) -> Option<Progress> {
     match event {
         WorkEvent::Progress(progress) => Some(progress.clone()),
@@ -25,7 +25,7 @@ pub fn progress_of(event: &WorkEvent) -> Option<Progress> {
     }
 }
 
-/// Takes a dataset that was read into the project.
+/// Imports a dataset that was read.
 pub fn take(project: Project, read: Box<ReadDataset>) -> Work<WorkEvent> {
     Box::new(move |_, _| {
         let report = take_in(&project, &read).map_err(|e| e.to_string())?;
@@ -33,7 +33,7 @@ pub fn take(project: Project, read: Box<ReadDataset>) -> Work<WorkEvent> {
     })
 }
 
-/// Copies the project's database beside its other backups.
+/// Backs up the project's database.
 pub fn back_up(project: Project) -> Work<WorkEvent> {
     Box::new(move |_, _| {
         let store = project.open_store_now().map_err(|e| e.to_string())?;
@@ -50,14 +50,14 @@ pub fn import_detections(project: Project, request: Box<DetectionsRequest>) -> W
     })
 }
 
-/// Groups the candidates that look alike again.
+/// Regroups similar candidates.
 pub fn group(project: Project, config: GroupConfig) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
         let _lock = project.lock("grouping").map_err(|e| e.to_string())?;
         let mut store = project.open_store_now().map_err(|e| e.to_string())?;
         #[cfg_attr(not(feature = "torch"), expect(unused_mut, reason = "embeddings need libtorch"))]
         let mut report = find_groups(&mut store, &config, tell, cancel).map_err(|e| e.to_string())?;
-        // The groups by look are there already; what takes long comes after them, and stays where it is stopped.
+        // The groups by hash are done; the slow part follows, and keeps its results when stopped.
         #[cfg(feature = "torch")]
         if config.compares_features()
             && workflow::embed::embed(&mut store, tell, cancel).map_err(|e| e.to_string())? > 0
@@ -68,7 +68,7 @@ pub fn group(project: Project, config: GroupConfig) -> Work<WorkEvent> {
     })
 }
 
-/// Which round is trained.
+/// Which round to train.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "torch"), allow(dead_code, reason = "training needs libtorch"))]
 pub enum Begin {
@@ -79,7 +79,7 @@ pub enum Begin {
     ResumeWithRates(Box<RoundConfig>),
 }
 
-/// Trains a round (or continues with the unfinished one) and mines it.
+/// Trains or resumes a round, and mines it.
 #[cfg(feature = "torch")]
 pub fn train(project: Project, begin: Begin, mine_after: bool) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
@@ -104,7 +104,7 @@ pub fn train(project: Project, begin: Begin, mine_after: bool) -> Work<WorkEvent
     })
 }
 
-/// Trains and tests every fold, or continues with those that are not done.
+/// Trains and tests every fold, or the remaining ones.
 #[cfg(feature = "torch")]
 pub fn cross_validate(project: Project, name: String, config: RoundConfig, rounds: u32) -> Work<WorkEvent> {
     use workflow::cross_validate::{CrossValidation, cross_validate};
@@ -124,7 +124,7 @@ pub fn cross_validate(project: Project, name: String, config: RoundConfig, round
     })
 }
 
-/// Mines a round that was trained.
+/// Mines a trained round.
 #[cfg(feature = "torch")]
 pub fn mine(project: Project, round: Option<u32>) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
@@ -133,7 +133,7 @@ pub fn mine(project: Project, round: Option<u32>) -> Work<WorkEvent> {
     })
 }
 
-/// What a third-party model finds on some images; nothing is written.
+/// Previews a third-party model on some images; nothing is written.
 #[cfg(feature = "torch")]
 pub fn look_at_model(
     project: &Project,
@@ -144,7 +144,7 @@ pub fn look_at_model(
     workflow::detections::look_at_model(project, path, "auto", tell, cancel).map_err(|error| error.to_string())
 }
 
-/// Runs a third-party model and mines what it finds.
+/// Runs a third-party model and mines its detections.
 #[cfg(feature = "torch")]
 pub fn mine_model(project: Project, request: ModelRequest) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| match workflow::detections::mine_model(&project, &request, tell, cancel) {
@@ -156,7 +156,7 @@ pub fn mine_model(project: Project, request: ModelRequest) -> Work<WorkEvent> {
     })
 }
 
-/// Reads what the crops of imported detections show, and groups by it. Says nothing where there is nothing to do.
+/// Computes embeddings of imported detections' crops, and groups by them. Silent if there is nothing to do.
 #[cfg(feature = "torch")]
 pub fn embed(project: Project) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
@@ -165,7 +165,7 @@ pub fn embed(project: Project) -> Work<WorkEvent> {
     })
 }
 
-/// The built-in sample: round 1 and its candidates; with `auto_review` also an automatic review by the ground truth, and round 2.
+/// Runs the built-in sample: round 1 and its candidates; with `auto_review` also an automatic review by the ground truth, and round 2.
 #[cfg(feature = "torch")]
 pub fn demo(dir: PathBuf, auto_review: bool) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
@@ -184,7 +184,7 @@ pub fn demo(dir: PathBuf, auto_review: bool) -> Work<WorkEvent> {
     })
 }
 
-/// Whether rounds can train on a GPU here; takes up to a second.
+/// Checks whether rounds can train on a GPU here; takes up to a second.
 #[cfg(feature = "torch")]
 pub fn gpu_state() -> GpuState {
     crate::training::gpu_state().clone()

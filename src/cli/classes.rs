@@ -31,13 +31,13 @@ enum Action {
     Merge { from: String, into: String },
 }
 
-/// A line of the list.
+/// One entry of the list.
 #[derive(Debug, Serialize)]
 struct Listed {
     name: String,
     /// `#rrggbb`.
     color: String,
-    /// Where it comes from: a dataset's format, `verdicts`, `detector` or `user`.
+    /// Origin: a dataset's format, `verdicts`, `detector` or `user`.
     origin: String,
     objects: u64,
     candidates: u64,

@@ -1,5 +1,5 @@
-//! The only way to stdout and stderr. Progress is shown as bars where stderr is a terminal and as lines otherwise. A failing print never
-//! ends the work: output to a closed pipe is dropped.
+//! All output to stdout and stderr. Progress is shown as bars if stderr is a terminal, otherwise as lines. A failing print never aborts the
+//! work: output to a closed pipe is dropped.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -13,15 +13,15 @@ use crate::domain::{
 use crate::training::TrainEvent;
 use crate::workflow::{FoldProgress, WorkEvent};
 
-/// A message on stderr. Errors of writing there are ignored.
+/// Prints a message on stderr. Write errors are ignored.
 pub fn say(message: impl std::fmt::Display) {
     let text = printable_message(&message.to_string()).into_owned();
-    // In one piece, so that lines of several threads do not mix.
+    // In one write, so that lines of several threads are not mixed.
     let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
-/// head`) is no failure.|A command's result on stdout: `value` as JSON, or `text`. Fails if it cannot be written; a closed pipe (`quarry
-/// status | head`) is no failure.| head`) is no failure.
+/// Prints a command's result on stdout: `value` as JSON, or `text`. Fails if it cannot be written; a closed pipe (`quarry status | head`) is
+/// not an error.
 pub fn print(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
     let text = rendered(json, value, text)?;
     write_out(&text).context("the result cannot be written to stdout")
@@ -36,7 +36,7 @@ pub fn print_done(json: bool, value: &impl serde::Serialize, text: impl FnOnce()
     Ok(())
 }
 
-/// A script for another program, on stdout, without escaping.
+/// Prints a script for another program on stdout, without escaping.
 pub fn print_as_it_is(text: &str) -> anyhow::Result<()> {
     write_out(text.trim_end()).context("the result cannot be written to stdout")
 }
@@ -56,7 +56,7 @@ fn write_out(text: &str) -> io::Result<()> {
     }
 }
 
-/// Stderr for the log, which would panic when it cannot write.
+/// Stderr for the log, whose default writer would panic on a write error.
 #[derive(Debug, Clone, Copy)]
 pub struct LogWriter;
 
@@ -78,7 +78,7 @@ pub struct Console {
     bar: Option<ProgressBar>,
     interactive: bool,
     what: String,
-    /// The fold of a cross-validation with the words around it; empty in single rounds.
+    /// Text around the fold number of a cross-validation; empty in single rounds.
     fold: String,
     round: u32,
     steps: u64,
@@ -87,7 +87,7 @@ pub struct Console {
     told: Instant,
 }
 
-/// Between two lines of progress where there is no bar: a log of days stays readable.
+/// Interval between progress lines without a bar, so that a log of days stays readable.
 const REPORT_INTERVAL: Duration = Duration::from_secs(30);
 
 impl Console {
@@ -105,7 +105,7 @@ impl Console {
         }
     }
 
-    /// Handles one event; hand this to a use case as its observer.
+    /// Handles one event; pass this to a use case as its observer.
     pub fn show(&mut self, event: WorkEvent) {
         match event {
             WorkEvent::Progress(p) => self.follow(&p),
@@ -199,7 +199,7 @@ impl Drop for Console {
     }
 }
 
-/// A cancel flag that Ctrl+C and a terminate signal set; a second Ctrl+C ends the program at once.
+/// Returns a cancel flag that Ctrl+C and SIGTERM set; a second Ctrl+C ends the program at once.
 pub fn cancel_on_ctrl_c() -> Cancel {
     let cancel = Cancel::new();
     let flag = cancel.clone();
@@ -219,11 +219,11 @@ pub fn cancel_on_ctrl_c() -> Cancel {
 /// The exit code of work that was stopped.
 const STOPPED: i32 = 1;
 
-/// Ends the program without running destructors: libtorch's threads may be computing, and tearing it down under them crashes.
+/// Ends the program without running destructors: libtorch's threads may be computing, and unloading it under them crashes.
 fn end_at_once() -> ! {
     #[cfg(unix)]
     #[expect(unsafe_code, reason = "the only way to end a process without its exit handlers")]
-    // SAFETY: `_exit` takes a number, returns never and touches no memory of ours.
+    // SAFETY: `_exit` takes a number, never returns and touches none of our memory.
     unsafe {
         libc::_exit(STOPPED)
     }

@@ -36,7 +36,7 @@ pub fn run(args: &CrossValidateArgs, context: &Context) -> anyhow::Result<()> {
     let project = Project::open(&context.project_dir())?;
     let mut console = Console::new();
     let report = if args.merge.is_empty() {
-        // Nobody reviews between the rounds unless it is asked for.
+        // By default nobody reviews between the rounds.
         let config = args.round.settings_with(HardNegativeSource::Unreviewed)?;
         let folds = args.folds.as_ref().map(|folds| folds.0.clone()).unwrap_or_default();
         let request = CrossValidation { name: args.name.clone(), config, rounds: args.rounds, folds };

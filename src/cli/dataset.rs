@@ -1,6 +1,6 @@
 //! `quarry dataset stats|check|move|split|merge|complete --project DIR`.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fmt::Write as _;
@@ -135,7 +135,7 @@ bytes of today; another file under the name has to be looked at again.")]
     },
 }
 
-/// What `parse_shares` reads; a list of its own would be taken for several arguments.
+/// The result of `parse_shares`; clap would take a plain list for several arguments.
 type Shares = Vec<(String, f64)>;
 
 #[derive(Debug, Clone, clap::Args)]
@@ -255,7 +255,7 @@ fn check_all(project: &Project, name: Option<&str>, decode: bool, context: &Cont
     Ok(())
 }
 
-/// Every record and image that was left out, one a line: a summary names three of each.
+/// Lists every skipped record and image on a line of its own: a summary names three of each.
 fn left_out_text(report: &ImportReport) -> String {
     let summary = &report.summary;
     let mut text = String::new();
@@ -274,7 +274,7 @@ fn left_out_text(report: &ImportReport) -> String {
     text
 }
 
-/// Names that a line shows before it ends with `…`.
+/// Maximum number of names on a line before `…`.
 const SHOWN: usize = 5;
 
 fn check_text(report: &IntegrityReport) -> String {

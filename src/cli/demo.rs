@@ -22,7 +22,7 @@ pub struct DemoArgs {
     classes: bool,
 }
 
-/// Where the demo's project is made when `--project` is not given.
+/// Folder of the demo's project if `--project` is not given.
 const DEFAULT_DIR: &str = "quarry-demo";
 
 pub fn run(args: &DemoArgs, context: &Context) -> anyhow::Result<()> {

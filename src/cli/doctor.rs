@@ -1,6 +1,6 @@
-//! `quarry doctor`: the facts of this machine and build, for reading or for a bug report. Needs no project and no working libtorch.
+//! `quarry doctor`: data about this machine and build, for reading or for a bug report. Needs no project and no working libtorch.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::detector::{CudaLibrary, Driver, Gpu, GpuState, Libtorch, diagnose};
 use crate::domain::{crash_folder, limits, new_crash_reports, printable_path, read_text, shown_paths};
 use crate::training::driver;
 
-/// The processor's instructions that decide how fast the CPU trains.
+/// The CPU instruction sets that matter for training speed.
 const FLAGS: [&str; 7] = ["avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16"];
 
 #[derive(Debug, clap::Args)]
@@ -24,13 +24,13 @@ pub struct DoctorArgs {
     pub(super) probe_opengl: bool,
 }
 
-/// Everything that is reported. Unknown facts are `None`.
+/// The report. Unknown values are `None`.
 #[derive(Debug, Serialize)]
 struct Report {
     quarry: String,
     features: Vec<&'static str>,
     system: System,
-    /// `cuda` or `cpu`: where the device `auto` trains.
+    /// `cuda` or `cpu`: the device that `auto` selects.
     device: &'static str,
     gpu: Diagnosis,
     driver: Driver,
@@ -41,7 +41,7 @@ struct Report {
     /// Why there is none.
     opengl_error: Option<String>,
     display: Display,
-    /// Crash reports that nobody has looked at yet, newest first.
+    /// Crash reports that nobody has seen yet, newest first.
     #[serde(serialize_with = "shown_paths")]
     crash_reports: Vec<PathBuf>,
 }
@@ -76,7 +76,7 @@ impl From<&GpuState> for Diagnosis {
     }
 }
 
-/// `libtorch` says why where it does not load.
+/// `libtorch` is the loader's error if it does not load.
 pub fn run(args: &DoctorArgs, context: &Context, libtorch: Result<Libtorch, String>) -> anyhow::Result<()> {
     if args.probe_opengl {
         let renderer = opengl::renderer().map_err(anyhow::Error::msg)?;
@@ -135,7 +135,7 @@ fn system() -> System {
     }
 }
 
-/// The value of the first line `key : value`.
+/// Returns the value of the first line `key : value`.
 fn value_of(text: &str, key: &str) -> Option<String> {
     let mut lines = text.lines().filter_map(|line| line.split_once(':'));
     lines.find(|(found, _)| found.trim() == key).map(|(_, value)| value.trim().to_owned())

@@ -1,4 +1,4 @@
-//! `quarry evaluate`: detection files to curves and numbers, without a project; and what a round of a project found.
+//! `quarry evaluate`: computes curves and metrics from detection files without a project, and the metrics of a project's round.
 
 use std::path::PathBuf;
 
@@ -161,7 +161,7 @@ pub fn run(args: &EvaluateArgs, context: &Context) -> anyhow::Result<()> {
     match &args.benchmark {
         Benchmark::Fddb(args) => {
             let mut console = Console::new();
-            // Nothing is written before the end, so Ctrl-C may end the program on the spot.
+            // Nothing is written before the end, so Ctrl-C may end the program immediately.
             let report = evaluate_fddb(&args.config(), &mut |event| console.show(event), &Cancel::new())?;
             drop(console);
             context.print_done(&report, || text(&report))

@@ -1,4 +1,4 @@
-//! `quarry evaluate coco`, `voc`, `pr`, `miss-rate` and `tide`: COCO's files to the numbers of one evaluator.
+//! `quarry evaluate coco`, `voc`, `pr`, `miss-rate` and `tide`: run one evaluator on COCO's files.
 
 use std::path::PathBuf;
 
@@ -150,7 +150,7 @@ impl FilesArgs {
     }
 }
 
-/// Counts, `numbers`, the first table (the others are curves, for files), notes and files.
+/// Formats counts, `numbers`, the first table (the others are curves, for files), notes and file names.
 fn text<R: Tabular>(report: &MetricReport<R>, numbers: &[String]) -> String {
     let MetricReport { images, objects, ignored, detections, .. } = report;
     let counts = format!("{images} images, {objects} objects, {ignored} ignored, {detections} detections");
@@ -167,7 +167,7 @@ fn text<R: Tabular>(report: &MetricReport<R>, numbers: &[String]) -> String {
     lines.join("\n")
 }
 
-/// The first column to the left, the others to the right.
+/// Aligns the first column left, the others right.
 pub(super) fn table_lines(table: &Table) -> Vec<String> {
     let cell = |cell: &Cell| match cell {
         Cell::Text(text) => text.clone(),
@@ -188,7 +188,7 @@ pub(super) fn table_lines(table: &Table) -> Vec<String> {
     rows.iter().map(line).collect()
 }
 
-/// Four decimals; `-` where a number has no meaning.
+/// Formats four decimals; `-` if a number is undefined.
 fn number_text(number: Option<f64>) -> String {
     number.map_or("-".to_owned(), |v| format!("{v:.4}"))
 }

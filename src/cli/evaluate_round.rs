@@ -1,4 +1,4 @@
-//! `quarry evaluate round N --project DIR`: every evaluator on what a round found on its test images.
+//! `quarry evaluate round N --project DIR`: runs every evaluator on a round's detections on its test images.
 
 use std::path::PathBuf;
 

@@ -148,7 +148,7 @@ out in copies. weights.csv and hard_negatives.csv give a weight for each image a
     },
 }
 
-/// A list in one argument.
+/// A list as one argument.
 type Splits = Vec<String>;
 
 fn parse_share(text: &str) -> Result<f64, String> {

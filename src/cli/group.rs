@@ -37,14 +37,14 @@ fn cosine(word: &str) -> Result<LeastCosine, String> {
 }
 
 impl GroupArgs {
-    /// Parses the user's choice for comparing features.
+    /// Whether the options make features be compared.
     #[cfg(feature = "torch")]
     pub fn compares_features(&self) -> bool {
         matches!(self.cosine, Some(LeastCosine::Chosen(_) | LeastCosine::Recommended))
     }
 }
 
-/// `first` is done before the groups are found.
+/// `first` runs before the groups are computed.
 pub fn run(
     args: &GroupArgs,
     context: &Context,

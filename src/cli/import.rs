@@ -74,7 +74,7 @@ impl ImportArgs {
 
 /// Not a dataset: a curve to show behind the project's own.
 const ROC: &str = "roc";
-/// Not a dataset: what a detector found on the images of the datasets.
+/// Not a dataset: a detector's results on the images of the datasets.
 const DETECTIONS: &str = "detections";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -58,7 +58,7 @@ pub(super) fn splits(text: &str) -> Result<Splits, String> {
     parse_splits(text).map(Splits)
 }
 
-/// Names of the project by names of a model.
+/// Class names of the project by class names of a model.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct ClassMap(pub BTreeMap<String, String>);
 

@@ -1,5 +1,5 @@
-//! Late loading of libtorch: the binary is not linked to it and starts at once; a subcommand that needs the detector opens the shared
-//! library `quarry`, built from the same sources, and continues there.
+//! Loads libtorch late: the binary is not linked to it and starts at once; a subcommand that needs the detector opens the shared library
+//! `quarry`, built from the same sources, and continues there.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,13 +9,13 @@ use libloading::{Library, Symbol, library_filename};
 
 use crate::domain::data_folder;
 
-/// What the shared library's entry point is called.
+/// Name of the shared library's entry point.
 const ENTRY: &[u8] = b"quarry_main";
 
-/// The library of libtorch to which Quarry's own is linked; its own dependencies are beside it.
+/// The libtorch library that Quarry's own is linked to; its own dependencies are next to it.
 const LIBTORCH: &str = "libtorch_cpu.so";
 
-/// Continues in the shared library, which parses the arguments again. An error means that it does not load, and nothing was done.
+/// Continues in the shared library, which parses the arguments again. An error means that it could not be loaded and nothing was done.
 #[expect(unsafe_code, reason = "a library can only be loaded so")]
 pub fn main() -> anyhow::Result<ExitCode> {
     let program = std::env::current_exe().context("the path of the running program is unknown")?;
@@ -23,7 +23,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
     if is_installed {
         load_libtorch()?;
     }
-    // SAFETY: it is our own library; its initialisers, and libtorch's, ask nothing of the program.
+    // SAFETY: it is our own library; its initialisers, and libtorch's, have no preconditions.
     let library = unsafe { Library::new(&path) }.with_context(|| {
         let advice = if is_installed {
             "`quarry setup` fetches libtorch"
@@ -41,34 +41,34 @@ pub fn main() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(code))
 }
 
-/// Whether an installed Quarry finds a libtorch.
+/// Whether an installed Quarry finds libtorch.
 #[cfg(feature = "gui")]
 pub fn libtorch_is_there() -> bool {
     installed_libtorch().is_some()
 }
 
-/// The libtorch of an installed Quarry: `$LIBTORCH`, else what `quarry setup` fetched.
+/// Returns the libtorch of an installed Quarry: `$LIBTORCH`, otherwise the one from `quarry setup`.
 fn installed_libtorch() -> Option<PathBuf> {
     let own = std::env::var_os("LIBTORCH").map(PathBuf::from);
     let fetched = data_folder().map(|folder| folder.join("libtorch"));
     own.into_iter().chain(fetched).map(|folder| folder.join("lib").join(LIBTORCH)).find(|file| file.is_file())
 }
 
-/// Loads libtorch for good. Quarry's library asks for it by its name, and the loader takes what is loaded under that name.
+/// Loads libtorch permanently. Quarry's library requests it by name, and the loader reuses the library loaded under that name.
 #[expect(unsafe_code, reason = "a library can only be loaded so")]
 fn load_libtorch() -> anyhow::Result<()> {
     let path = installed_libtorch().context(
         "libtorch is not installed. `quarry setup` fetches it once (527 MB; `quarry setup --cuda` for an NVIDIA GPU 2.5 GB)",
     )?;
-    // SAFETY: a library of libtorch; its initialisers register its operators and ask nothing of us.
+    // SAFETY: a library of libtorch; its initialisers register its operators and have no preconditions.
     let library = unsafe { Library::new(&path) }
         .with_context(|| format!("{} does not load. Remove its folder and run `quarry setup` again", path.display()))?;
     std::mem::forget(library);
     Ok(())
 }
 
-/// The shared library that belongs to the program, and whether it was installed: cargo keeps the newest in `deps/`, an installation in
-/// `lib/quarry` or beside the program.
+/// Returns the program's shared library, and whether it was installed: cargo keeps the newest in `deps/`, an installation in `lib/quarry`
+/// or next to the program.
 fn library_of(program: &Path) -> anyhow::Result<(PathBuf, bool)> {
     let name = library_filename("quarry");
     let folder = program.parent().unwrap_or(Path::new("."));
@@ -85,11 +85,11 @@ fn library_of(program: &Path) -> anyhow::Result<(PathBuf, bool)> {
 /// The shared library's entry point: the whole command line with libtorch.
 ///
 /// Returns the process's exit code; a panic ends the program with 101, as it does in a binary.
-// SAFETY: nothing else that is linked is called so.
+// SAFETY: no other linked symbol has this name.
 #[expect(unsafe_code, reason = "the binary finds it by its name")]
 #[unsafe(no_mangle)]
 pub extern "C" fn quarry_main() -> u8 {
     let Ok(code) = std::panic::catch_unwind(super::main_with_libtorch) else { return 101 };
-    // `ExitCode` tells nobody what it is; these are the codes that `finish` makes.
+    // `ExitCode` cannot be read; these are the codes that `finish` returns.
     u8::from(code != ExitCode::SUCCESS)
 }

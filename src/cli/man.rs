@@ -1,4 +1,4 @@
-//! `quarry man DIR`: a manual page for `quarry` and for each of its subcommands.
+//! `quarry man DIR`: writes a manual page for `quarry` and for each of its subcommands.
 
 use std::path::PathBuf;
 
@@ -32,7 +32,7 @@ pub fn run(args: &ManArgs, context: &Context) -> anyhow::Result<()> {
     context.print_done(&value, || format!("Wrote {} pages into {}", names.len(), printable_path(&args.folder)))
 }
 
-/// The page of `command`, whose name holds those above it, and those of its subcommands.
+/// Renders the page of `command`, whose name includes its parents', and those of its subcommands.
 fn render(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) -> anyhow::Result<()> {
     let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
     let mut text = Vec::new();

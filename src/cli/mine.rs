@@ -89,7 +89,7 @@ pub fn run(args: &MineArgs, context: &Context) -> anyhow::Result<()> {
     })
 }
 
-/// The third-party model to run, where one is named.
+/// Returns the third-party model to run, if one is named.
 fn model_of(args: &MineArgs) -> anyhow::Result<Option<ModelRequest>> {
     let (Some(path), Some(name)) = (&args.model, &args.name) else { return Ok(None) };
     anyhow::ensure!((0.0..=1.0).contains(&args.min_score), "--min-score {} is outside 0 to 1", args.min_score);
@@ -104,7 +104,7 @@ fn model_of(args: &MineArgs) -> anyhow::Result<Option<ModelRequest>> {
     }))
 }
 
-/// The result of mining.
+/// Formats the result of mining.
 pub(super) fn in_words(report: &MineReport) -> String {
     let unreadable = match report.unreadable.len() {
         0 => String::new(),
@@ -124,7 +124,7 @@ pub(super) fn in_words(report: &MineReport) -> String {
     )
 }
 
-/// The result of a shard.
+/// Formats the result of a shard.
 pub(super) fn shard_in_words(report: &ShardReport) -> String {
     let ShardReport { shard, of, images, detections, unreadable, out, was_done } = report;
     if *was_done {
@@ -140,7 +140,7 @@ pub(super) fn shard_in_words(report: &ShardReport) -> String {
     )
 }
 
-/// Kinds that only projects with several classes have.
+/// Formats the kinds that only projects with several classes have.
 fn of_other_classes(report: &MineReport) -> String {
     match (report.classification, report.both) {
         (0, 0) => String::new(),

@@ -1,5 +1,5 @@
-//! The command line: one file a subcommand, which calls its use case in `workflow`. Results go to stdout (`--json` for machines), progress
-//! and errors to stderr; exit code 0 done, 1 failed or stopped before the end, 2 wrong usage.
+//! The command line: one file per subcommand, which calls its use case in `workflow`. Results go to stdout (`--json` for machines),
+//! progress and errors to stderr; exit code 0 done, 1 failed or stopped before the end, 2 wrong usage.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -127,7 +127,7 @@ enum Command {
     Man(man::ManArgs),
 }
 
-/// Options that every subcommand takes.
+/// Options common to all subcommands.
 #[derive(Debug, Clone)]
 struct Context {
     project: Option<PathBuf>,
@@ -150,14 +150,14 @@ impl Replace {
 }
 
 impl Context {
-    /// The project's folder; ends the program with a usage error where `--project` is missing.
+    /// Returns the project's folder; exits with a usage error if `--project` is missing.
     fn project_dir(&self) -> PathBuf {
         self.project.clone().unwrap_or_else(|| {
             Cli::command().error(ErrorKind::MissingRequiredArgument, "this subcommand needs --project DIR").exit()
         })
     }
 
-    /// Prints what a command found out as JSON, or `text` for people. It fails where that cannot be written.
+    /// Prints a command's result as JSON, or as `text`. Fails if it cannot be written.
     fn print(&self, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
         console::print(self.json, value, text)
     }
@@ -169,7 +169,7 @@ impl Context {
 }
 
 impl Command {
-    /// Whether `quarry` must load libtorch for it. The window always does: a round can be started from it.
+    /// Whether `quarry` must load libtorch for it. The window always does, because a round can be started from it.
     #[cfg(feature = "torch")]
     fn needs_libtorch(command: Option<&Self>) -> bool {
         match command {
@@ -184,9 +184,9 @@ impl Command {
                 | Self::Weights(_),
             ) => true,
             Some(Self::Doctor(args)) => !args.probe_opengl,
-            // What imported detections show is read by the backbone.
+            // The backbone computes the embeddings of imported detections.
             Some(Self::Group(args)) => args.compares_features(),
-            // Whether libtorch finds the GPU is only known to libtorch.
+            // Only libtorch knows whether it finds the GPU.
             Some(Self::Status(_)) => driver_shows_gpu(),
             Some(
                 Self::New(_)
@@ -212,8 +212,8 @@ impl Command {
     }
 }
 
-/// The binary's whole work: parses the arguments, runs the command, returns the exit code. What needs libtorch is left to the shared
-/// library, so that everything else starts without the quarter of a second that loading libtorch takes.
+/// The binary's main function: parses the arguments, runs the command, returns the exit code. Everything that needs libtorch is in the
+/// shared library, so that other commands start without the quarter of a second that loading libtorch takes.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     #[cfg(feature = "torch")]
@@ -233,7 +233,7 @@ pub fn main() -> ExitCode {
     finish(cli, |command, context| run_light(command, context, NO_LIBTORCH))
 }
 
-/// If the window was requested, the set-up window offers to fetch libtorch, and Quarry continues when it is installed.
+/// If the window was requested, the set-up window offers to fetch libtorch, and Quarry continues once it is installed.
 #[cfg(all(feature = "torch", feature = "gui"))]
 fn without_libtorch(command: Option<&Command>) -> ExitCode {
     if command.is_some() || late::libtorch_is_there() {
@@ -261,13 +261,13 @@ fn without_libtorch(_: Option<&Command>) -> ExitCode {
 const NO_LIBTORCH: &str =
     if cfg!(feature = "torch") { "not asked" } else { "this quarry was built without it (feature `torch`)" };
 
-/// The same with everything that the binary leaves out; what the shared library's entry point calls.
+/// The same with everything that the binary leaves out; called by the shared library's entry point.
 #[cfg(feature = "torch")]
 fn main_with_libtorch() -> ExitCode {
     finish(Cli::parse(), run)
 }
 
-/// An error with its causes. A cause that the message already contains is not repeated.
+/// Formats an error with its causes. A cause that the message already contains is not repeated.
 fn with_causes(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -281,7 +281,7 @@ fn with_causes(error: &anyhow::Error) -> String {
 }
 
 fn finish(cli: Cli, run: impl FnOnce(Option<Command>, &Context) -> anyhow::Result<()>) -> ExitCode {
-    // What the verifier of certificates logs is in the error of the download too.
+    // The certificate verifier's log messages are also in the download's error.
     let filter = tracing_subscriber::EnvFilter::try_from_env("QUARRY_LOG")
         .unwrap_or_else(|_| "warn,rustls_platform_verifier=off".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| console::LogWriter).init();
@@ -299,14 +299,14 @@ fn finish(cli: Cli, run: impl FnOnce(Option<Command>, &Context) -> anyhow::Resul
     }
 }
 
-/// What runs, for a crash report: the subcommand without its arguments.
+/// Returns the running subcommand without its arguments, for a crash report.
 fn program() -> String {
     let commands = Cli::command();
     let given = std::env::args_os().skip(1).find(|word| commands.find_subcommand(word).is_some());
     given.map_or_else(|| "quarry".to_owned(), |word| format!("quarry {}", word.display()))
 }
 
-/// Everything; must not be reachable from the binary's `main`, or the linker ties the binary to libtorch.
+/// Runs any command; must not be reachable from the binary's `main`, or the linker ties the binary to libtorch.
 #[cfg(feature = "torch")]
 fn run(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
     match command {
@@ -327,7 +327,7 @@ fn run(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
     }
 }
 
-/// Runs the commands that need no libtorch, and those that can run without it; `reason` says why it was not loaded.
+/// Runs the commands that work without libtorch; `reason` says why it was not loaded.
 fn run_light(command: Option<Command>, context: &Context, reason: &str) -> anyhow::Result<()> {
     match command {
         Some(Command::New(args)) => new::run(&args, context),
@@ -390,7 +390,8 @@ mod tests {
         }
     }
 
-    /// The `quarry` commands of a page: of its shell blocks (`true`), which run as they are, and of its sentences, with placeholders.
+    /// Returns the `quarry` commands of a page: from its shell blocks (`true`), which must run unchanged, and from its text, with
+    /// placeholders.
     #[cfg(all(feature = "torch", feature = "gui"))]
     fn commands_of(page: &str) -> Vec<(bool, Vec<String>)> {
         let joined = page.replace("\\\n", " ");
@@ -412,7 +413,7 @@ mod tests {
         let word = |word: &str| match word.trim_matches('"') {
             "{}/64" => "1/64".to_owned(),
             word if word.contains('$') => "1/4".to_owned(),
-            // Of `yolo|coco` the first.
+            // The first alternative of `yolo|coco`.
             word => word.split('|').next().unwrap().trim_end_matches(['…', '.']).to_owned(),
         };
         let words = |command: &str| {
@@ -422,7 +423,7 @@ mod tests {
         found.into_iter().map(|(is_shell, command)| (is_shell, words(&command))).collect()
     }
 
-    /// A page must not name a subcommand or an option that does not exist. Without libtorch or the app some are left out.
+    /// A page must not name a subcommand or option that does not exist. Without libtorch or the app some are excluded.
     #[cfg(all(feature = "torch", feature = "gui"))]
     #[test]
     fn every_command_of_the_pages_is_one_of_the_command_line() {

@@ -1,5 +1,5 @@
-//! Which OpenGL renderer the system offers, asked through EGL without a window. A broken graphics driver may end or hang the process that
-//! asks, so the query runs in its own process.
+//! Queries the system's OpenGL renderer through EGL without a window. A broken graphics driver may crash or hang the querying process, so
+//! the query runs in its own process.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io::Read as _;
@@ -11,7 +11,7 @@ use libloading::{Library, Symbol};
 /// Time limit for the driver's answer.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// The result of [`renderer`], from a second process of this program.
+/// Returns the result of [`renderer`] from a second process of this program.
 pub fn in_another_process() -> Result<String, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new(program);
@@ -48,22 +48,22 @@ const OPENGL_BIT: c_int = 8;
 const GL_VERSION: u32 = 0x1f02;
 const GL_RENDERER: u32 = 0x1f01;
 
-/// Version and renderer, for example "4.5 (Compatibility Profile) Mesa 25.0, llvmpipe".
+/// Returns version and renderer, for example "4.5 (Compatibility Profile) Mesa 25.0, llvmpipe".
 #[expect(unsafe_code, reason = "OpenGL has no other interface")]
 pub fn renderer() -> Result<String, String> {
-    // SAFETY: the system's EGL library; its initialisers ask nothing of us.
+    // SAFETY: the system's EGL library; its initialisers have no preconditions.
     let egl = unsafe { Library::new("libEGL.so.1") }.map_err(|error| format!("libEGL.so.1 does not load: {error}"))?;
-    // SAFETY: every function is called with the signature of the EGL 1.5 and OpenGL 1.0 specifications, with handles that it made.
+    // SAFETY: every function is called with the signature in the EGL 1.5 and OpenGL 1.0 specifications, with handles that it created.
     unsafe { ask(&egl) }
 }
 
 /// # Safety
-/// `egl` is EGL's library.
+/// `egl` must be EGL's library.
 #[expect(unsafe_code, reason = "OpenGL has no other interface")]
 unsafe fn ask(egl: &Library) -> Result<String, String> {
     macro_rules! function {
         ($name:literal, $type:ty) => {{
-            // SAFETY: the signature is the one in EGL's specification.
+            // SAFETY: the signature is that in EGL's specification.
             let found: Result<Symbol<$type>, _> = unsafe { egl.get($name) };
             found.map_err(|error| error.to_string())?
         }};
@@ -81,7 +81,7 @@ unsafe fn ask(egl: &Library) -> Result<String, String> {
 
     let none = std::ptr::null_mut();
     let null = std::ptr::null_mut();
-    // SAFETY: signatures as EGL and OpenGL specify them; a handle or pointer that may be null is looked at before it is used.
+    // SAFETY: signatures as EGL and OpenGL specify them; a handle or pointer that may be null is checked before use.
     unsafe {
         let mut display = none;
         let by_platform = address(c"eglGetPlatformDisplayEXT".as_ptr());

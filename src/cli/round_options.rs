@@ -1,6 +1,6 @@
-//! The options that `train` and `cross-validate` share -> a round's settings: from a preset or a file, with single ones changed.
+//! The options that `train` and `cross-validate` share: a round's settings from a preset or a file, with individual overrides.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ pub struct RoundOptions {
     set: Vec<(String, String)>,
 }
 
-/// What is taken where neither a preset nor a file is named.
+/// The preset if neither a preset nor a file is named.
 const DEFAULT_PRESET: &str = "cpu";
 
 fn presets() -> PossibleValuesParser {
@@ -48,11 +48,11 @@ fn setting(word: &str) -> Result<(String, String), String> {
     Ok((key.trim().to_owned(), value.trim().to_owned()))
 }
 
-/// A list of folds as one argument, e.g. `8`, `9,10` or `1-3`. A type of its own: clap takes a plain list for a repeated option.
+/// A list of folds as one argument, e.g. `8`, `9,10` or `1-3`. A newtype, because clap takes a plain list for a repeated option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folds(pub Vec<u8>);
 
-/// Reads [`Folds`]; for clap.
+/// Parses [`Folds`] for clap.
 pub fn folds(text: &str) -> Result<Folds, String> {
     parse_folds(text).map(Folds)
 }
@@ -61,24 +61,24 @@ pub fn folds(text: &str) -> Result<Folds, String> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Splits(pub Vec<String>);
 
-/// Reads [`Splits`]; for clap.
+/// Parses [`Splits`] for clap.
 pub fn splits(text: &str) -> Result<Splits, String> {
     parse_splits(text).map(Splits)
 }
 
-/// `round.toml` as the user wrote it.
+/// The user's `round.toml`.
 struct File {
     name: String,
     text: String,
 }
 
 impl RoundOptions {
-    /// The settings, with the preset's hard negatives where nobody chose any; whether they make sense is checked where they are used.
+    /// Returns the settings, with the preset's hard negatives if the user chose none; they are validated on use.
     pub fn settings(&self) -> anyhow::Result<RoundConfig> {
         self.settings_or(None)
     }
 
-    /// As [`settings`](Self::settings), with these hard negatives where nobody chose any. OHEM then has none: it finds its own.
+    /// Like [`settings`](Self::settings), with these hard negatives if the user chose none. With OHEM there are none: it finds its own.
     pub fn settings_with(&self, unnamed: HardNegativeSource) -> anyhow::Result<RoundConfig> {
         self.settings_or(Some(unnamed))
     }
@@ -102,7 +102,7 @@ impl RoundOptions {
         Ok(config)
     }
 
-    /// The settings of a round that continues, with those changed that the file or an option names.
+    /// Returns the settings of a resumed round, with the changes from the file or an option.
     pub fn changed(&self, own: &RoundConfig) -> anyhow::Result<RoundConfig> {
         let file = self.file()?;
         let mut config = match &file {
@@ -155,12 +155,12 @@ impl RoundOptions {
         if let Some(seed) = self.seed {
             config.seed = seed;
         }
-        // Other settings follow from these two, unless they are named too: so these come first.
+        // Other settings follow from these two, unless they are set too: so these come first.
         let (leading, rest): (Vec<_>, Vec<_>) =
             self.set.iter().partition(|(key, _)| matches!(key.as_str(), "iterations" | "schedule"));
         let set = |config: RoundConfig, (key, value): &(String, String)| with(&config, key, value);
         let mut config = leading.into_iter().try_fold(config, set)?;
-        // What the file names itself follows nothing.
+        // Settings in the file do not follow others.
         let named = |key: &str| file.is_some_and(|file| names_setting(&file.text, key));
         if named("evaluate_every") {
             config.evaluate_every = evaluate_every;
@@ -176,7 +176,7 @@ fn read(file: &Path) -> anyhow::Result<String> {
     Ok(read_text(file, limits::SETTINGS)?)
 }
 
-/// `config` with one setting changed. Words need no quotes.
+/// Returns `config` with one setting changed. Words need no quotes.
 fn with(config: &RoundConfig, key: &str, value: &str) -> Result<RoundConfig, ConfigError> {
     let source = format!("--set {key}={value}");
     match config.changed_by(&format!("{key} = {value}"), &source) {
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(settings(&["--preset", "paper", "--sampler", "random"]), RoundConfig::preset("paper").unwrap());
     }
 
-    /// `round.toml` in a folder of its own.
+    /// A `round.toml` in its own folder.
     fn file(text: &str) -> (tempfile::TempDir, String) {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("round.toml");

@@ -13,7 +13,7 @@ use crate::workflow::status::{RoundStatus, Status, status};
 #[command(after_help = "Example:\n  quarry status --project faces --json")]
 pub struct StatusArgs {}
 
-/// The project, and the GPU where the driver shows one.
+/// The project, and the GPU if the driver shows one.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     #[serde(flatten)]
@@ -108,7 +108,7 @@ fn text(status: &Status) -> String {
     lines.join("\n")
 }
 
-/// ` (yolo11-v3, its round 2)` for a round whose detections were imported.
+/// Formats ` (yolo11-v3, its round 2)` for a round with imported detections.
 fn of_model(round: &RoundStatus) -> String {
     match (&round.model, round.model_round) {
         (Some(model), Some(of_model)) => format!(" ({}, its round {of_model})", printable(model)),

@@ -92,7 +92,7 @@ pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
             };
             let store = readable(&project)?;
             let rows = match verdicts::export_as(&store, format, replace.output(file)) {
-                // The lines are the form that can be merged again.
+                // Only the line format can be merged again.
                 Err(WorkflowError::Store(StoreError::Corrupt { .. })) if format == VerdictFormat::JsonLines => {
                     let (rows, unreadable) = verdicts::export_readable(&store, replace.output(file))?;
                     if unreadable > 0 {
@@ -135,7 +135,7 @@ pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
     }
 }
 
-/// What is left of a damaged database can be read: its newest verdicts may be in no backup.
+/// Opens what is readable of a damaged database: its newest verdicts may not be in any backup.
 fn readable(project: &Project) -> anyhow::Result<Store> {
     match project.open_store_to_read() {
         Err(WorkflowError::Store(damage @ StoreError::Corrupt { .. })) => {

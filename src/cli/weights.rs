@@ -67,7 +67,7 @@ struct ExportArgs {
     replace: Replace,
 }
 
-/// Does what the arguments say and prints the result, as JSON if `json`.
+/// Runs the command and prints the result, as JSON if `json`.
 pub fn run(args: &WeightsArgs, json: bool) -> anyhow::Result<()> {
     let models = args.models.clone().unwrap_or_else(weights::models_folder);
     match &args.command {

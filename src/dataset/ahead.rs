@@ -1,5 +1,4 @@
-//! Worker threads that read, decode and resize images ahead of the detector. Images come out in the order of the files; the bytes that are
-//! held are bounded.
+//! Worker threads that read, decode and resize images ahead of the detector. Images are returned in file order; memory is bounded.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,18 +16,18 @@ use super::decode::read_image_file_within;
 use super::{DatasetError, decode_rgb_bytes, read_size};
 use crate::domain::Cancel;
 
-/// Bytes of files and decoded pixels that all workers hold at once. A larger image is decoded alone.
+/// Byte budget for files and pixels being decoded by all workers. A larger image is decoded alone.
 const DECODING_BYTES: u64 = 512 << 20;
-/// Bytes of images that are ready and wait for the detector.
+/// Byte budget for prepared images waiting for the detector.
 const READY_BYTES: u64 = 256 << 20;
-/// A pixel while it is decoded, turned upright and made RGB.
+/// Memory per pixel while it is decoded, rotated upright and converted to RGB.
 const BYTES_PER_PIXEL: u64 = 6;
-/// More threads would wait for each other's memory and for the disk.
+/// More threads would only compete for memory and disk.
 const MOST_WORKERS: usize = 16;
-/// How long a wait for a worker may keep a cancel waiting.
+/// Maximum time before a wait for a worker notices a cancel.
 const CANCEL_POLL: Duration = Duration::from_millis(20);
 
-/// An image that is ready for the detector.
+/// An image prepared for the detector.
 #[derive(Debug)]
 pub struct ReadyImage<R> {
     pub image: R,
@@ -36,21 +35,21 @@ pub struct ReadyImage<R> {
     pub content_hash: String,
 }
 
-/// Why an image is not ready.
+/// Why an image could not be prepared.
 #[derive(Debug)]
 pub enum NotReady<E> {
     /// The file cannot be read or decoded.
     Unreadable(DatasetError),
-    /// Making it ready failed, which is not the file's fault.
+    /// Preparing it failed for another reason than the file.
     Failed(E),
-    /// Making it ready panicked.
+    /// Preparing it panicked.
     Panicked,
 }
 
-/// What comes out of the queue.
+/// An item of the queue.
 #[derive(Debug)]
 pub enum Next<R, E> {
-    /// An image with its place among the files.
+    /// An image with its index among the files.
     Image(usize, Result<ReadyImage<R>, NotReady<E>>),
     End,
     Cancelled,
@@ -58,10 +57,10 @@ pub enum Next<R, E> {
 
 type Made<R, E> = Result<ReadyImage<R>, NotReady<E>>;
 
-/// Makes an image ready, on any thread.
+/// Prepares an image on any thread.
 pub type Prepare<'a, R, E> = dyn Fn(&RgbImage) -> Result<R, E> + Sync + 'a;
 
-/// Images ahead of the detector. Dropping it lets its workers end.
+/// Decodes images ahead of the detector. Dropping it stops its workers.
 pub struct DecodeAhead<R, E> {
     jobs: Sender<usize>,
     results: Receiver<(usize, Made<R, E>)>,
@@ -69,15 +68,15 @@ pub struct DecodeAhead<R, E> {
     files: usize,
     asked: usize,
     next: usize,
-    /// Images that may be asked for before the next one is handed out.
+    /// Number of images requested in advance.
     ahead: usize,
-    /// Images that the detector looks at together: as many can always be ready at once.
+    /// Number of images that the detector processes together: as many can always be ready at once.
     span: usize,
     bytes_of: fn(&R) -> u64,
 }
 
 impl<R: Send, E: Send> DecodeAhead<R, E> {
-    /// Starts the workers in `scope`: one a core. `bytes_of` is the memory of an image that is ready.
+    /// Starts one worker per core in `scope`. `bytes_of` returns the memory of a prepared image.
     pub fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         files: &'scope [PathBuf],
@@ -111,13 +110,13 @@ impl<R: Send, E: Send> DecodeAhead<R, E> {
         Ok(Self { jobs, results, waiting, files, asked: 0, next: 0, ahead: span + 2 * workers, span, bytes_of })
     }
 
-    /// The next image in the order of the files.
+    /// Returns the next image in file order.
     pub fn next(&mut self, cancel: &Cancel) -> Next<R, E> {
         if self.next == self.files {
             return Next::End;
         }
         while self.asked < self.files.min(self.next + self.ahead) {
-            // Fails only when every worker is gone, which the next wait reports.
+            // Fails only if every worker has exited, which the next wait reports.
             let _ = self.jobs.send(self.asked);
             self.asked += 1;
         }
@@ -182,7 +181,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let files = files(dir.path(), 60);
         let prepare = |image: &RgbImage| -> Result<_, ()> { Ok(image.dimensions()) };
-        // Each takes so much that few fit: the rest comes all the same.
+        // Each takes so much that few fit: all images are still returned.
         for bytes_of in [|_: &(u32, u32)| 1_u64, |_: &(u32, u32)| READY_BYTES] {
             let seen = thread::scope(|scope| {
                 let mut ahead = DecodeAhead::start(scope, &files, &prepare, 1, bytes_of).unwrap();

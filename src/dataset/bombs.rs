@@ -1,6 +1,6 @@
-//! Small files that claim to be huge images, made byte by byte, for tests.
+//! Decompression bombs for tests: small files that claim to be huge images, built byte by byte.
 
-/// Every bomb with a name for messages and the extension that it would have.
+/// Returns every bomb with a name for messages and its file extension.
 pub(super) fn bombs() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("square.png", png(200_000, 200_000)),
@@ -64,7 +64,7 @@ fn gif(screen: (u16, u16), frame: (u16, u16)) -> Vec<u8> {
     .concat()
 }
 
-/// A grey JPEG whose frame header (`SOF0` or `SOF2`) says what it likes.
+/// A grey JPEG with arbitrary dimensions in its frame header (`SOF0` or `SOF2`).
 pub(super) fn jpeg(frame: u8, width: u16, height: u16) -> Vec<u8> {
     let mut bytes = std::io::Cursor::new(Vec::new());
     image::GrayImage::new(8, 8).write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();

@@ -1,15 +1,15 @@
-//! A limit on the bytes that several threads hold at once.
+//! Limits the bytes that several threads hold at once.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Bytes that several threads share. A request that exceeds what is free waits; one that exceeds the total is granted alone.
+/// A byte budget shared by threads. A request that exceeds the free bytes waits; one that exceeds the total is granted alone.
 pub(super) struct ByteBudget {
     limit: u64,
     used: Mutex<u64>,
     freed: Condvar,
 }
 
-/// Bytes of a budget, given back when it is dropped.
+/// Bytes taken from a budget, returned on drop.
 pub(super) struct HeldBytes<'a> {
     budget: &'a ByteBudget,
     bytes: u64,
@@ -20,7 +20,7 @@ impl ByteBudget {
         Self { limit, used: Mutex::new(0), freed: Condvar::new() }
     }
 
-    /// Waits until `bytes` are free.
+    /// Takes `bytes` from the budget, once they are free.
     pub fn take(&self, bytes: u64) -> HeldBytes<'_> {
         let mut used = self.used();
         while *used > 0 && *used + bytes > self.limit {

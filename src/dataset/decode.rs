@@ -1,6 +1,6 @@
-//! Decoding of images: EXIF orientation applied; grey, RGBA, CMYK and 16 bit become 8-bit RGB (alpha is dropped, as OpenCV and
-//! torchvision do); of an animation the first frame. A file that ends too early is an error, never a half-grey image. Dimensions are
-//! checked before anything is allocated for the pixels.
+//! Decodes images: applies EXIF orientation and converts grey, RGBA, CMYK and 16 bit to 8-bit RGB (alpha is dropped, as in OpenCV and
+//! torchvision); of an animation the first frame is used. A truncated file is an error, never a half-grey image. Dimensions are checked
+//! before pixels are allocated.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -16,34 +16,34 @@ use super::jpeg::{Completeness, completeness};
 use super::limits::check_size;
 use crate::domain::{InputError, caught, limits, open_regular};
 
-/// Bytes that a decoder may allocate beside the pixels: tables, rows, metadata.
+/// Bytes that a decoder may allocate besides the pixels: tables, rows, metadata.
 const WORKING_BYTES: u64 = 64 << 20;
-/// As many bytes of a file as tell its format.
+/// Number of bytes that identify a file's format.
 const SIGNATURE_BYTES: u64 = 16;
 
-/// What the head of a file says, without decoding its pixels.
+/// The content of a file's header, without decoding its pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageHeader {
     /// Pixels after EXIF orientation.
     pub width: u32,
     pub height: u32,
-    /// EXIF's orientation, 1 to 8: how the stored pixels become upright.
+    /// EXIF orientation, 1 to 8: how the stored pixels become upright.
     pub exif_orientation: u8,
 }
 
-/// The image as 8-bit RGB, upright.
+/// Decodes the image as upright 8-bit RGB.
 pub fn decode_rgb(path: &Path) -> Result<RgbImage, DatasetError> {
     decode_rgb_bytes(&read_image_file(path)?, path)
 }
 
-/// As [`decode_rgb`], and whether the file's bytes differ from those with this blake3 (lower-case hex).
+/// [`decode_rgb`]; also returns whether the file's bytes differ from those with this blake3 (lower-case hex).
 pub fn decode_rgb_checked(path: &Path, content_hash: &str) -> Result<(RgbImage, bool), DatasetError> {
     let bytes = read_image_file(path)?;
     let is_changed = blake3::hash(&bytes).to_hex().as_str() != content_hash;
     Ok((decode_rgb_bytes(&bytes, path)?, is_changed))
 }
 
-/// As [`decode_rgb`], from a file's bytes; `path` is only for messages.
+/// [`decode_rgb`] from a file's bytes; `path` is only used in messages.
 pub fn decode_rgb_bytes(bytes: &[u8], path: &Path) -> Result<RgbImage, DatasetError> {
     guarded(path, || {
         let mut decoder = decoder(bytes)?;
@@ -51,14 +51,14 @@ pub fn decode_rgb_bytes(bytes: &[u8], path: &Path) -> Result<RgbImage, DatasetEr
         if let Cow::Owned(ended) = &whole {
             return pixels(self::decoder(ended)?);
         }
-        // Now that the size is known to be sane, the decoder may take what it needs for it.
+        // The size is valid, so the decoder may allocate what it needs for it.
         let room = 2 * decoder.total_bytes() + bytes.len() as u64 + WORKING_BYTES;
         decoder.set_limits(allowing(room)).map_err(|error| explain(&error))?;
         pixels(decoder)
     })
 }
 
-/// Size of the image from its head alone, and whether a JPEG is whole; pixels are not decoded. `path` is only for messages.
+/// Returns the image size from its header, and checks that a JPEG is complete; pixels are not decoded. `path` is only used in messages.
 pub fn read_header(bytes: &[u8], path: &Path) -> Result<ImageHeader, DatasetError> {
     guarded(path, || {
         let decoder = decoder(bytes)?;
@@ -67,12 +67,12 @@ pub fn read_header(bytes: &[u8], path: &Path) -> Result<ImageHeader, DatasetErro
     })
 }
 
-/// As [`read_header`], also of a JPEG that is not whole: for what needs no pixels.
+/// [`read_header`] that accepts an incomplete JPEG, for callers that need no pixels.
 pub fn read_size(bytes: &[u8], path: &Path) -> Result<ImageHeader, DatasetError> {
     guarded(path, || header_of(decoder(bytes)?))
 }
 
-/// The bytes of an image file. A file that is not an image is not read further than its first bytes, whatever its size.
+/// Reads an image file. If it is not an image, only its first bytes are read, whatever its size.
 pub fn read_image_file(path: &Path) -> Result<Vec<u8>, DatasetError> {
     let (file, size) = open_image(path)?;
     read_opened(file, size, path)
@@ -109,7 +109,7 @@ fn read_opened(mut file: File, size: u64, path: &Path) -> Result<Vec<u8>, Datase
     read.map(|_| bytes).map_err(failed)
 }
 
-/// Turns what went wrong, also a panic of a decoder, into an error that names the file.
+/// Converts errors, and panics of a decoder, to errors that name the file.
 fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, String>) -> Result<T, DatasetError> {
     let done = caught(work);
     let done =
@@ -117,7 +117,7 @@ fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, String>) -> Result<T
     done.map_err(|problem| DatasetError::undecodable(path, problem))
 }
 
-/// A decoder of an image whose dimensions are within the limits.
+/// Returns a decoder for an image whose dimensions are within the limits.
 fn decoder(bytes: &[u8]) -> Result<impl ImageDecoder, String> {
     if bytes.is_empty() {
         return Err("the file is empty. Copy it again from its source".into());
@@ -125,14 +125,14 @@ fn decoder(bytes: &[u8]) -> Result<impl ImageDecoder, String> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| error.to_string())?;
     check_head(bytes, reader.format())?;
     reader.limits(allowing(WORKING_BYTES));
-    // A JPEG that ends within its head is reported as truncated too.
+    // A JPEG that ends within its header is reported as truncated too.
     let decoder = reader.into_decoder().map_err(|error| whole_jpeg(bytes).err().unwrap_or_else(|| explain(&error)))?;
     let (width, height) = decoder.dimensions();
     check_size(width, height, decoder.total_bytes())?;
     Ok(decoder)
 }
 
-/// What has to be known before the decoder of the format is made, because making it allocates already.
+/// Checks what has to be known before the format's decoder is created, which already allocates.
 fn check_head(bytes: &[u8], format: Option<ImageFormat>) -> Result<(), String> {
     match (format, bytes.get(16..24)) {
         // The header chunk comes first: a row is allocated by its width.
@@ -147,7 +147,7 @@ fn check_head(bytes: &[u8], format: Option<ImageFormat>) -> Result<(), String> {
     }
 }
 
-/// Whether the chunks of a WebP file end within it; what else follows its data is not looked at.
+/// Whether a WebP file's chunks end within it; anything after its data is ignored.
 fn chunks_fit(bytes: &[u8]) -> bool {
     const CHUNKS: [&[u8; 4]; 8] = [b"ALPH", b"ANIM", b"ANMF", b"EXIF", b"ICCP", b"VP8 ", b"VP8L", b"XMP "];
     let mut at = 12;
@@ -168,7 +168,7 @@ fn allowing(bytes: u64) -> Limits {
     limits
 }
 
-/// The JPEG with an end marker after its data, where it has none; any other file as it is. Fails where data is missing.
+/// Returns the JPEG with an end marker after its data if it has none, and any other file unchanged. Fails if data is missing.
 fn whole_jpeg(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     if !image::guess_format(bytes).is_ok_and(|format| format == ImageFormat::Jpeg) {
         return Ok(Cow::Borrowed(bytes));
@@ -177,7 +177,7 @@ fn whole_jpeg(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
         Completeness::Whole { is_ended: true, .. } | Completeness::Unknown { is_ended: true } => {
             Ok(Cow::Borrowed(bytes))
         }
-        // What follows is no part of the image, and decoders stumble over it.
+        // What follows is not part of the image, and breaks decoders.
         Completeness::Whole { end, is_ended: false } => {
             Ok(Cow::Owned([bytes.get(..end).unwrap_or(bytes), &[0xFF, 0xD9]].concat()))
         }

@@ -1,4 +1,4 @@
-//! Tests of decoding: images that claim to be huge, and JPEGs with and without all of their data.
+//! Tests decoding: images that claim to be huge, and JPEGs with and without all of their data.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dataset").join(name)).unwrap()
 }
 
-/// Where the entropy-coded data of the first scan begins.
+/// Returns the offset of the first scan's entropy-coded data.
 fn first_scan(bytes: &[u8]) -> usize {
     bytes.windows(2).position(|pair| pair == [0xFF, 0xDA]).unwrap()
 }
@@ -47,7 +47,7 @@ fn a_refused_size_is_told_in_pixels_and_can_be_allowed() {
         let message = read_header(&bytes, Path::new(name)).unwrap_err().to_string();
         assert!(message.contains("megapixels, more than the limit of 256"), "{message}");
     }
-    // 256 megapixels exactly are no reason to refuse; that the file holds none of them is.
+    // Exactly 256 megapixels are allowed, but the file contains none of them.
     let message = decode(&jpeg(0xC0, 16_000, 16_000)).unwrap_err();
     assert!(message.contains("truncated"), "{message}");
 }
@@ -78,7 +78,7 @@ fn only_regular_files_are_read_and_no_further_than_needed() {
     assert!(decode_rgb(&sparse).unwrap_err().to_string().contains("not an image format that Quarry reads"));
 }
 
-/// Data after the end marker, and none of the marker itself, are no reason to leave an image out.
+/// Data after the end marker, or a missing end marker, is no reason to skip an image.
 #[test]
 fn a_jpeg_is_whole_when_its_scans_are() {
     for name in ["baseline.jpg", "progressive.jpg", "restarts.jpg", "grey.jpg"] {
@@ -95,9 +95,9 @@ fn a_jpeg_is_whole_when_its_scans_are() {
             bytes = [without_end, tail].concat();
             let found = decode(&bytes);
             assert_eq!(found.as_ref(), Ok(&expected), "{name}: instead of the end marker: {tail:x?}");
-            // The same tail does not make up for missing data, not even an end marker.
+            // The same tail does not replace missing data, not even an end marker.
             for cut in [first + 40, usize::midpoint(first, whole.len()), whole.len() - 12] {
-                // A few bytes of text may pass for the last few of the data: nobody can tell.
+                // A few bytes of text may look like the last few bytes of data: this cannot be detected.
                 if cut < whole.len() - 12 || tail.first() != Some(&b'M') {
                     assert!(!is_whole(&[&whole[..cut], tail].concat()), "{name} cut at {cut}: {tail:x?}");
                 }
@@ -120,7 +120,7 @@ fn a_jpeg_cut_anywhere_within_its_scans_is_truncated() {
                 last_cut = length;
             }
         }
-        // The last byte may hold nothing but padding.
+        // The last byte may only contain padding.
         assert!(
             last_cut + 4 >= whole.len() - 2,
             "{name}: cut at {} of {} was taken for whole",

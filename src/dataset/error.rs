@@ -1,4 +1,4 @@
-//! Errors of reading a dataset and of writing the sample. Every message names the file, the line where there is one, and what to do.
+//! Errors of reading a dataset and of writing the sample. Every message names the file, the line if there is one, and what to do.
 
 use std::path::{Path, PathBuf};
 
@@ -12,15 +12,15 @@ pub enum DatasetError {
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
     #[error("{} does not exist or is not a folder: {hint}", printable_path(path))]
     NotAFolder { path: PathBuf, hint: &'static str },
-    /// A line of an annotation file is wrong; lines count from 1.
+    /// A line of an annotation file is invalid; lines count from 1.
     #[error("{}:{line}: {problem}", printable_path(path))]
     Line { path: PathBuf, line: usize, problem: String },
-    /// The files of a dataset do not fit together.
+    /// The files of a dataset contradict each other.
     #[error("{}: {problem}", printable_path(path))]
     Layout { path: PathBuf, problem: String },
     #[error("cannot decode {}: {problem}", printable_path(path))]
     Undecodable { path: PathBuf, problem: String },
-    /// A file that is not a regular file, too large or not UTF-8.
+    /// A file that is not a regular file, is too large or is not UTF-8.
     #[error(transparent)]
     Input(#[from] InputError),
     #[error("cancelled")]

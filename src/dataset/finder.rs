@@ -1,4 +1,4 @@
-//! Finds the image that a list names: under that very name, or with the extension that lists such as FDDB's omit.
+//! Finds the image file for a listed name: exactly, or with the extension that lists such as FDDB's omit.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::{IMAGE_EXTENSIONS, without_image_extension};
 
-/// Looks for images below one folder. The folders are listed at most once, so that many names cost few looks at the disk.
+/// Finds images below one folder. Each folder is listed at most once, so that many names need few disk accesses.
 #[derive(Debug)]
 pub struct ImageFinder {
     root: PathBuf,
     folders: Mutex<HashMap<PathBuf, Arc<Listing>>>,
 }
 
-/// The image files of a folder by their name without extension, each in the order in which they are tried.
+/// A folder's image files by name without extension, each in search order.
 type Listing = HashMap<String, Vec<String>>;
 
 impl ImageFinder {
@@ -21,8 +21,8 @@ impl ImageFinder {
         Self { root: root.to_path_buf(), folders: Mutex::default() }
     }
 
-    /// The file that `name` means: the file of that very name; or else with an extension, in the order of [`IMAGE_EXTENSIONS`], lower
-    /// case before others; or else with its own extension in another case. Only regular files count.
+    /// Returns the file for `name`: the exact file; otherwise with an extension, in the order of [`IMAGE_EXTENSIONS`], lower case first;
+    /// otherwise with its own extension in another case. Only regular files match.
     pub fn find(&self, name: &str) -> Option<PathBuf> {
         let exact = self.root.join(name);
         let usual = self.root.join(format!("{name}.{}", IMAGE_EXTENSIONS[0]));
@@ -44,7 +44,7 @@ impl ImageFinder {
     }
 }
 
-/// A folder that is not there or cannot be listed holds no image.
+/// A missing or unreadable folder has no images.
 fn list(folder: &Path) -> Listing {
     let mut listing = Listing::new();
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -60,7 +60,7 @@ fn list(folder: &Path) -> Listing {
     listing
 }
 
-/// Place of the extension in the order, whether it is in lower case, and the name itself.
+/// Returns the index of the extension, whether it is lower case, and the name.
 fn rank(file: &str) -> (usize, bool, String) {
     let extension = file.rsplit('.').next().unwrap_or_default();
     let lower = extension.to_ascii_lowercase();

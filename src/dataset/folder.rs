@@ -1,4 +1,4 @@
-//! A plain folder of images without objects, to mine from: everything a detector finds in it is a false positive.
+//! Reads a plain folder of images without objects, for mining: every detection in it is a false positive.
 
 use std::path::{Path, PathBuf};
 
@@ -7,10 +7,10 @@ use super::imported::LeftOut;
 use super::{DatasetError, ImportedDataset, ImportedImage, find_images};
 use crate::domain::{Cancel, Progress};
 
-/// Reads all images below `dir`, by path, without objects and without folds. Unreadable ones, and those with the same bytes as an earlier
-/// one, are left out and reported in the summary; hidden files and other kinds of files are skipped.
+/// Reads all images below `dir` by path, without objects or folds. Unreadable images, and those with the same bytes as an earlier one, are
+/// skipped and reported in the summary; hidden files and other kinds of files are skipped.
 ///
-/// Fails when `dir` is not a folder, holds no image or only unreadable ones, and when `cancel` is set.
+/// Fails if `dir` is not a folder, contains no image or only unreadable ones, or when `cancel` is set.
 pub fn read_folder(
     dir: &Path,
     progress: &mut dyn FnMut(Progress),
@@ -58,7 +58,7 @@ pub fn read_folder(
     Ok(ImportedDataset::new("folder", root, Vec::new(), images, left_out))
 }
 
-/// The folder's absolute path, links resolved.
+/// Returns the folder's absolute path with links resolved.
 pub(super) fn absolute_folder(dir: &Path, hint: &'static str) -> Result<PathBuf, DatasetError> {
     if !dir.is_dir() {
         return Err(DatasetError::NotAFolder { path: dir.to_path_buf(), hint });

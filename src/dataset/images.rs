@@ -1,4 +1,4 @@
-//! Image files: which files are images, and reading many at once (hash and size of each, in parallel, with progress and cancellation).
+//! Image files: detects image files by name, and reads many at once (hash and size of each, in parallel, with progress and cancellation).
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,31 +13,31 @@ use super::{DatasetError, ImageHeader, read_header};
 pub use crate::domain::IMAGE_EXTENSIONS;
 use crate::domain::{Cancel, Progress};
 
-/// Whether the file's name says that it is an image, in any case of letters.
+/// Whether the file's name has an image extension in any letter case.
 pub fn is_image(path: &Path) -> bool {
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
     extension.is_some_and(|e| IMAGE_EXTENSIONS.contains(&e.as_str()))
 }
 
-/// Threads that read images, for each core: most of the time some of them wait for the disk.
+/// Reader threads per core: most of the time some of them wait for the disk.
 const READERS_PER_CORE: usize = 4;
 const MOST_READERS: usize = 32;
-/// Bytes of files that all readers hold at once. A larger file is read alone.
+/// Byte budget of all readers. A larger file is read alone.
 const READING_BYTES: u64 = 512 << 20;
-/// Images between two reports of progress.
+/// Number of images between two progress reports.
 const REPORTED: usize = 64;
 
-/// Of one image, what an import keeps.
+/// What an import stores of an image file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Probe {
     pub content_hash: String,
     pub width: u32,
     pub height: u32,
-    /// EXIF's orientation, 1 to 8.
+    /// EXIF orientation, 1 to 8.
     pub exif_orientation: u8,
 }
 
-/// Hash and size of `root/path` for every path, in the same order. An image that cannot be read is an `Err` in its place and does not stop
+/// Returns hash and size of `root/path` for every path, in the same order. An unreadable image is an `Err` in its place and does not stop
 /// the others.
 pub(super) fn probe_all(
     root: &Path,
@@ -84,12 +84,12 @@ fn probe(path: &Path, budget: &ByteBudget) -> Result<Probe, DatasetError> {
     Ok(Probe { content_hash: blake3::hash(&bytes).to_hex().to_string(), width, height, exif_orientation })
 }
 
-/// Remembers the first name of each content.
+/// Maps each content hash to the first name with it.
 #[derive(Default)]
 pub(super) struct SeenContent(HashMap<String, String>);
 
 impl SeenContent {
-    /// The name that had these bytes before, if any; otherwise `name` is remembered for them.
+    /// Returns the earlier name with this content, if any; otherwise records `name` for it.
     pub fn earlier(&mut self, content_hash: &str, name: &str) -> Option<String> {
         if let Some(earlier) = self.0.get(content_hash) {
             return Some(earlier.clone());

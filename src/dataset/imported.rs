@@ -1,5 +1,5 @@
-//! What every importer returns: images with their objects, the names of the classes, and a summary of what was found, what was left out and
-//! which records are bad.
+//! The result of every importer: images with their objects, the class names, and a summary of what was found, what was skipped and which
+//! records are bad.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,16 +15,16 @@ use crate::domain::{Shape, check_shape, printable, printable_line, printable_pat
 pub struct ImportedObject {
     /// Index into [`ImportedDataset::classes`].
     pub class: u32,
-    /// Pixels of the upright image (EXIF orientation applied), continuous: the left upper corner of the first pixel is 0, 0.
+    /// In pixels of the upright image (EXIF orientation applied), continuous: the top-left corner of the first pixel is 0, 0.
     pub shape: Shape,
-    /// Neither learnt nor counted (COCO's `iscrowd`, Pascal VOC's `difficult`, WIDER FACE's `invalid`).
+    /// Excluded from training and from the counts (COCO's `iscrowd`, Pascal VOC's `difficult`, WIDER FACE's `invalid`).
     pub ignored: bool,
 }
 
-/// One image of a dataset, with the objects that its annotation lists.
+/// One image of a dataset with its annotated objects.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImportedImage {
-    /// The name in the dataset's own lists, e.g. FDDB's `2002/08/11/big/img_591`; the relative path where there are no lists.
+    /// The name in the dataset's own lists, e.g. FDDB's `2002/08/11/big/img_591`; without lists the relative path.
     pub name: String,
     /// Relative to the dataset's root.
     pub path: PathBuf,
@@ -33,7 +33,7 @@ pub struct ImportedImage {
     /// Pixels after EXIF orientation.
     pub width: u32,
     pub height: u32,
-    /// The named part of the dataset that the image belongs to: `train`, `val`, FDDB's folds `1` to `10`.
+    /// The split of the image: `train`, `val`, FDDB's folds `1` to `10`.
     pub split: Option<String>,
     /// Empty for an image without objects.
     pub objects: Vec<ImportedObject>,
@@ -44,11 +44,11 @@ pub struct ImportedImage {
 pub struct ImportedDataset {
     /// The folder's name.
     pub name: String,
-    /// The format's word: `coco`, `voc`, `fddb`, `folder`, `sample` ...
+    /// The format's name: `coco`, `voc`, `fddb`, `folder`, `sample` ...
     pub kind: &'static str,
-    /// Absolute.
+    /// Absolute path.
     pub root: PathBuf,
-    /// Names, each once, in the dataset's own order. Empty where nothing is annotated.
+    /// Unique names in the dataset's own order. Empty if nothing is annotated.
     pub classes: Vec<String>,
     /// In the order of the dataset's own lists, or by path.
     pub images: Vec<ImportedImage>,
@@ -71,7 +71,7 @@ impl ImportedDataset {
         Self { name, kind, root, classes, images, summary }
     }
 
-    /// The dataset after its objects or classes were changed: its summary counts those.
+    /// Updates the counts in the summary after objects or classes were changed.
     pub(super) fn with_counts_updated(self) -> Self {
         let Self { name, kind, root, classes, images, summary } = self;
         let counted = ImportSummary::of(&classes, &images, LeftOut::default());
@@ -98,7 +98,7 @@ impl ImportedDataset {
         Self { name, kind, root, classes, images, summary }
     }
 
-    /// The images of one split, without the reports on the others. Fails where there is no such split.
+    /// Returns the images of one split, without the reports on others. Fails if there is no such split.
     pub(super) fn only_split(self, wanted: &str) -> Result<Self, DatasetError> {
         let Self { name, kind, root, classes, mut images, summary } = self;
         if !summary.splits.contains_key(wanted) {
@@ -113,13 +113,13 @@ impl ImportedDataset {
     }
 }
 
-/// A record of an annotation file that was skipped, or reported as doubtful.
+/// A skipped or doubtful record of an annotation file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadRecord {
     /// As the user named it, or below that folder.
     #[serde(serialize_with = "shown_path")]
     pub file: PathBuf,
-    /// From 1; `None` where the format has no lines (the record then names itself).
+    /// From 1; `None` if the format has no lines (the record then identifies itself).
     pub line: Option<usize>,
     /// What is wrong and what to do, without the file's name.
     pub problem: String,
@@ -134,7 +134,7 @@ impl fmt::Display for BadRecord {
     }
 }
 
-/// What an importer met and could not use.
+/// What an importer had to skip.
 #[derive(Debug, Default)]
 pub(super) struct LeftOut {
     pub missing: Vec<String>,
@@ -146,8 +146,7 @@ pub(super) struct LeftOut {
 }
 
 impl LeftOut {
-    /// Takes objects out of the image that cannot be any. Those that reach beyond its edge stay as they are annotated: training cuts their
-    /// boxes at the edge.
+    /// Removes invalid objects from the image. Those that extend beyond its border are kept as annotated: training clips their boxes.
     fn insane_objects(&mut self, image: &mut ImportedImage) {
         image.objects.retain(|object| match check_shape(&object.shape, image.width, image.height) {
             Ok(()) => true,
@@ -159,37 +158,37 @@ impl LeftOut {
     }
 }
 
-/// What was found, and what was left out and why.
+/// What was found, and what was skipped and why.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ImportSummary {
-    /// The format's word.
+    /// The format's name.
     pub format: String,
-    /// Why it was taken for this format, where that was not said.
+    /// Why this format was detected, if it was not specified.
     pub recognised: Option<String>,
     pub images: usize,
-    /// Ignored ones included.
+    /// Including ignored ones.
     pub objects: usize,
-    /// Objects of the class `face`, the key that scripts of the first version read.
+    /// Number of objects of class `face`, under the key that scripts of the first version read.
     pub faces: usize,
     pub ignored: usize,
     /// Images without any object.
     pub background_images: usize,
-    /// Class -> objects, ignored ones included; classes without objects too.
+    /// Number of objects by class, including ignored ones; includes classes without objects.
     pub classes: BTreeMap<String, usize>,
     /// Split -> images.
     pub splits: BTreeMap<String, usize>,
-    /// Names that the lists hold but whose image is not there; left out.
+    /// Listed images that do not exist; skipped.
     pub missing: Vec<String>,
-    /// Name and reason; left out.
+    /// Name and reason; skipped.
     pub unreadable: Vec<(String, String)>,
-    /// Two names whose files have the same bytes: the later one, then the earlier one.
+    /// Pairs of names whose files have the same bytes: the later one, then the earlier one.
     pub duplicates: Vec<(String, String)>,
-    /// Image and reason of each object that was left out because its shape cannot be one's (`domain/sane_shape.rs`).
+    /// Image and reason for each object skipped because of an invalid shape (`domain/sane_shape.rs`).
     pub shapes: Vec<(String, String)>,
-    /// Records that were skipped, in the order of the files.
+    /// Skipped records in file order.
     pub bad_records: Vec<BadRecord>,
-    /// Whole sentences, ready to be shown.
+    /// Complete sentences, ready to show.
     pub warnings: Vec<String>,
 }
 
@@ -230,10 +229,10 @@ impl ImportSummary {
     }
 }
 
-/// Classes and splits that a summary names before it says `…`.
+/// Maximum number of classes and splits named in a summary before `…`.
 const NAMES_SHOWN: usize = 20;
 
-/// A few lines for a terminal or a window: counts first, then what was left out, at most three names of each.
+/// A few lines for a terminal or a window: counts first, then what was skipped, at most three names of each kind.
 impl fmt::Display for ImportSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let only_faces = self.classes.len() == 1 && self.classes.contains_key("face");
@@ -264,7 +263,7 @@ impl fmt::Display for ImportSummary {
     }
 }
 
-/// `car: 3, person: 12`; numbers (FDDB's folds) in their order.
+/// Formats `car: 3, person: 12`; numbers (FDDB's folds) in numeric order.
 fn counted(counts: &BTreeMap<String, usize>) -> String {
     let mut sorted: Vec<(&String, &usize)> = counts.iter().collect();
     sorted.sort_by_key(|(name, _)| name.parse::<u32>().unwrap_or(u32::MAX));
@@ -274,7 +273,7 @@ fn counted(counts: &BTreeMap<String, usize>) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-/// The first three of what was left out.
+/// Returns the first three skipped entries.
 fn listed(
     f: &mut fmt::Formatter<'_>,
     count: usize,

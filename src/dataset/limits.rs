@@ -1,32 +1,32 @@
-//! How large an image may be: checked against its header before anything is allocated for its pixels.
+//! The image size limit, checked against the header before pixels are allocated.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Megapixels (millions of pixels) that are decoded unless more is asked for: 16,000 x 16,000.
+/// Default limit in megapixels (millions of pixels): 16,000 x 16,000.
 pub const DEFAULT_MEGAPIXELS: u32 = 256;
 
-/// Bytes of a decoded pixel, before it becomes 8-bit RGB: 16-bit RGBA.
+/// Bytes per decoded pixel before conversion to 8-bit RGB: 16-bit RGBA.
 const BYTES_PER_PIXEL: u64 = 8;
 
-/// One value for the whole program: decoders run in worker threads of several layers that know nothing of the project whose setting it is.
+/// A process-wide value: decoders run in worker threads of several layers, without access to the project that sets it.
 static MEGAPIXELS: AtomicU32 = AtomicU32::new(DEFAULT_MEGAPIXELS);
 
-/// Lets images of up to `megapixels` be decoded from now on; at least one.
+/// Sets the limit to `megapixels`, at least one.
 pub fn set_max_megapixels(megapixels: u32) {
     MEGAPIXELS.store(megapixels.max(1), Ordering::Relaxed);
 }
 
-/// Lets images of up to `megapixels` be decoded, and larger ones where that was allowed before.
+/// Raises the limit to `megapixels` unless it is already higher.
 pub fn raise_max_megapixels(megapixels: u32) {
     MEGAPIXELS.fetch_max(megapixels, Ordering::Relaxed);
 }
 
-/// Megapixels that an image may have.
+/// Returns the limit in megapixels.
 pub fn max_megapixels() -> u32 {
     MEGAPIXELS.load(Ordering::Relaxed)
 }
 
-/// Refuses an image of `width` x `height` pixels that takes `bytes` when it is decoded, if that is too much or nothing at all.
+/// Refuses an image of `width` x `height` pixels that needs `bytes` to decode, if it is too large or empty.
 pub(super) fn check_size(width: u32, height: u32, bytes: u64) -> Result<(), String> {
     if width == 0 || height == 0 {
         return Err(format!("its header says {width} x {height} pixels"));

@@ -1,7 +1,6 @@
-//! Datasets on disk -> domain types: FDDB, annotation formats, plain folders, the built-in sample; decoding of images. The user's files are
-//! only read.
+//! Reads datasets from disk: FDDB, annotation formats, plain folders, the built-in sample; decodes images. The user's files are only read.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 mod ahead;

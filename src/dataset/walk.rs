@@ -1,4 +1,4 @@
-//! The one walk through a folder of images, for import and for detection: which files below it are images, under which names.
+//! The directory walk for import and detection: which files below a folder are images, and their names.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -6,24 +6,24 @@ use std::path::{Path, PathBuf};
 use super::{DatasetError, is_image};
 use crate::domain::Cancel;
 
-/// Folders that systems put beside images; what is in them is never the user's.
+/// Folders that systems create next to images; their content is never the user's.
 const FOREIGN_FOLDERS: [&str; 2] = ["__MACOSX", "@eaDir"];
 
 /// The images below a folder.
 #[derive(Debug, Default)]
 pub struct FoundImages {
-    /// Name (the relative path with `/`) and relative path, by name.
+    /// Name (the relative path with `/`) and relative path, sorted by name.
     pub images: Vec<(String, PathBuf)>,
-    /// What could not be looked at, by name, and why.
+    /// Unreadable entries by name, and why.
     pub left_out: Vec<(String, String)>,
-    /// Files that are no images.
+    /// Number of files that are not images.
     pub passed_over: usize,
 }
 
-/// Walks `root` and all folders below it. Hidden files and folders (those that begin with a dot), `__MACOSX` and `@eaDir` are skipped;
-/// links are followed, each folder is entered once. A folder below `root` that cannot be listed is left out and told.
+/// Walks `root` and all folders below it. Skips hidden files and folders (with a leading dot), `__MACOSX` and `@eaDir`; follows links and
+/// enters each folder once. An unreadable folder below `root` is skipped and reported.
 ///
-/// Fails when `root` cannot be listed, and when `cancel` is set.
+/// Fails if `root` cannot be listed, or when `cancel` is set.
 pub fn find_images(root: &Path, cancel: &Cancel) -> Result<FoundImages, DatasetError> {
     let mut walk = Walk { root, found: FoundImages::default(), entered: HashSet::new() };
     walk.folder(root, cancel)?;
@@ -34,7 +34,7 @@ pub fn find_images(root: &Path, cancel: &Cancel) -> Result<FoundImages, DatasetE
 struct Walk<'a> {
     root: &'a Path,
     found: FoundImages,
-    /// Real paths of the folders entered, so that a link to a parent does not go round for ever.
+    /// Real paths of the folders entered, so that a link to a parent does not cause an endless loop.
     entered: HashSet<PathBuf>,
 }
 
@@ -60,7 +60,7 @@ impl Walk<'_> {
                 real.push(path);
             }
         }
-        // Always in the same order, and a folder under its own name rather than under that of a link to it.
+        // Always in the same order, and a folder under its own name rather than that of a link to it.
         real.sort();
         linked.sort();
         for below in real.into_iter().chain(linked) {

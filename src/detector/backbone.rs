@@ -1,4 +1,4 @@
-//! From pixels to the feature maps that carry anchors.
+//! Computes the feature maps that carry anchors from pixels.
 //!
 //! Shapes: images `[B, 3, H, W]` with H, W multiples of 32 -> one map `[B, C, H / 16, W / 16]`, or five of a pyramid.
 
@@ -40,7 +40,7 @@ impl Backbone {
         Self::Pyramid { body, pyramid: Pyramid::new(b, "backbone.fpn", &stage_channels, channels), channels }
     }
 
-    /// Channels of every feature map.
+    /// Returns the channels of every feature map.
     pub fn channels(&self) -> i64 {
         match self {
             Self::Pyramid { channels, .. } | Self::Shared { channels, .. } => *channels,
@@ -48,7 +48,7 @@ impl Backbone {
         }
     }
 
-    /// The outputs of the network's stages before any pyramid: conv2_x onwards, or VGG16's last.
+    /// Returns the outputs of the network's stages before any pyramid: conv2_x onwards, or VGG16's last.
     pub fn stages(&self, images: &Tensor) -> Vec<Tensor> {
         match self {
             Self::Pyramid { body, .. } | Self::Shared { body, .. } => body.forward(images),

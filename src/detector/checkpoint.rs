@@ -1,6 +1,6 @@
 //! Checkpoints: safetensors with the detector's settings in their metadata, written atomically.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,7 +17,7 @@ use super::{Architecture, CONFIG_KEY, Detector, DetectorConfig, DetectorError, v
 use crate::domain::{limits, read_bytes, write_whole};
 
 impl Detector {
-    /// Writes all tensors and the settings to a file beside `path`, flushes it to the disk, and renames it to `path`.
+    /// Writes all tensors and the settings to a temporary file, syncs it to disk and renames it to `path`.
     pub fn save(&self, path: &Path) -> Result<(), DetectorError> {
         let state = self.state();
         if let Some((name, _)) = state.iter().find(|(_, tensor)| !is_finite(tensor)) {
@@ -29,14 +29,14 @@ impl Detector {
         write_whole(path, &bytes).map_err(|e| DetectorError::file(path, e, advice))
     }
 
-    /// Reads a checkpoint with its own settings.
+    /// Loads a checkpoint with its own settings.
     pub fn load(path: &Path, device: Device) -> Result<Self, DetectorError> {
         let (state, metadata) = read(path)?;
         let config = settings_in(path, &metadata)?;
         config.validate().map_err(|e| DetectorError::file(path, e, "use a checkpoint that Quarry wrote"))?;
         let held: u64 = state.values().map(|tensor| tensor.numel() as u64).sum();
         if config.fewest_parameters() > held {
-            // Before the network is built: its size is the file's word alone.
+            // Before the network is built: so far its size is only claimed by the file.
             let what = format!(
                 "its settings describe a network of over {} weights, and it holds {held}",
                 config.fewest_parameters()
@@ -46,27 +46,27 @@ impl Detector {
         Self::from_state(&config, device, state).map_err(DetectorError::in_file(path))
     }
 
-    /// Whether [`Detector::load_as`] would take the checkpoint for its architecture, from its header alone.
+    /// Whether [`Detector::load_as`] would accept the checkpoint's architecture, reading only its header.
     pub fn check_architecture(path: &Path, expected: Architecture) -> Result<(), DetectorError> {
         let metadata = weights::metadata(path).map_err(|e| DetectorError::file(path, e, ADVICE))?;
         same_architecture(path, settings_in(path, &metadata)?.architecture, expected)
     }
 
-    /// The settings of a checkpoint, without its weights.
+    /// Returns a checkpoint's settings without its weights.
     pub fn config_of(path: &Path) -> Result<DetectorConfig, DetectorError> {
         let metadata = weights::metadata(path).map_err(|e| DetectorError::file(path, e, ADVICE))?;
         settings_in(path, &metadata)
     }
 
-    /// As [`Detector::load`], but refuses a checkpoint of another architecture than expected.
+    /// Like [`Detector::load`], but refuses a checkpoint of another architecture.
     pub fn load_as(path: &Path, expected: &DetectorConfig, device: Device) -> Result<Self, DetectorError> {
         let detector = Self::load(path, device)?;
         same_architecture(path, detector.config().architecture, expected.architecture)?;
         Ok(detector)
     }
 
-    /// A checkpoint's weights with other settings of the same architecture. Flavour and batch norm eps belong to the weights and come
-    /// with them.
+    /// Loads a checkpoint's weights with other settings of the same architecture. Flavour and batch norm eps belong to the weights and are
+    /// taken from the checkpoint.
     pub fn load_with(path: &Path, settings: &DetectorConfig, device: Device) -> Result<Self, DetectorError> {
         let found = Self::load_as(path, settings, Device::Cpu)?;
         let (flavour, batch_norm_eps) = (found.config().flavour, found.config().batch_norm_eps);
@@ -75,9 +75,9 @@ impl Detector {
         made.map_err(DetectorError::in_file(path))
     }
 
-    /// Takes the backbone's weights from a file of a classification network (torchvision's names, with or without
-    /// `backbone.body.`): conv1 to conv5_x, or VGG16's convolutions with fc6 and fc7. The file's flavour becomes the detector's.
-    /// Where the settings give fc6 and fc7 other sizes than the file's they stay new. Returns a line on what stayed new.
+    /// Loads the backbone's weights from a classification network's file (torchvision's names, with or without `backbone.body.`): conv1 to
+    /// conv5_x, or VGG16's convolutions with fc6 and fc7. The detector takes over the file's flavour. If the settings give fc6 and fc7
+    /// other sizes than the file's, they keep their initial values. Returns a message on layers that keep theirs.
     pub fn load_backbone(&mut self, path: &Path) -> Result<Vec<String>, DetectorError> {
         let (tensors, metadata) = read(path)?;
         let mut config = self.config().clone();
@@ -127,7 +127,7 @@ fn same_architecture(path: &Path, found: Architecture, expected: Architecture) -
     Err(DetectorError::in_file(path)(error))
 }
 
-/// The name in a classification network's state dict of a detector's tensor; `None` if it belongs to the detector alone.
+/// Returns a detector tensor's name in a classification network's state dict; `None` if only the detector has it.
 fn backbone_name(name: &str) -> Option<String> {
     if let Some(rest) = name.strip_prefix("backbone.body.") {
         return Some(rest.to_owned());
@@ -139,7 +139,7 @@ fn backbone_name(name: &str) -> Option<String> {
     head.starts_with("layer4.").then(|| head.to_owned())
 }
 
-/// VGG16's two fully connected layers: fc6 and fc7 of the box head are the first two of torchvision's classifier.
+/// VGG16's two fully connected layers: the box head's fc6 and fc7 are the first two of torchvision's classifier.
 const CLASSIFIER: [(&str, &str); 2] =
     [("roi_heads.box_head.fc6.", "classifier.0."), ("roi_heads.box_head.fc7.", "classifier.3.")];
 
@@ -147,7 +147,7 @@ fn classifier_name(name: &str) -> Option<String> {
     CLASSIFIER.iter().find_map(|(ours, theirs)| Some(format!("{theirs}{}", name.strip_prefix(ours)?)))
 }
 
-/// The line on VGG16's fc6 and fc7 where theirs have other sizes, so that the detector keeps its own new ones.
+/// Returns the message if VGG16's fc6 and fc7 have other sizes than the detector's, which then keeps its initial ones.
 fn new_layers(
     config: &DetectorConfig,
     theirs: &HashMap<String, Tensor>,
@@ -168,7 +168,7 @@ fn new_layers(
     })
 }
 
-/// The tensor of this name, or what a convolution with a bias of its own (folded batch norm) has in its place.
+/// Returns the tensor with this name, or its equivalent from a convolution with its own bias (folded batch norm).
 fn find(tensors: &HashMap<String, Tensor>, name: &str, like: &Tensor) -> Option<Tensor> {
     let spelt = |name: &str| tensors.get(name).or_else(|| tensors.get(&format!("backbone.body.{name}")));
     if let Some(tensor) = spelt(name) {
@@ -184,7 +184,7 @@ fn find(tensors: &HashMap<String, Tensor>, name: &str, like: &Tensor) -> Option<
     }
 }
 
-/// The convolution that a batch norm follows: `layer1.0.bn2` -> `layer1.0.conv2`, `layer1.0.downsample.1` -> `.. .0`.
+/// Returns the convolution before a batch norm: `layer1.0.bn2` -> `layer1.0.conv2`, `layer1.0.downsample.1` -> `.. .0`.
 fn convolution_of(norm: &str) -> Option<String> {
     if let Some(shortcut) = norm.strip_suffix("downsample.1") {
         return Some(format!("{shortcut}downsample.0"));
@@ -195,7 +195,7 @@ fn convolution_of(norm: &str) -> Option<String> {
 
 const ADVICE: &str = "give a safetensors file that is complete";
 
-/// The tensors of a file, on the CPU, and its metadata.
+/// The tensors of a file on the CPU, and its metadata.
 type Contents = (HashMap<String, Tensor>, HashMap<String, String>);
 
 fn read(path: &Path) -> Result<Contents, DetectorError> {

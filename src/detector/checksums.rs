@@ -1,6 +1,6 @@
-//! `checksums.json` beside a checkpoint's files: the blake3 of each as it was written, so that changed bytes are reported as damage.
+//! `checksums.json` next to a checkpoint's files: the blake3 of each as written, so that changed bytes are detected as damage.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::BTreeMap;
@@ -10,12 +10,12 @@ use std::path::Path;
 use super::DetectorError;
 use crate::domain::{limits, read_bytes, read_text};
 
-/// The name of the file.
+/// The file name.
 pub const CHECKSUMS_FILE: &str = "checksums.json";
 
 const ADVICE: &str = "take another checkpoint of the round, or a copy of this one from a backup";
 
-/// The text of [`CHECKSUMS_FILE`] for these files of the folder `dir`.
+/// Returns the content of [`CHECKSUMS_FILE`] for these files in the folder `dir`.
 pub fn checksums_of(dir: &Path, files: &[&str]) -> Result<String, DetectorError> {
     let mut sums = BTreeMap::new();
     for file in files {
@@ -27,7 +27,7 @@ pub fn checksums_of(dir: &Path, files: &[&str]) -> Result<String, DetectorError>
     serde_json::to_string_pretty(&sums).map_err(|e| DetectorError::file(dir, e, "report this"))
 }
 
-/// Whether `bytes`, read from `path`, are those that were written there. A file without checksums beside it is taken as it is.
+/// Checks that `bytes`, read from `path`, are what was written. A file without checksums is accepted.
 pub fn verify_bytes(path: &Path, bytes: &[u8]) -> Result<(), DetectorError> {
     let sums = path.with_file_name(CHECKSUMS_FILE);
     if !sums.is_file() {
@@ -48,7 +48,7 @@ pub fn verify_bytes(path: &Path, bytes: &[u8]) -> Result<(), DetectorError> {
     }
 }
 
-/// [`verify_bytes`] of the file at `path`.
+/// [`verify_bytes`] for the file at `path`.
 pub fn verify_file(path: &Path) -> Result<(), DetectorError> {
     let bytes = read_bytes(path, limits::WEIGHTS).map_err(io::Error::from);
     let bytes = bytes.map_err(|e| DetectorError::file(path, e, ADVICE))?;

@@ -1,14 +1,14 @@
-//! The settings of a detector and the presets. Torch-free, so that forms and round files can be read without libtorch.
+//! The settings of a detector, and its presets. Torch-free, so that forms and round files can be read without libtorch.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::DetectorError;
 
-/// The key in a checkpoint's metadata that holds the settings as JSON.
+/// The metadata key with the settings as JSON in a checkpoint.
 pub const CONFIG_KEY: &str = "quarry.detector";
 
-/// Which network: the paper's, torchvision's, or a smaller one for CPUs and tests.
+/// The network: the paper's, torchvision's, or a smaller one for CPUs and tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Architecture {
     /// The paper's: conv1-conv4 shared (stride 16), RoI features 14x14 through conv5.
@@ -57,7 +57,7 @@ impl Architecture {
         Self::ALL.into_iter().find(|a| a.as_str() == word)
     }
 
-    /// Feature maps with anchors: five in a pyramid (strides 4 to 64), else one (stride 16).
+    /// Number of feature maps with anchors: five in a pyramid (strides 4 to 64), otherwise one (stride 16).
     pub fn levels(self) -> usize {
         if self.has_pyramid() { 5 } else { 1 }
     }
@@ -73,7 +73,7 @@ impl std::fmt::Display for Architecture {
     }
 }
 
-/// Where a ResNet puts its strides and what it expects of pixels. Part of the checkpoint: weights of one are wrong in the other.
+/// The position of a ResNet's strides and its pixel format. Part of the checkpoint: weights of one flavour are wrong in the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BackboneFlavour {
@@ -83,7 +83,7 @@ pub enum BackboneFlavour {
     Caffe,
 }
 
-/// What training and detection compute in. Weights, losses, gradients, scores and boxes stay `f32`.
+/// Number format of training and detection. Weights, losses, gradients, scores and boxes stay `f32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -109,7 +109,7 @@ impl Precision {
 pub struct Anchors {
     /// Square roots of the anchors' areas in network pixels, a list for each feature level.
     pub sizes: Vec<Vec<f64>>,
-    /// Heights over widths of the anchors, for every level.
+    /// Aspect ratios (height / width) of the anchors, for every level.
     pub ratios: Vec<f64>,
 }
 
@@ -117,9 +117,9 @@ pub struct Anchors {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RpnLimits {
-    /// Best anchors of each level that become proposals.
+    /// Anchors of each level that become proposals, best first.
     pub pre_nms: usize,
-    /// Proposals of an image that are left after NMS.
+    /// Maximum proposals of an image after NMS.
     pub post_nms: usize,
 }
 
@@ -168,10 +168,10 @@ pub struct DetectionConfig {
 }
 
 impl DetectionConfig {
-    /// What a detector without settings of its own keeps.
+    /// The defaults of a detector without settings of its own.
     pub const DEFAULT: Self = Self { score_threshold: 0.05, nms_iou: 0.5, max_detections: 100, scale: 1.0 };
 
-    /// Scales that detection takes: at a quarter faces vanish, beyond four times memory does.
+    /// Accepted detection scales: at a quarter faces become too small to detect, beyond four times memory runs out.
     pub const SCALES: std::ops::RangeInclusive<f64> = 0.25..=4.0;
 }
 
@@ -187,7 +187,7 @@ pub struct DetectorConfig {
     /// preset's resets this table to its own defaults.
     #[schemars(with = "String")]
     pub architecture: Architecture,
-    /// Whose weights the backbone has: torchvision or caffe. They differ in strides, colours and padding.
+    /// Origin of the backbone's weights: torchvision or caffe. They differ in strides, colours and padding.
     #[schemars(with = "String")]
     pub flavour: BackboneFlavour,
     /// Classes with background: 2 for one class. Follows `classes` where those are named.
@@ -195,11 +195,11 @@ pub struct DetectorConfig {
     /// Names of the classes, label 1 first. Empty: all classes of the project, in its order, when the round begins.
     #[serde(default)]
     pub classes: Vec<String>,
-    /// Pixels of an image's shorter side as the network sees it (the paper's: 600).
+    /// Shorter side of an image in the network, in pixels (the paper's: 600).
     pub shorter_side: u32,
-    /// Maximum pixels of the longer side; the shorter one becomes smaller where it applies.
+    /// Maximum longer side in pixels; an image that exceeds it is scaled down further.
     pub longer_side_cap: u32,
-    /// Stages of the backbone that are not trained, from the first: 0 none, 2 the usual, 5 all.
+    /// Frozen stages of the backbone, from the first: 0 none, 2 the usual, 5 all.
     pub frozen_stages: u8,
     /// Epsilon of batch norm; must be that of the pretrained weights (0 in torchvision's COCO_V1).
     pub batch_norm_eps: f64,
@@ -213,7 +213,7 @@ pub struct DetectorConfig {
     pub roi: RoiHeadConfig,
     /// Which detections are kept.
     pub detection: DetectionConfig,
-    /// Whether ellipses are trained beside boxes, where the ground truth has them.
+    /// Whether to train ellipses in addition to boxes, if the ground truth has them.
     pub ellipse_head: bool,
     /// Precision of training and detection: f32, or bf16 on processors with bfloat16 instructions.
     #[serde(default)]
@@ -226,7 +226,7 @@ const FACE_RATIOS: [f64; 3] = [1.0, 1.5, 2.0];
 const TORCHVISION_EPS: f64 = 1e-5;
 
 impl DetectorConfig {
-    /// The settings that go with a name of [`Architecture`]: the paper's for faces, or what suits a CPU.
+    /// Returns the settings for a name of [`Architecture`]: the paper's for faces, or settings suited to a CPU.
     pub fn preset(name: &str) -> Result<Self, DetectorError> {
         let architecture = Architecture::parse(name).ok_or_else(|| DetectorError::UnknownPreset {
             word: name.to_owned(),
@@ -235,7 +235,7 @@ impl DetectorConfig {
         Ok(Self::of(architecture))
     }
 
-    /// The preset of an architecture.
+    /// Returns the preset of an architecture.
     pub fn of(architecture: Architecture) -> Self {
         match architecture {
             Architecture::ResNet50C4 => paper(architecture, RoiHeadConfig { resolution: 14, hidden: 0, ..ROI }),
@@ -262,26 +262,26 @@ impl DetectorConfig {
         }
     }
 
-    /// The names of labels 1, 2 ...: of a detector without names that of its first class, as faces are the only class of checkpoints
-    /// from before there were names.
+    /// Returns the names of labels 1, 2 ...; a detector without names gets that of its first class, since checkpoints from before class
+    /// names only know faces.
     pub fn class_names(&self) -> Vec<String> {
         if self.classes.is_empty() { vec!["face".to_owned()] } else { self.classes.clone() }
     }
 
-    /// For these classes, label 1 first.
+    /// Sets the classes, label 1 first.
     pub fn set_classes(&mut self, names: &[String]) {
         self.num_classes = names.len() as i64 + 1;
         self.classes = names.to_vec();
     }
 
-    /// The same for images `factor` times as large.
+    /// Returns the settings for images `factor` times as large.
     #[must_use]
     pub fn resized(&self, factor: f64) -> Self {
         let side = |pixels: u32| (f64::from(pixels) * factor).round().max(1.0) as u32;
         Self { shorter_side: side(self.shorter_side), longer_side_cap: side(self.longer_side_cap), ..self.clone() }
     }
 
-    /// torchvision's `fasterrcnn_resnet50_fpn(weights=COCO_V1)`: its anchors, sizes, 91 classes and batch norm eps.
+    /// The settings of torchvision's `fasterrcnn_resnet50_fpn(weights=COCO_V1)`: its anchors, sizes, 91 classes and batch norm eps.
     pub fn torchvision_coco() -> Self {
         Self {
             num_classes: 91,
@@ -293,7 +293,7 @@ impl DetectorConfig {
         }
     }
 
-    /// Refuses settings that contradict each other or the architecture, naming the key.
+    /// Refuses settings that contradict each other or the architecture; the error names the key.
     pub fn validate(&self) -> Result<(), DetectorError> {
         let refuse =
             |key, value: String, rule: &str| Err(DetectorError::InvalidConfig { key, value, rule: rule.to_owned() });
@@ -354,8 +354,8 @@ impl DetectorConfig {
         unfit.map_or(Ok(()), |Number { key, value, rule, .. }| refuse(key, value, rule))
     }
 
-    /// Weights that the network has at the least, most of them in the first fully connected layer: its size follows from the settings
-    /// alone, so whether they fit is known before anything is allocated.
+    /// A lower bound of the network's weight count, mostly in the first fully connected layer. It follows from the settings alone, so it is
+    /// checked before anything is allocated.
     pub fn fewest_parameters(&self) -> u64 {
         if !self.has_fully_connected_head() {
             return 0;
@@ -369,12 +369,12 @@ impl DetectorConfig {
             .saturating_add(hidden.saturating_mul(5 * count(self.num_classes)))
     }
 
-    /// Whether the box head is two fully connected layers; else it is conv5.
+    /// Whether the box head is two fully connected layers; otherwise it is conv5.
     fn has_fully_connected_head(&self) -> bool {
         self.architecture.has_pyramid() || self.architecture == Architecture::Vgg16
     }
 
-    /// Every number that stands for itself, with what it must be.
+    /// Returns every individual number with its valid range.
     fn numbers(&self) -> Vec<Number> {
         fn number(key: &'static str, value: impl std::fmt::Debug, fits: bool, rule: &'static str) -> Number {
             Number { key, value: format!("{value:?}"), fits, rule }
@@ -418,15 +418,15 @@ impl DetectorConfig {
     }
 }
 
-/// Upper bounds of settings, each far above what detectors have and below what ends a process. One rule says both ends.
+/// Upper bounds of settings, each far above what detectors use and below what would exhaust memory. One rule checks both bounds.
 mod most {
-    /// Classes with background. Open Images has 601, LVIS 1204.
+    /// Classes including background. Open Images has 601, LVIS 1204.
     pub const CLASSES: i64 = 10_000;
-    /// Pixels of an image's longer side as the network sees it.
+    /// Longer side of a network input in pixels.
     pub const SIDE_PX: u32 = 16_384;
-    /// Anchor sizes of a level, and ratios.
+    /// Anchor sizes per level, and ratios.
     pub const ANCHORS: usize = 32;
-    /// Proposals or detections of an image.
+    /// Proposals or detections per image.
     pub const BOXES: usize = 100_000;
     pub const BOXES_RULE: &str = "it must be at least 1 and at most 100000: all of them are compared with each other";
     pub const RESOLUTION: (i64, &str) =
@@ -439,10 +439,10 @@ mod most {
         (4096, "it must be at least 1 and at most 4096: each map of the pyramid has so many channels");
 }
 
-/// Channels of VGG16's last map.
+/// Channels of VGG16's last feature map.
 const VGG_CHANNELS: i64 = 512;
 
-/// A setting as it is refused.
+/// A number to validate.
 struct Number {
     key: &'static str,
     value: String,
@@ -452,7 +452,7 @@ struct Number {
 
 const ROI: RoiHeadConfig = RoiHeadConfig { resolution: 7, sampling_ratio: 2, hidden: 1024, dropout: 0.0 };
 
-/// Shorter side 600, the anchors of Faster R-CNN with two smaller sizes for faces.
+/// Shorter side 600; the anchors of Faster R-CNN with two smaller sizes for faces.
 fn paper(architecture: Architecture, roi: RoiHeadConfig) -> DetectorConfig {
     DetectorConfig {
         architecture,
@@ -473,7 +473,7 @@ fn paper(architecture: Architecture, roi: RoiHeadConfig) -> DetectorConfig {
     }
 }
 
-/// Shorter side 300 and fewer proposals: for two cores. Flavour and batch norm are those of the half-width weights.
+/// Shorter side 300 and fewer proposals, for two cores. Flavour and batch norm match the half-width weights.
 fn small(architecture: Architecture, roi: RoiHeadConfig) -> DetectorConfig {
     DetectorConfig {
         flavour: BackboneFlavour::Caffe,
@@ -491,9 +491,9 @@ fn pyramid_anchors(sizes: [f64; 5], ratios: &[f64]) -> Anchors {
     Anchors { sizes: sizes.map(|s| vec![s]).to_vec(), ratios: ratios.to_vec() }
 }
 
-/// Two sizes an octave and two ratios: all but 0.4 % of FDDB's faces (folds 1-7, shorter side 300) have an IoU of 0.7 or more with an
-/// anchor at the right place. With one size an octave and ratios 1, 1.5, 2 only half of them do, and the RPN learns the others from
-/// anchors that fit badly.
+/// Two sizes per octave and two ratios: all but 0.4 % of FDDB's faces (folds 1-7, shorter side 300) have an IoU >= 0.7 with an anchor at
+/// the right position. With one size per octave and ratios 1, 1.5, 2 only half of them do, and the RPN learns the others from badly fitting
+/// anchors.
 fn face_anchors() -> Anchors {
     let sizes = [16.0, 32.0, 64.0, 128.0, 256.0].map(|s: f64| vec![s, (s * std::f64::consts::SQRT_2).round()]);
     Anchors { sizes: sizes.to_vec(), ratios: vec![1.2, 1.6] }

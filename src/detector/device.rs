@@ -1,7 +1,7 @@
-//! The one place that chooses a device and asks libtorch about CUDA. It first loads libtorch's CUDA library, to which nothing is
-//! linked, so that one build runs with both variants of libtorch.
+//! The only code that selects a device and queries libtorch about CUDA. It first loads libtorch's CUDA library, which is not linked, so
+//! that one build runs with both variants of libtorch.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};
@@ -14,16 +14,16 @@ use super::gpu_state::{CudaLibrary, Libtorch};
 use super::{DetectorError, GpuState};
 use crate::domain::{limits, read_text};
 
-/// The file that the CUDA variant has beside [`CPU_LIBRARY`].
+/// Exists next to [`CPU_LIBRARY`] in the CUDA variant.
 const CUDA_LIBRARY: &str = "libtorch_cuda.so";
 const CPU_LIBRARY: &str = "libtorch_cpu.so";
 
-/// The device for a word: `auto` (the first GPU, else the CPU), `cpu`, `cuda` or `cuda:N`. A GPU that is not there is an error.
+/// Parses a device: `auto` (the first GPU, otherwise the CPU), `cpu`, `cuda` or `cuda:N`. A missing GPU is an error.
 pub fn choose_device(word: &str) -> Result<Device, DetectorError> {
     choose(word, gpu_count)
 }
 
-/// The number of a GPU as libtorch counts; `None` for the CPU.
+/// Returns a GPU's index in libtorch; `None` for the CPU.
 pub fn cuda_index(device: Device) -> Option<u32> {
     match device {
         Device::Cuda(index) => u32::try_from(index).ok(),
@@ -31,16 +31,16 @@ pub fn cuda_index(device: Device) -> Option<u32> {
     }
 }
 
-/// Loads libtorch's CUDA library where it is installed, once.
+/// Loads libtorch's CUDA library once, if installed.
 ///
-/// It has to happen before the first question about CUDA and before the first backward pass: libtorch asks once which devices there
-/// are, and keeps the answer. Without a GPU or driver the library loads as well; it takes a fifth of a second.
+/// Must run before the first query about CUDA and before the first backward pass: libtorch checks once which devices exist and caches the
+/// answer. The library also loads without a GPU or driver; it takes a fifth of a second.
 pub fn load_cuda() -> &'static CudaLibrary {
     static LOADED: OnceLock<CudaLibrary> = OnceLock::new();
     LOADED.get_or_init(|| libtorch_folder().map_or(CudaLibrary::Absent, |folder| load_from(&folder)))
 }
 
-/// What the libtorch in use says about itself and its devices.
+/// Returns what the loaded libtorch reports about itself and its devices.
 pub fn libtorch() -> Libtorch {
     let cuda = load_cuda().clone();
     let folder = libtorch_folder();
@@ -59,24 +59,24 @@ pub fn use_threads(count: usize) {
     tch::set_num_threads(i32::try_from(count).unwrap_or(i32::MAX));
 }
 
-/// A tensor of the CPU on `device`. On a GPU the copy is queued after earlier work, without waiting.
+/// Copies a CPU tensor to `device`. On a GPU the copy is queued after earlier work, without waiting.
 pub fn upload(values: &Tensor, device: Device) -> Tensor {
     if device.is_cuda() && values.numel() > 0 {
-        // From memory that is not pinned, a copy waits until the device has done all it was given. `pin_memory` itself warns of the
-        // device that tch gives it, at every call.
+        // A copy from unpinned memory waits until the device has finished all queued work. `pin_memory` itself warns at every call about
+        // the device that tch passes to it.
         values.contiguous().internal_pin_memory(device).to_device_(device, values.kind(), true, false)
     } else {
         values.to_device(device)
     }
 }
 
-/// CUDA devices that libtorch finds.
+/// Returns the number of CUDA devices that libtorch finds.
 fn gpu_count() -> usize {
     load_cuda();
     if Cuda::is_available() { usize::try_from(Cuda::device_count()).unwrap_or(0) } else { 0 }
 }
 
-/// `count` is only asked where the word leaves it open.
+/// `count` is only called if `word` is `auto`.
 fn choose(word: &str, count: impl Fn() -> usize) -> Result<Device, DetectorError> {
     let gpu = |n: usize| match count() {
         0 => Err(DetectorError::NoUsableGpu(GpuState::None)),
@@ -97,7 +97,7 @@ fn load_from(folder: &Path) -> CudaLibrary {
     if !path.exists() {
         return CudaLibrary::Absent;
     }
-    // NVRTC looks for its built-in functions by name alone and does not search its own folder.
+    // NVRTC looks for its built-in functions by name only and does not search its own folder.
     for builtins in files_named(folder, "libnvrtc-builtins.so") {
         if let Err(reason) = open_for_good(&builtins) {
             tracing::debug!("{}: {reason}", builtins.display());
@@ -109,35 +109,35 @@ fn load_from(folder: &Path) -> CudaLibrary {
     }
 }
 
-/// Opens a library, its symbols visible to all, until the process ends.
+/// Opens a library with global symbols until the process ends.
 #[expect(unsafe_code, reason = "a library can only be loaded so")]
 fn open_for_good(path: &Path) -> Result<(), String> {
     #[cfg(unix)]
     let library = {
         use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
-        // SAFETY: a library of libtorch; its initialisers register its operators and ask nothing of us.
+        // SAFETY: a library of libtorch; its initialisers register its operators and have no preconditions.
         unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) }
     };
     #[cfg(not(unix))]
     // SAFETY: as above.
     let library = unsafe { Library::new(path) };
-    // The loader's message names the library that is missing.
+    // The loader's message names the missing library.
     library.map(std::mem::forget).map_err(|error| error.to_string())
 }
 
-/// Where the libtorch that this process runs with lies; `None` if unknown.
+/// Returns the folder of the loaded libtorch; `None` if unknown.
 fn libtorch_folder() -> Option<PathBuf> {
     folder_in_maps(&read_text(Path::new("/proc/self/maps"), limits::TEXT).ok()?)
 }
 
-/// The folder of [`CPU_LIBRARY`] in Linux's list of mapped files: a line ends with the path, which may hold spaces.
+/// Finds the folder of [`CPU_LIBRARY`] in Linux's list of mapped files: each line ends with the path, which may contain spaces.
 fn folder_in_maps(maps: &str) -> Option<PathBuf> {
     let paths = maps.lines().filter_map(|line| line.find('/').and_then(|at| line.get(at..)).map(Path::new));
     let mut ours = paths.filter(|path| path.file_name().is_some_and(|name| name == CPU_LIBRARY));
     ours.next()?.parent().map(Path::to_path_buf)
 }
 
-/// The version as `make setup` or libtorch's own archive writes it down.
+/// Reads the version file of `make setup` or of libtorch's own archive.
 fn version_beside(folder: &Path) -> Option<String> {
     let root = folder.parent()?;
     let files = [".complete", "build-version"].map(|name| read_text(&root.join(name), limits::TEXT));
@@ -145,22 +145,22 @@ fn version_beside(folder: &Path) -> Option<String> {
     written.or_else(|| pip_version(&read_text(&root.join("version.py"), limits::TEXT).ok()?))
 }
 
-/// The version in the `version.py` of pip's torch.
+/// Reads the version from the `version.py` of pip's torch.
 fn pip_version(text: &str) -> Option<String> {
     let line = text.lines().find_map(|line| line.strip_prefix("__version__"))?;
     line.split('\'').nth(1).map(str::to_owned)
 }
 
-/// cuDNN's version as its library reports it, e.g. 9.20.0.
+/// Returns cuDNN's version as its library reports it, e.g. 9.20.0.
 #[expect(unsafe_code, reason = "no file says the version; the library's own function does")]
 fn cudnn_version(folder: &Path) -> Option<String> {
-    // pip keeps it in a folder of its own: it is loaded already, and found by its name.
+    // pip installs it in a separate folder: it is already loaded, and found by its name.
     let path = files_named(folder, "libcudnn.so").pop().unwrap_or_else(|| PathBuf::from("libcudnn.so.9"));
-    // SAFETY: libtorch's CUDA library has loaded it before; it only becomes one reference more.
+    // SAFETY: libtorch's CUDA library has loaded it before; this only adds a reference.
     let library = unsafe { Library::new(path) }.ok()?;
     // SAFETY: the function has had this signature since cuDNN 2.
     let version: Symbol<unsafe extern "C" fn() -> usize> = unsafe { library.get(b"cudnnGetVersion") }.ok()?;
-    // SAFETY: it takes nothing and only returns a constant.
+    // SAFETY: it takes no arguments and only returns a constant.
     let number = unsafe { version() };
     Some(format!("{}.{}.{}", number / 10_000, number / 100 % 100, number % 100))
 }

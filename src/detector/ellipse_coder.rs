@@ -1,21 +1,21 @@
-//! Ellipses as six numbers relative to a proposal box, and back. Torch-free.
+//! Encodes ellipses as six numbers relative to a proposal box, and decodes them. Torch-free.
 
 use crate::geometry::{BoundingBox, Ellipse, NetworkPx};
 
-/// Numbers of a code: centre offset (2), logarithms of the half axes (2), sine and cosine of twice the angle.
+/// Length of a code: centre offset (2), logarithms of the semi-axes (2), sine and cosine of twice the angle.
 pub(super) const CODES: usize = 6;
 
-/// How strongly each number is scaled: as the box head's, and the angle so that 10 degrees weigh about as a centre off by a tenth.
+/// Scale of each number: as in the box head, with the angle scaled so that 10 degrees weigh about as much as a centre offset of a tenth.
 const WEIGHTS: [f64; CODES] = [10.0, 10.0, 5.0, 5.0, 3.0, 3.0];
 
-/// An ellipse grows by at most this factor, so that no exponential overflows.
+/// Maximum growth factor of an ellipse, so that no exponential overflows.
 const MAX_GROWTH: f64 = 1000.0 / 16.0;
 
-/// The code of an upright ellipse inscribed in its proposal: where a new head starts.
+/// The code of an axis-aligned ellipse inscribed in its proposal: the initial output of a new head.
 pub(super) const UPRIGHT: [f64; CODES] = [0.0, 0.0, 0.0, 0.0, 0.0, -WEIGHTS[5]];
 
-/// The longer half axis is measured by half the proposal's height and the shorter by half its width, as faces stand. `None` if
-/// ellipse or proposal has no area.
+/// Encodes the longer semi-axis relative to half the proposal's height and the shorter to half its width, as for upright faces. `None` if
+/// ellipse or proposal is empty.
 pub(super) fn encode(ellipse: &Ellipse<NetworkPx>, proposal: &BoundingBox<NetworkPx>) -> Option<[f64; CODES]> {
     let e = with_longer_ra(ellipse);
     let (width, height) = (proposal.width(), proposal.height());
@@ -26,7 +26,7 @@ pub(super) fn encode(ellipse: &Ellipse<NetworkPx>, proposal: &BoundingBox<Networ
     code.iter().all(|v| v.is_finite()).then(|| std::array::from_fn(|k| code[k] * WEIGHTS[k]))
 }
 
-/// The ellipse of a code, angle in 0..pi.
+/// Decodes an ellipse with its angle in 0..pi.
 pub(super) fn decode(code: [f64; CODES], proposal: &BoundingBox<NetworkPx>) -> Ellipse<NetworkPx> {
     let [dx, dy, da, db, sin, cos] = std::array::from_fn(|k| code[k] / WEIGHTS[k]);
     let (width, height) = (proposal.width(), proposal.height());
@@ -36,7 +36,7 @@ pub(super) fn decode(code: [f64; CODES], proposal: &BoundingBox<NetworkPx>) -> E
     Ellipse::new(grown(da) * height, grown(db) * width, theta, cx + dx * width, cy + dy * height)
 }
 
-/// The same ellipse with `ra` as its longer half axis, so that equal shapes have equal codes.
+/// Returns the same ellipse with `ra` as its longer semi-axis, so that equal shapes have equal codes.
 fn with_longer_ra(e: &Ellipse<NetworkPx>) -> Ellipse<NetworkPx> {
     if e.rb <= e.ra {
         return *e;

@@ -37,7 +37,7 @@ pub enum DetectorError {
     WrongShape { name: String, expected: Vec<i64>, found: Vec<i64> },
     #[error("tensor {name} holds NaN or infinity; the weights are damaged, take an earlier checkpoint")]
     NotFinite { name: String },
-    // `cause`, not `source`: it is in the message, and whoever prints the chain should not print it twice.
+    // `cause`, not `source`: the message already includes it, so that it is not printed twice.
     #[error("{}: {cause}", path.display())]
     InFile { path: PathBuf, cause: Box<Self> },
     #[error("a training batch needs at least one image")]
@@ -56,12 +56,12 @@ fn numbered(gpus: usize) -> String {
 }
 
 impl DetectorError {
-    /// A file that could not be read or written.
+    /// Error for a file that could not be read or written.
     pub fn file(path: &Path, what: impl std::fmt::Display, advice: &'static str) -> Self {
         Self::File { path: path.to_path_buf(), what: what.to_string(), advice }
     }
 
-    /// For `map_err`: what is wrong with the tensors, with the file that they came from. Any other error stays as it is.
+    /// For `map_err`: adds the file to an error about tensors. Any other error is unchanged.
     pub fn in_file(path: &Path) -> impl FnOnce(Self) -> Self {
         let path = path.to_path_buf();
         move |error| match error {
@@ -77,27 +77,27 @@ impl DetectorError {
 
 #[cfg(feature = "torch")]
 impl DetectorError {
-    /// For `map_err`: libtorch's message without its C++ stack, with what was being done.
+    /// For `map_err`: libtorch's message without its C++ stack, with the failed operation.
     pub fn torch(during: &'static str) -> impl Fn(tch::TchError) -> Self {
         move |error| Self::Torch { during, message: libtorch_message(&error.to_string()) }
     }
 }
 
-/// How tch's error begins where it is displayed.
+/// Prefix of tch's displayed errors.
 #[cfg(feature = "torch")]
 const DISPLAYED: &str = "Internal torch error: ";
-/// How the text of a panic begins that tch made of an error of libtorch.
+/// Prefix of the panic text that tch makes from a libtorch error.
 #[cfg(feature = "torch")]
 const UNWRAPPED: &str = "called `Result::unwrap()` on an `Err` value: Torch(\"";
 
-/// The text of a caught panic: libtorch's errors in its own words, everything else with a crash report.
+/// Returns the text of a caught panic: libtorch's message, or for anything else a message with a crash report.
 #[cfg(feature = "torch")]
 pub(crate) fn panic_text(panic: Panic) -> String {
     let message = libtorch_message(panic.message());
     if panic.message().starts_with(UNWRAPPED) { message } else { panic.reported_as(&message) }
 }
 
-/// libtorch's message without its C++ stack. An error has real line breaks, the text of a panic escaped ones.
+/// Strips the C++ stack from libtorch's message. Errors have real line breaks, panic texts escaped ones.
 #[cfg(feature = "torch")]
 pub(crate) fn libtorch_message(text: &str) -> String {
     let stack = ["\nException raised", "\\nException raised"].iter().filter_map(|mark| text.find(mark)).min();

@@ -1,4 +1,4 @@
-//! Weights of other programs -> a detector.
+//! Builds a detector from another program's weights.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,8 +8,8 @@ use super::weights::NamedArray;
 use super::{Detector, DetectorConfig, DetectorError};
 
 impl Detector {
-    /// A detector on the CPU with these weights, under torchvision's names. Tensors under one of the prefixes `fresh` that are not among
-    /// them start from random values; any other that is missing is an error. Returns how many started so, too.
+    /// Builds a detector on the CPU from weights with torchvision's names. Missing tensors under one of the prefixes `fresh` start from
+    /// random values and are counted in the result; any other missing tensor is an error.
     pub fn from_arrays(
         config: &DetectorConfig,
         arrays: &[NamedArray],

@@ -1,4 +1,4 @@
-//! Whether a GPU is used here and, if not, why: a pure function of what the driver and libtorch say. No libtorch is needed to ask.
+//! Determines whether a GPU is used and, if not, why: a pure function of the data from the driver and libtorch. Works without libtorch.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,24 +10,24 @@ use serde::Serialize;
 pub const OLDEST_DRIVER: u32 = 580;
 /// The CUDA version of that variant.
 const CUDA_MAJOR: u32 = 13;
-/// The smallest compute capability that has kernels in it (Turing).
+/// The smallest compute capability with kernels in that variant (Turing).
 const OLDEST_CAPABILITY: (u32, u32) = (7, 5);
-/// What fetches the CUDA variant.
+/// The command that fetches the CUDA variant.
 const FETCH: &str =
     "Run `quarry setup --cuda` (in a checkout `QUARRY_CUDA=1 make setup`) to fetch the CUDA variant (2.5 GB)";
 
-/// What NVIDIA's driver says.
+/// Data from NVIDIA's driver.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Driver {
-    /// For example "580.65.06"; `None` where no driver is loaded.
+    /// For example "580.65.06"; `None` if no driver is loaded.
     pub version: Option<String>,
-    /// The newest CUDA version that it runs: major, minor.
+    /// The newest supported CUDA version: major, minor.
     pub cuda: Option<(u32, u32)>,
-    /// The GPUs that this process may open.
+    /// The GPUs that this process may access.
     pub gpus: Vec<Gpu>,
-    /// Why the driver's library did not answer, where it is installed.
+    /// Why the driver's library failed, if it is installed.
     pub trouble: Option<String>,
-    /// `CUDA_VISIBLE_DEVICES`, where it is set.
+    /// `CUDA_VISIBLE_DEVICES`, if set.
     pub visible: Option<String>,
 }
 
@@ -40,22 +40,22 @@ pub struct Gpu {
     pub capability: Option<(u32, u32)>,
 }
 
-/// What the libtorch in use says.
+/// Data from the loaded libtorch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Libtorch {
-    /// From the files beside it; `None` if they do not contain it.
+    /// From the files next to it; `None` if they do not contain it.
     pub version: Option<String>,
     /// The folder of its libraries.
     pub folder: Option<PathBuf>,
     pub cuda: CudaLibrary,
-    /// CUDA devices that it finds.
+    /// Number of CUDA devices that it finds.
     pub gpus: usize,
     pub cudnn: Option<String>,
-    /// Threads of one operation on the CPU.
+    /// Threads per CPU operation.
     pub threads: usize,
 }
 
-/// What became of libtorch's CUDA library.
+/// The state of libtorch's CUDA library.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CudaLibrary {
@@ -63,7 +63,7 @@ pub enum CudaLibrary {
     #[default]
     Absent,
     Loaded,
-    /// It is installed and does not load, with the loader's reason.
+    /// Installed but does not load, with the loader's reason.
     Failed(String),
 }
 
@@ -72,16 +72,16 @@ pub enum CudaLibrary {
 pub enum GpuState {
     /// Neither the driver nor libtorch knows of one.
     None,
-    /// Names, as far as the driver reports them.
+    /// GPU names, as far as the driver reports them.
     Usable(Vec<String>),
-    /// The driver shows these GPUs, and rounds would train on the CPU.
+    /// The driver shows these GPUs, but rounds would train on the CPU.
     Unused(Vec<String>, Unused),
 }
 
-/// Why a GPU that is there is not used.
+/// Why an existing GPU is not used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unused {
-    /// `CUDA_VISIBLE_DEVICES` leaves none.
+    /// `CUDA_VISIBLE_DEVICES` hides all.
     Hidden(String),
     /// libtorch itself does not load.
     NoLibtorch(String),
@@ -94,7 +94,7 @@ pub enum Unused {
     Unknown,
 }
 
-/// Puts the facts together. `libtorch` is the reason of the loader where libtorch does not load.
+/// Combines the data. `libtorch` is the loader's error if libtorch does not load.
 pub fn diagnose(driver: &Driver, libtorch: Result<&Libtorch, &str>) -> GpuState {
     let names: Vec<String> = driver.gpus.iter().map(|gpu| gpu.name.clone()).collect();
     let found = libtorch.map_or(0, |libtorch| libtorch.gpus);
@@ -108,7 +108,7 @@ pub fn diagnose(driver: &Driver, libtorch: Result<&Libtorch, &str>) -> GpuState 
     }
 }
 
-/// Why libtorch finds none of the driver's GPUs, the first cause first.
+/// Returns why libtorch finds none of the driver's GPUs; the first cause takes precedence.
 fn reason(driver: &Driver, libtorch: Result<&Libtorch, &str>) -> Unused {
     if let Some(visible) = driver.visible.as_ref().filter(|list| hides_all(list)) {
         return Unused::Hidden(visible.clone());
@@ -128,14 +128,14 @@ fn reason(driver: &Driver, libtorch: Result<&Libtorch, &str>) -> Unused {
     }
 }
 
-/// CUDA takes the devices before the first one that is not there; an empty list, or one that begins with -1, leaves none.
+/// CUDA uses the devices before the first invalid one; an empty list, or one that begins with -1, hides all.
 fn hides_all(visible: &str) -> bool {
     let first = visible.split(',').next().unwrap_or("").trim();
     first.is_empty() || first.starts_with('-')
 }
 
 impl Driver {
-    /// The capability of the best GPU; `None` unless all are known.
+    /// Returns the compute capability of the best GPU; `None` unless all are known.
     fn newest_capability(&self) -> Option<(u32, u32)> {
         let all: Option<Vec<(u32, u32)>> = self.gpus.iter().map(|gpu| gpu.capability).collect();
         all?.into_iter().max()
@@ -155,7 +155,7 @@ impl GpuState {
         matches!(self, Self::Usable(_))
     }
 
-    /// For scripts: `none`, `usable` or `unused`.
+    /// Returns `none`, `usable` or `unused`, for scripts.
     pub fn word(&self) -> &'static str {
         match self {
             Self::None => "none",
@@ -165,7 +165,7 @@ impl GpuState {
     }
 }
 
-/// One or two sentences: what is the case and, where a GPU is not used, what to do.
+/// One or two sentences: the state and, if a GPU is not used, what to do.
 impl fmt::Display for GpuState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -249,7 +249,7 @@ mod tests {
         check(&nothing, Ok(&cuda), "none", &[]);
         check(&nothing, Err("libtorch_cpu.so: not found"), "none", &[]);
         check(&new, Ok(&found), "usable", &["H100"]);
-        // WSL and containers may hide the driver's library: libtorch's word counts.
+        // WSL and containers may hide the driver's library: libtorch's result takes precedence.
         check(&nothing, Ok(&found), "usable", &["finds a CUDA GPU"]);
 
         check(&new, Ok(&cpu), "unused", &["H100", "/opt/libtorch/lib", "CPU variant", "QUARRY_CUDA=1 make setup"]);
@@ -260,7 +260,7 @@ mod tests {
         check(&driver("590.1", None), Ok(&cuda), "unused", &["unknown", "quarry doctor"]);
         let trouble = Driver { trouble: Some("driver/library version mismatch".to_owned()), ..new.clone() };
         check(&trouble, Ok(&cuda), "unused", &["version mismatch", "Restart"]);
-        // Another libtorch comes first: without it the driver cannot be asked.
+        // Another libtorch comes first: without it the driver cannot be queried.
         check(&driver("535.54.03", Some((12, 2))), Ok(&cpu), "unused", &["CPU variant"]);
     }
 

@@ -1,7 +1,7 @@
 //! Convolutions and linear layers with their parameters.
 //!
-//! Shapes: images `[B, C, H, W]`, channels-last in memory wherever they come from [`super::transform`]. Each layer computes in its
-//! input's kind: the parameters stay `f32` and are rounded at each use where that is another one.
+//! Shapes: images `[B, C, H, W]`, channels-last in memory if they come from [`super::transform`]. Each layer computes in its input's dtype:
+//! parameters stay `f32` and are converted at each use if that differs.
 
 use tch::Tensor;
 
@@ -9,18 +9,17 @@ use super::ops::{BatchNorm, winograd};
 use super::parameters::{Builder, Init};
 use super::prepared::{Prepared, channels_last, is_detecting};
 
-/// A convolution with what follows it linearly: a bias, or a frozen batch norm folded into weight and bias.
+/// A convolution with the linear operation after it: a bias, or a frozen batch norm folded into weight and bias.
 #[derive(Debug)]
 pub(super) struct Convolution {
     weight: Tensor,
-    /// Batch norm's factor `[C, 1, 1, 1]`, multiplied into a weight that learns at each step; a frozen weight has it inside, and one
-    /// whose norm was folded before needs none.
+    /// Batch norm factor `[C, 1, 1, 1]`, multiplied into a trainable weight at each step; `None` if it is already folded into the weight.
     scale: Option<Tensor>,
     bias: Tensor,
     stride: i64,
     padding: i64,
     prepared: Prepared,
-    /// The weight as [`winograd`] takes it.
+    /// The weight as transformed for [`winograd`].
     winograd: Prepared,
 }
 
@@ -40,7 +39,7 @@ impl ConvolutionShape {
 }
 
 impl Convolution {
-    /// `<name>.weight` and `<name>.bias`, which starts at 0.
+    /// Creates `<name>.weight` and `<name>.bias`, initially 0.
     pub fn with_bias(b: &mut Builder, name: &str, shape: ConvolutionShape, init: Init, frozen: bool) -> Self {
         Self {
             weight: b.weight(&format!("{name}.weight"), &shape.weight(), init, frozen),
@@ -53,7 +52,7 @@ impl Convolution {
         }
     }
 
-    /// `<name>.weight` and the four vectors of the frozen batch norm `<norm>.*`, whose factor starts at `gain`.
+    /// Creates `<name>.weight` and the four vectors of the frozen batch norm `<norm>.*`, with initial factor `gain`.
     pub fn with_norm(
         b: &mut Builder,
         names: (&str, &str),
@@ -100,18 +99,18 @@ impl Convolution {
         self.forward(x).relu_()
     }
 
-    /// 3x3 with stride 1, which keeps the size.
+    /// Whether it is 3x3 with stride 1 and keeps the size.
     fn is_3x3(&self) -> bool {
         self.weight.size()[2..] == [3, 3] && (self.stride, self.padding) == (1, 1)
     }
 
-    /// Weight and bias, for those who join several convolutions into one.
+    /// Returns weight and bias, for merging several convolutions into one.
     pub fn tensors(&self) -> (&Tensor, &Tensor) {
         (&self.weight, &self.bias)
     }
 }
 
-/// A new batch norm: its factor and its epsilon.
+/// Initial values of a batch norm: its factor and its epsilon.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NormStart {
     pub gain: f64,
@@ -145,7 +144,7 @@ impl Linear {
     }
 }
 
-/// A parameter as `x` wants it, with gradient: the tensor itself where the kinds are equal.
+/// Converts a parameter to the dtype of `x`, with gradient; returns the tensor itself if the dtypes are equal.
 pub(super) fn in_kind_of(x: &Tensor, parameter: &Tensor) -> Tensor {
     parameter.to_kind(x.kind())
 }

@@ -1,6 +1,6 @@
 //! Faster R-CNN on libtorch: backbones, RPN, RoI heads, losses, detection, checkpoints. Everything runs on the `Device` passed in.
 //!
-//! From top to bottom: [`Detector`] runs transform -> backbone (ResNet or VGG, pyramid) -> RPN -> RoI heads -> postprocessing.
+//! Pipeline: [`Detector`] runs transform -> backbone (ResNet or VGG, pyramid) -> RPN -> RoI heads -> postprocessing.
 
 mod checksums;
 mod config;

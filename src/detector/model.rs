@@ -1,6 +1,6 @@
-//! The detector as a whole: transform, backbone, RPN, RoI heads, postprocessing, top to bottom.
+//! The complete detector: transform, backbone, RPN, RoI heads, postprocessing.
 //!
-//! Shapes: B images `[B, 3, H, W]`; everything else is in the file of its stage.
+//! Shapes: B images `[B, 3, H, W]`; all others are documented in the file of their stage.
 
 use std::collections::HashMap;
 
@@ -28,7 +28,7 @@ use crate::domain::{Detection, RoiFeature, caught};
 
 /// A Faster R-CNN with its weights on a device.
 ///
-/// Weights that learn are changed in place through [`Detector::trainable`]; all others never change.
+/// Trainable weights are changed in place through [`Detector::trainable`]; all others never change.
 #[derive(Debug)]
 pub struct Detector {
     config: DetectorConfig,
@@ -39,7 +39,7 @@ pub struct Detector {
     roi: RoiHead,
 }
 
-/// The losses of a step by torchvision's names (scalars with gradient), their sum, and what the samplers drew.
+/// The losses of a step under torchvision's names (scalars with gradient), their sum, and what the samplers drew.
 #[derive(Debug)]
 pub struct LossReport {
     pub loss_classifier: Tensor,
@@ -52,17 +52,17 @@ pub struct LossReport {
     pub counts: SamplerCounts,
 }
 
-/// An object found in an image, with what the second stage saw in it where that was asked for.
+/// An object detected in an image, with its second-stage features if requested.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FoundObject {
     pub object: LabelledDetection,
     pub feature: Option<RoiFeature>,
 }
 
-/// Makes images ready for a detector: without its weights, so that any thread can.
+/// Prepares images for a detector; does not hold its weights, so that it can be used on any thread.
 #[derive(Debug, Clone)]
 pub struct Preparer {
-    /// As large as images are detected on.
+    /// Scaled to the detection size.
     config: DetectorConfig,
     for_gpu: bool,
 }
@@ -76,24 +76,24 @@ impl Preparer {
         }
     }
 }
-/// Crops that go through the backbone together.
+/// Number of crops per forward pass of the backbone.
 const EMBEDDED_AT_ONCE: usize = 32;
 
-/// One image's processed proposals.
+/// Postprocessed proposals of one image.
 struct Found {
-    /// With the number of the proposal.
+    /// Each with the index of its proposal.
     detections: Vec<(LabelledDetection, usize)>,
     /// `[proposals, F]`.
     features: Tensor,
 }
 
 impl Detector {
-    /// New weights. The same seed gives the same weights on every device.
+    /// Initialises new weights. The same seed gives the same weights on every device.
     pub fn new(config: &DetectorConfig, device: Device, seed: u64) -> Result<Self, DetectorError> {
         Self::build(config, device, Source::Seed(seed))
     }
 
-    /// Weights from a state dict with exactly this architecture's names and shapes (see [`Detector::state`]).
+    /// Loads weights from a state dict with exactly this architecture's names and shapes (see [`Detector::state`]).
     pub fn from_state(
         config: &DetectorConfig,
         device: Device,
@@ -124,33 +124,33 @@ impl Detector {
         self.device
     }
 
-    /// What detection keeps from now on.
+    /// Sets the detection settings.
     pub fn set_detection(&mut self, detection: DetectionConfig) {
         self.config.detection = detection;
     }
 
-    /// What the network computes in from now on.
+    /// Sets the network's precision.
     pub fn set_precision(&mut self, precision: Precision) {
         self.config.precision = precision;
     }
 
-    /// Images of a batch that suit the device. One image keeps a CPU's cores busy.
+    /// Returns the batch size suited to the device. One image keeps all CPU cores busy.
     pub fn batch_images(&self) -> usize {
         if self.device.is_cuda() { CUDA_BATCH } else { 1 }
     }
 
-    /// The tensors that learn, by name, sharing memory with the detector.
+    /// Returns the trainable tensors by name, sharing memory with the detector.
     pub fn trainable(&self) -> Vec<(String, Tensor)> {
         let learns = self.parameters.iter().filter(|p| p.trainable);
         learns.map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect()
     }
 
-    /// All tensors of the state dict by torchvision's names, sharing memory with the detector.
+    /// Returns all tensors of the state dict under torchvision's names, sharing memory with the detector.
     pub fn state(&self) -> Vec<(String, Tensor)> {
         self.parameters.iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect()
     }
 
-    /// One step's losses, computed in the config's precision; losses and gradients are `f32`. All randomness comes from `rng`. Images
+    /// Computes one step's losses in the config's precision; losses and gradients are `f32`. All randomness comes from `rng`. Images
     /// without objects are all background.
     pub fn losses(
         &self,
@@ -200,7 +200,7 @@ impl Detector {
         Ok(LossReport { loss_classifier, loss_box_reg, loss_objectness, loss_rpn_box_reg, loss_ellipse, total, counts })
     }
 
-    /// OHEM: every candidate's loss without gradient, then the hardest of each image.
+    /// OHEM: computes every candidate's loss without gradient, then selects the hardest of each image.
     fn hardest(
         &self,
         maps: &[Tensor],
@@ -219,32 +219,32 @@ impl Detector {
         of_image.map(|((c, all), losses)| c.hardest(all, losses, sampler)).collect()
     }
 
-    /// How this detector makes images ready.
+    /// Returns this detector's image preparer.
     pub fn preparer(&self) -> Preparer {
         Preparer { config: self.config.resized(self.config.detection.scale), for_gpu: self.device.is_cuda() }
     }
 
-    /// Objects in an image, in its own pixels, best first. Their classes are the labels of [`DetectorConfig::class_names`], from 1; labels
-    /// beyond those, which weights from elsewhere may have, are left out.
+    /// Detects objects in an image, in its pixels, best first. Their classes are the labels of [`DetectorConfig::class_names`], from 1;
+    /// higher labels, which external weights may have, are dropped.
     pub fn detect(&self, image: &RgbImage) -> Result<Vec<Detection>, DetectorError> {
         let prepared = self.preparer().prepare(image)?;
         let found = self.detect_prepared(&[&prepared])?.remove(0);
         Ok(found.into_iter().filter(|d| self.knows(d.label)).map(|d| d.detection).collect())
     }
 
-    /// Whether a label is one of [`DetectorConfig::class_names`]; weights from elsewhere may have more.
+    /// Whether a label is one of [`DetectorConfig::class_names`]; external weights may have more.
     pub fn knows(&self, label: i64) -> bool {
         label <= self.config.class_names().len() as i64
     }
 
-    /// Detections of each prepared image, in pixels of the original, best first, with all labels. Images of one batch are padded to
-    /// the largest.
+    /// Returns the detections of each prepared image in pixels of the original, best first, with all labels. Images of one batch are padded
+    /// to the largest.
     pub fn detect_prepared(&self, images: &[&NetworkImage]) -> Result<Vec<Vec<LabelledDetection>>, DetectorError> {
         let found = self.detect_batch(images, false)?;
         Ok(found.into_iter().map(|image| image.into_iter().map(|found| found.object).collect()).collect())
     }
 
-    /// [`Detector::detect_prepared`], each object with the features of the proposal that it came from where those are wanted.
+    /// [`Detector::detect_prepared`], each object with its proposal's features if requested.
     pub fn detect_batch(
         &self,
         images: &[&NetworkImage],
@@ -268,7 +268,7 @@ impl Detector {
         objects.zip(features).map(|(object, feature)| FoundObject { object, feature }).collect()
     }
 
-    /// What [`Detector::detect`] finds, each with the features of the proposal it came from.
+    /// [`Detector::detect`], each object with its proposal's features.
     pub fn detect_with_features(
         &self,
         image: &RgbImage,
@@ -279,7 +279,8 @@ impl Detector {
         Ok(known.map(|found| (found.object.detection, found.feature)).collect())
     }
 
-    /// What the backbone's stages (conv2_x onwards, `[1, C, H, W]` each) see in a prepared image, to compare or inspect weights.
+    /// Returns the outputs of the backbone's stages (conv2_x onwards, `[1, C, H, W]` each) for a prepared image, to compare or inspect
+    /// weights.
     pub fn stage_features(&self, image: &NetworkImage) -> Result<Vec<Tensor>, DetectorError> {
         guarded("computing features", || {
             let _guard = detecting();
@@ -288,10 +289,10 @@ impl Detector {
         })
     }
 
-    /// Width and height of the crops for [`Detector::embed`], in pixels.
+    /// Side length of the crops for [`Detector::embed`], in pixels.
     pub const EMBEDDED_SIDE: u32 = 112;
 
-    /// What the backbone's last stage sees in crops of [`Detector::EMBEDDED_SIDE`], averaged over each crop and shortened.
+    /// Returns embeddings of crops of size [`Detector::EMBEDDED_SIDE`]: the backbone's last stage, averaged over each crop and projected.
     pub fn embed(&self, crops: &[RgbImage]) -> Result<Vec<Option<RoiFeature>>, DetectorError> {
         let mut embeddings = Vec::with_capacity(crops.len());
         let config = DetectorConfig { shorter_side: Self::EMBEDDED_SIDE, ..self.config.clone() };
@@ -336,7 +337,7 @@ impl Detector {
     }
 }
 
-/// Images that a GPU detects on at once.
+/// Batch size of detection on a GPU.
 const CUDA_BATCH: usize = 8;
 
 fn kind(precision: Precision) -> Kind {
@@ -356,14 +357,15 @@ fn roi_batch(candidates: &[Candidates], truths: &[Truth], drawn: &[Draw], beta: 
     RoiBatch::new(&parts, beta, device)
 }
 
-/// Runs a part of a step in a span of its own, for the benchmark that tells where a step's time goes.
+/// Runs a part of a step in its own span, for the benchmark that breaks down a step's time.
 fn timed<T>(part: &'static str, f: impl FnOnce() -> T) -> T {
     tracing::trace_span!("step", part).in_scope(f)
 }
 
-/// libtorch reports errors (out of memory, a lost device) as panics; here they become errors.
+/// Converts libtorch errors reported as panics (out of memory, a lost device) to errors.
 ///
-/// Invariant: inside, gradients are turned off by a guard (`no_grad_guard`, `detecting`) and never by `tch::no_grad`, which leaves them off after a panic.
+/// Invariant: inside, gradients are disabled by a guard (`no_grad_guard`, `detecting`) and never by `tch::no_grad`, which leaves them
+/// disabled after a panic.
 pub(super) fn guarded<T>(
     during: &'static str,
     f: impl FnOnce() -> Result<T, DetectorError>,

@@ -1,27 +1,27 @@
-//! An image resized for the network, as torchvision's transform does it. Torch-free and `Send`, so that workers can prepare it.
+//! An image resized for the network, like torchvision's transform. Torch-free and `Send`, so that workers can prepare it.
 
 use image::RgbImage;
 
 use super::{DetectorConfig, DetectorError};
 use crate::geometry::{Fit, ImagePx, NetworkPx};
 
-/// Feature maps of all strides up to 32 divide a side of this many pixels evenly (torchvision's `size_divisible`).
+/// Sides are padded to multiples of this, so that feature maps of all strides up to 32 fit (torchvision's `size_divisible`).
 pub(super) const SIDE_MULTIPLE: u32 = 32;
 
-/// A resized image. `fit` leads from the image's pixels to these; its inverse is exact.
+/// A resized image. `fit` maps the image's pixels to these; its inverse is exact.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetworkImage {
     pub width: u32,
     pub height: u32,
-    /// Red, green, blue (0..=255, not rounded, so that torchvision's numbers are met), row by row.
+    /// Red, green, blue (0..=255, not rounded, to match torchvision's numbers) in row-major order.
     pub pixels: Vec<f32>,
-    /// The image before resizing where a GPU resizes it; there are no `pixels` then. It is smaller, and a GPU has nothing else to do.
+    /// The original image if a GPU resizes it; `pixels` is empty then. It is smaller, and the GPU has spare capacity.
     pub source: Option<RgbImage>,
     pub fit: Fit<ImagePx, NetworkPx>,
 }
 
 impl NetworkImage {
-    /// Resizes bilinearly (no antialiasing, half-pixel centres, as torchvision) to the config's shorter side and cap.
+    /// Resizes bilinearly (no antialiasing, half-pixel centres, like torchvision) to the config's shorter side and cap.
     pub fn prepare(image: &RgbImage, config: &DetectorConfig) -> Result<Self, DetectorError> {
         let resized = Self::without_pixels(image, config)?;
         let columns = taps(image.width(), resized.width);
@@ -29,7 +29,7 @@ impl NetworkImage {
         Ok(Self { pixels: resize(image, &columns, &rows), ..resized })
     }
 
-    /// As [`NetworkImage::prepare`]; a GPU resizes the image itself, but for one of which it would need more bytes so.
+    /// [`NetworkImage::prepare`] for a GPU, which resizes the image itself, unless the original is larger than the resized image.
     pub fn prepare_for_gpu(image: &RgbImage, config: &DetectorConfig) -> Result<Self, DetectorError> {
         let resized = Self::without_pixels(image, config)?;
         let resized_bytes = u64::from(resized.width) * u64::from(resized.height) * size_of::<f32>() as u64;
@@ -39,7 +39,7 @@ impl NetworkImage {
         Ok(Self { source: Some(image.clone()), ..resized })
     }
 
-    /// Its size and `fit` alone.
+    /// Returns only size and `fit`.
     fn without_pixels(image: &RgbImage, config: &DetectorConfig) -> Result<Self, DetectorError> {
         let (width, height) = image.dimensions();
         if width == 0 || height == 0 {
@@ -51,26 +51,27 @@ impl NetworkImage {
         Ok(Self { width: new_width, height: new_height, pixels: Vec::new(), source: None, fit })
     }
 
-    /// Bytes of its pixels.
+    /// Returns the bytes of its pixels.
     pub fn bytes(&self) -> u64 {
         let source = self.source.as_ref().map_or(0, |source| source.as_raw().len());
         (self.pixels.len() * size_of::<f32>() + source) as u64
     }
 
-    /// Whether it holds as many pixels as it says.
+    /// Whether the number of pixels matches its size.
     #[cfg(feature = "torch")]
     pub(super) fn is_whole(&self) -> bool {
         let is_resized = self.source.is_some() || self.pixels.len() == (self.width * self.height * 3) as usize;
         self.width > 0 && self.height > 0 && is_resized
     }
 
-    /// Width and height of the image as the network sees it, padded to whole cells of every feature map. Images that are equal in this can share a batch without a
+    /// Returns width and height of the network input, padded to whole cells of every feature map. Images for which these are equal can
+    /// share a batch without affecting their detections.
     /// change of what is found on them.
     pub fn padded(&self) -> (u32, u32) {
         (self.width.next_multiple_of(SIDE_MULTIPLE), self.height.next_multiple_of(SIDE_MULTIPLE))
     }
 
-    /// Mirrored left to right. `fit` stays that of the image before mirroring.
+    /// Mirrors it left to right. `fit` stays that of the unmirrored image.
     #[must_use]
     pub fn flipped(&self) -> Self {
         let mut pixels = Vec::with_capacity(self.pixels.len());
@@ -83,7 +84,7 @@ impl NetworkImage {
     }
 }
 
-/// Width and height that the network sees: torchvision's `min(shorter / min, cap / max)`, sides rounded down, at least 1.
+/// Returns the network's input size: torchvision's `min(shorter / min, cap / max)`, sides rounded down, at least 1.
 fn network_size(width: u32, height: u32, config: &DetectorConfig) -> (u32, u32) {
     let shorter = f64::from(width.min(height));
     let longer = f64::from(width.max(height));
@@ -92,7 +93,7 @@ fn network_size(width: u32, height: u32, config: &DetectorConfig) -> (u32, u32) 
     (side(width), side(height))
 }
 
-/// The two source positions of a target position and the share of the second.
+/// The two source positions of a target position and the weight of the second.
 struct Tap {
     first: usize,
     second: usize,

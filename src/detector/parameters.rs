@@ -1,4 +1,4 @@
-//! The named tensors of a network, created from a seed or taken from a file. Names are torchvision's.
+//! The named tensors of a network, created from a seed or loaded from a file. Names are torchvision's.
 
 use std::collections::HashMap;
 
@@ -8,20 +8,20 @@ use tch::{Device, Kind, Tensor};
 
 use super::DetectorError;
 
-/// How a tensor starts when no file gives it. Draws depend on the seed and the tensor's name alone, so that a head more or less
-/// leaves all other tensors as they were.
+/// Initial values of a tensor that no file provides. They depend only on the seed and the tensor's name, so that adding or removing a head
+/// does not change other tensors.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Init {
     Constant(f64),
-    /// Normal with this deviation.
+    /// Normal with this standard deviation.
     Normal(f64),
-    /// He et al. 2015 by the fan out (torchvision's for ResNet).
+    /// He et al. 2015 by fan-out (torchvision's for ResNet).
     FanOut,
-    /// Uniform within the square root of `gain` / fan in: 3 is torchvision's for the pyramid, 1 libtorch's for linear layers.
+    /// Uniform within the square root of `gain` / fan-in: 3 is torchvision's for the pyramid, 1 libtorch's for linear layers.
     FanIn {
         gain: f64,
     },
-    /// These very values.
+    /// Exactly these values.
     Values(&'static [f64]),
 }
 
@@ -33,14 +33,14 @@ pub(super) struct Parameter {
     pub trainable: bool,
 }
 
-/// Where values come from.
+/// The source of values.
 pub(super) enum Source {
     Seed(u64),
-    /// A state dict; what is left over after building is an error.
+    /// A state dict; tensors left over after building are an error.
     State(HashMap<String, Tensor>),
 }
 
-/// Hands tensors to layers while a network is built, and remembers them.
+/// Provides tensors to layers while a network is built, and records them.
 pub(super) struct Builder {
     source: Source,
     device: Device,
@@ -54,20 +54,20 @@ impl Builder {
         Self { source, device, entries: Vec::new(), missing: Vec::new(), first_error: None }
     }
 
-    /// A tensor that learns, or that could if it were not `frozen`.
+    /// Returns a tensor that is trainable unless `frozen`.
     pub fn weight(&mut self, name: &str, shape: &[i64], init: Init, frozen: bool) -> Tensor {
         let value = self.value(name, shape, init);
         let tensor = if frozen { value } else { value.set_requires_grad(true) };
         self.remember(name, tensor, !frozen)
     }
 
-    /// A tensor that never learns (batch norm's statistics).
+    /// Returns a tensor that is never trainable (batch norm's statistics).
     pub fn buffer(&mut self, name: &str, shape: &[i64], start: f64) -> Tensor {
         let value = self.value(name, shape, Init::Constant(start));
         self.remember(name, value, false)
     }
 
-    /// All tensors by their names in order of building, or what was wrong with the state dict.
+    /// Returns all tensors by name in build order, or what was wrong with the state dict.
     pub fn finish(self, architecture: &str) -> Result<Vec<Parameter>, DetectorError> {
         let architecture = architecture.to_owned();
         if let Some(first) = self.missing.first().cloned() {
@@ -116,12 +116,12 @@ impl Builder {
         if !fits {
             return Tensor::zeros(shape, (Kind::Float, self.device));
         }
-        // A copy, so that no two detectors share memory.
+        // Copied, so that no two detectors share memory.
         tensor.detach().to_device(self.device).to_kind(Kind::Float).contiguous().copy()
     }
 }
 
-/// No NaN and no infinity.
+/// Whether there is no NaN or infinity.
 pub(super) fn is_finite(tensor: &Tensor) -> bool {
     tensor.numel() == 0 || tensor.isfinite().all().int64_value(&[]) == 1
 }
@@ -141,7 +141,7 @@ fn drawn(seed: u64, name: &str, shape: &[i64], init: Init) -> Tensor {
     Tensor::from_slice(&values).reshape(shape)
 }
 
-/// The tensor's own stream of random numbers: FNV-1a of its name.
+/// Returns the tensor's own random stream: FNV-1a of its name.
 fn stream(seed: u64, name: &str) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
@@ -154,7 +154,7 @@ fn uniform(rng: &mut ChaCha8Rng, count: usize, bound: f64) -> Vec<f32> {
     (0..count).map(|_| (rng.random::<f32>() * 2.0 - 1.0) * bound).collect()
 }
 
-/// Box and Muller's pairs.
+/// The Box-Muller transform.
 fn normal(rng: &mut ChaCha8Rng, count: usize, deviation: f64) -> Vec<f32> {
     let mut values = Vec::with_capacity(count + 1);
     while values.len() < count {

@@ -1,6 +1,6 @@
-//! The second stage's outputs -> detections in pixels of the image.
+//! Converts the second stage's outputs to detections in image pixels.
 //!
-//! Shapes: P proposals of an image, K classes; logits `[P, K]`, codes `[P, K * 4]`, ellipses `[P, 6]`.
+//! Shapes: P proposals per image, K classes; logits `[P, K]`, codes `[P, K * 4]`, ellipses `[P, 6]`.
 
 use tch::{Device, Kind, Tensor};
 
@@ -16,15 +16,15 @@ use crate::domain::{ClassId, Detection};
 /// Detections with a shorter side (network pixels) are dropped, as in torchvision.
 const MIN_SIDE: f32 = 1e-2;
 
-/// A detection with its label: 1 is the detector's first class. The detection's class has the same number.
+/// A detection with its label: 1 is the detector's first class. The detection's class is the same number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LabelledDetection {
     pub detection: Detection,
     pub label: i64,
 }
 
-/// Detections of one image, best first, each with the number of the proposal it came from: score above the threshold, NMS in each
-/// class, at most as many as wanted.
+/// Returns the detections of one image, best first, each with the index of its proposal: score above the threshold, NMS per class, at most
+/// the configured number.
 pub(super) fn detections(
     output: &RoiOutput,
     proposals: &Tensor,
@@ -66,7 +66,7 @@ pub(super) fn detections(
     found.best(config).into_iter().map(detection).collect()
 }
 
-/// Detections before NMS, column by column.
+/// Detections before NMS, by column.
 #[derive(Default)]
 struct Found {
     proposals: Vec<usize>,

@@ -1,5 +1,4 @@
-//! Weights made ready for detection: batch norm folded in, channels-last, in the kind that the network computes in. Made once, and again
-//! when a step has changed what they come from.
+//! Weights prepared for detection: batch norm folded in, channels-last, in the network's dtype. Cached until a step changes the parameters.
 
 use std::cell::{Cell, RefCell};
 
@@ -9,12 +8,12 @@ thread_local! {
     static DETECTING: Cell<u32> = const { Cell::new(0) };
 }
 
-/// While it lives, this thread records no gradients and layers compute with prepared weights.
+/// While it exists, this thread records no gradients and layers use prepared weights.
 pub(super) struct Detecting {
     _without_gradients: NoGradGuard,
 }
 
-/// Starts detecting on this thread.
+/// Starts detection mode on this thread.
 pub(super) fn detecting() -> Detecting {
     DETECTING.with(|depth| depth.set(depth.get() + 1));
     Detecting { _without_gradients: tch::no_grad_guard() }
@@ -35,15 +34,15 @@ pub(super) struct Prepared {
 #[derive(Debug)]
 struct Made {
     kind: Kind,
-    /// Where each parameter lay when this was made, and how often it had been written.
+    /// Address and write counter of each parameter when this was prepared.
     sources: Vec<(usize, i64)>,
     weight: Tensor,
     bias: Tensor,
 }
 
 impl Prepared {
-    /// Weight and bias in `kind` as `make` gives them. While gradients may be wanted they are made again, so that they carry them; for
-    /// detection, and where no parameter of `sources` learns, once for as long as the sources stay as they are.
+    /// Returns weight and bias in `kind` as computed by `make`. If gradients may be needed they are recomputed, so that they carry them; in
+    /// detection mode, or if no parameter in `sources` is trainable, they are cached until the sources change.
     pub fn get(&self, sources: &[&Tensor], kind: Kind, make: impl FnOnce() -> (Tensor, Tensor)) -> (Tensor, Tensor) {
         let learns = || sources.iter().any(|source| source.requires_grad());
         if !is_detecting() && learns() {
@@ -64,12 +63,12 @@ impl Prepared {
     }
 }
 
-/// Whether this thread detects: nothing is recorded for gradients.
+/// Whether this thread is in detection mode: no gradients are recorded.
 pub(super) fn is_detecting() -> bool {
     DETECTING.with(Cell::get) > 0
 }
 
-/// The same values with the channel as the fastest axis, which the CPU's convolutions like best.
+/// Returns the same values in channels-last memory, which is fastest for CPU convolutions.
 pub(super) fn channels_last(x: &Tensor) -> Tensor {
     x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }

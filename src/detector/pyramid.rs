@@ -1,4 +1,4 @@
-//! The feature pyramid (Lin et al. 2017), torchvision's.
+//! The feature pyramid (Lin et al. 2017), as in torchvision.
 //!
 //! Shapes: stages conv2_x .. conv5_x `[B, C_k, H / 2^k, W / 2^k]` -> five maps `[B, P, ..]` with strides 4, 8, 16, 32, 64.
 
@@ -18,7 +18,7 @@ pub(super) struct Pyramid {
 }
 
 impl Pyramid {
-    /// Parameters `<prefix>.inner_blocks.*` and `<prefix>.layer_blocks.*`.
+    /// Creates the parameters `<prefix>.inner_blocks.*` and `<prefix>.layer_blocks.*`.
     pub fn new(b: &mut Builder, prefix: &str, stage_channels: &[i64], channels: i64) -> Self {
         let lateral = |(k, &from): (usize, &i64)| {
             let shape = ConvolutionShape { from, to: channels, kernel: 1, stride: 1 };
@@ -32,7 +32,7 @@ impl Pyramid {
         Self { lateral, output }
     }
 
-    /// Finest first; the last map is every second cell of the one before.
+    /// Finest first; the last map takes every second cell of the previous one.
     pub fn forward(&self, stages: &[Tensor]) -> Vec<Tensor> {
         assert_eq!(stages.len(), self.lateral.len(), "one stage a level");
         let mut maps = Vec::with_capacity(stages.len() + 1);

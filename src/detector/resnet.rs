@@ -1,6 +1,6 @@
 //! ResNets with frozen batch norm (He et al. 2016), in torchvision's and Caffe's flavours.
 //!
-//! Shapes: images `[B, 3, H, W]`; stage k = 2..=5 gives `[B, C_k, H / 2^k, W / 2^k]`.
+//! Shapes: images `[B, 3, H, W]`; stage k = 2..=5 returns `[B, C_k, H / 2^k, W / 2^k]`.
 
 use tch::Tensor;
 
@@ -10,7 +10,7 @@ use super::parameters::Builder;
 
 /// Channels of conv1; the half-width ResNet-50 keeps all 64.
 const STEM_CHANNELS: i64 = 64;
-/// Pixels 0..=255 minus their mean are about this large; a new Caffe stem divides by it.
+/// Typical magnitude of pixels 0..=255 minus their mean; a new Caffe stem divides by it.
 const CAFFE_PIXEL_SCALE: f64 = 64.0;
 
 /// A ResNet's dimensions.
@@ -18,9 +18,9 @@ const CAFFE_PIXEL_SCALE: f64 = 64.0;
 pub(super) struct ResNetShape {
     /// Residual blocks of conv2_x to conv5_x.
     blocks: [usize; 4],
-    /// Width of conv2_x's inner convolutions; doubles at each stage.
+    /// Width of conv2_x's inner convolutions; doubles with each stage.
     width: i64,
-    /// 1x1, 3x3, 1x1 with four times the channels at the end, instead of two 3x3.
+    /// Blocks are 1x1, 3x3, 1x1 with four times the channels at the end, instead of two 3x3.
     bottleneck: bool,
 }
 
@@ -36,13 +36,13 @@ impl ResNetShape {
         }
     }
 
-    /// Channels that stage 2..=5 gives.
+    /// Returns the output channels of stage 2..=5.
     pub fn channels(&self, stage: usize) -> i64 {
         (self.width << (stage - 2)) * if self.bottleneck { 4 } else { 1 }
     }
 }
 
-/// conv1 with its pooling, and the stages that follow.
+/// conv1 with its pooling, and the following stages.
 #[derive(Debug)]
 pub(super) struct ResNet {
     stem: Convolution,
@@ -52,7 +52,7 @@ pub(super) struct ResNet {
 }
 
 impl ResNet {
-    /// conv1 up to `last_stage` under `prefix` (`backbone.body`).
+    /// Builds conv1 up to `last_stage` under `prefix` (`backbone.body`).
     pub fn new(b: &mut Builder, prefix: &str, config: &DetectorConfig, shape: ResNetShape, last_stage: usize) -> Self {
         let stem_frozen = config.frozen_stages >= 1;
         let gain = match config.flavour {
@@ -70,7 +70,7 @@ impl ResNet {
         Self { stem, stages, flavour: config.flavour, stem_frozen }
     }
 
-    /// The outputs of all stages, conv2_x first. Frozen stages record nothing for gradients.
+    /// Returns the outputs of all stages, conv2_x first. Frozen stages record no gradients.
     pub fn forward(&self, images: &Tensor) -> Vec<Tensor> {
         let mut x = without_gradient_if(self.stem_frozen, || self.pool(&self.stem.forward_relu(images)));
         let mut outputs = Vec::with_capacity(self.stages.len());
@@ -84,7 +84,7 @@ impl ResNet {
     fn pool(&self, x: &Tensor) -> Tensor {
         match self.flavour {
             BackboneFlavour::Torchvision => x.max_pool2d(3, 2, 1, 1, false),
-            // Caffe rounds sizes up: a window may hang over the end, which pads there and nowhere else.
+            // Caffe rounds sizes up: a window may extend beyond the end, which is only padded there.
             BackboneFlavour::Caffe => x.max_pool2d(3, 2, 0, 1, true),
         }
     }
@@ -99,7 +99,7 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Stage 2..=5 as `<prefix>.layer<stage - 1>`.
+    /// Builds stage 2..=5 as `<prefix>.layer<stage - 1>`.
     pub fn new(b: &mut Builder, prefix: &str, config: &DetectorConfig, shape: ResNetShape, stage: usize) -> Self {
         let frozen = usize::from(config.frozen_stages) >= stage;
         let input = if stage == 2 { STEM_CHANNELS } else { shape.channels(stage - 1) };
@@ -115,7 +115,7 @@ impl Stage {
         Self { blocks, channels: shape.channels(stage), frozen }
     }
 
-    /// The mean features `[0, C]` of no input.
+    /// Returns the mean features `[0, C]` for empty input.
     pub fn empty(&self, x: &Tensor) -> Tensor {
         Tensor::zeros([0, self.channels], (x.kind(), x.device()))
     }
@@ -137,7 +137,7 @@ struct BlockPlan {
 /// A residual block: relu(x + convolutions of x).
 #[derive(Debug)]
 struct Block {
-    /// All but the last, each followed by an activation.
+    /// All convolutions but the last, each followed by an activation.
     first: Vec<Convolution>,
     last: Convolution,
     shortcut: Option<Convolution>,
@@ -146,7 +146,7 @@ struct Block {
 impl Block {
     fn new(b: &mut Builder, config: &DetectorConfig, shape: ResNetShape, plan: &BlockPlan) -> Self {
         let eps = config.batch_norm_eps;
-        // Without statistics to normalise by, a new branch starts small enough that the sum over all blocks stays tame.
+        // Without statistics for normalisation, a new branch starts with small values, so that the sum over all blocks stays bounded.
         let last_gain = 1.0 / (shape.blocks.iter().sum::<usize>() as f64).sqrt();
         let (first, last) = plan.convolutions(shape.bottleneck, config.flavour);
         let mut norm = |name: &str, norm_name: &str, shape, gain| {
@@ -173,7 +173,7 @@ impl Block {
 }
 
 impl BlockPlan {
-    /// All convolutions but the last, and the last.
+    /// Returns all convolutions but the last, and the last.
     fn convolutions(&self, bottleneck: bool, flavour: BackboneFlavour) -> (Vec<ConvolutionShape>, ConvolutionShape) {
         let shape = |from, to, kernel, stride| ConvolutionShape { from, to, kernel, stride };
         let &Self { from, width, to, stride, .. } = self;
@@ -188,7 +188,7 @@ impl BlockPlan {
     }
 }
 
-/// Runs `f`, recording nothing for gradients if `frozen`. Afterwards they are recorded as before, also if `f` panics.
+/// Runs `f` without recording gradients if `frozen`. The previous mode is restored, also if `f` panics.
 pub(super) fn without_gradient_if<T>(frozen: bool, f: impl FnOnce() -> T) -> T {
     let _guard = frozen.then(tch::no_grad_guard);
     f()

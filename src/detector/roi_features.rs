@@ -1,4 +1,4 @@
-//! The second stage's features as short vectors that keep their cosines.
+//! Projects the second stage's features to short vectors that preserve cosines.
 
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -7,11 +7,11 @@ use tch::{Device, Kind, Tensor};
 use super::truth::floats;
 use crate::domain::{ROI_FEATURE_LENGTH, RoiFeature};
 
-/// The projection is the same in every project and on every computer.
+/// Fixed, so that the projection is the same in every project and on every computer.
 const SEED: u64 = 0x0071_7561_7272_7901;
 
-/// The features `[n, F]` of n RoIs, each projected by one matrix of random signs (Achlioptas 2003: a cosine changes by about
-/// (1 - cosine²) / sqrt(128)). `None` for a RoI whose features have no direction.
+/// Projects the features `[n, F]` of n RoIs with one matrix of random signs (Achlioptas 2003: a cosine changes by about (1 - cosine²) /
+/// sqrt(128)). `None` for a RoI whose features have no direction.
 pub(super) fn short(features: &Tensor) -> Vec<Option<RoiFeature>> {
     let features = features.detach().to_device(Device::Cpu).to_kind(Kind::Float);
     let length = features.size()[1] as usize;
@@ -19,7 +19,7 @@ pub(super) fn short(features: &Tensor) -> Vec<Option<RoiFeature>> {
     values.chunks_exact(ROI_FEATURE_LENGTH).map(RoiFeature::of).collect()
 }
 
-/// `[F, 128]`, each 1 or -1.
+/// A matrix `[F, 128]` of 1 and -1.
 fn signs(length: usize) -> Tensor {
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     let mut signs = Vec::with_capacity(length * ROI_FEATURE_LENGTH);

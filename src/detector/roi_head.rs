@@ -13,7 +13,7 @@ use super::ops::roi_align::{Canonical, multiscale_roi_align};
 use super::parameters::{Builder, Init};
 use super::resnet::{ResNetShape, Stage};
 
-/// Levels that RoIs are read from: the pyramid's strides 4 to 32, without the last.
+/// Number of levels used for RoIs: the pyramid's strides 4 to 32, without the last.
 const ROI_LEVELS: usize = 4;
 
 /// conv5_x or two fully connected layers.
@@ -32,10 +32,10 @@ pub(super) struct RoiHead {
     config: RoiHeadConfig,
 }
 
-/// What the second stage says about n RoIs, image by image.
+/// The second stage's output for n RoIs, image by image.
 #[derive(Debug)]
 pub(super) struct RoiOutput {
-    /// `[n, F]`: what the last layers judge by.
+    /// `[n, F]`: the input of the last layers.
     pub features: Tensor,
     pub logits: Tensor,
     pub codes: Tensor,
@@ -43,7 +43,7 @@ pub(super) struct RoiOutput {
 }
 
 impl RoiOutput {
-    /// `count` RoIs from `start` on.
+    /// Returns `count` RoIs from `start` on.
     pub fn rows(&self, start: i64, count: i64) -> Self {
         let rows = |t: &Tensor| t.narrow(0, start, count);
         let (logits, codes, ellipses) = (rows(&self.logits), rows(&self.codes), self.ellipses.as_ref().map(rows));
@@ -52,7 +52,7 @@ impl RoiOutput {
 }
 
 impl RoiHead {
-    /// Parameters `roi_heads.*`.
+    /// Creates the parameters `roi_heads.*`.
     pub fn new(b: &mut Builder, config: &DetectorConfig, channels: i64) -> Self {
         let conv5 = ResNetShape::of(config.architecture).filter(|_| !config.architecture.has_pyramid());
         let (head, features) = if let Some(shape) = conv5 {
@@ -75,8 +75,7 @@ impl RoiHead {
         Self { head, scores, codes, ellipses, config: config.roi }
     }
 
-    /// `rois` holds the boxes `[n_b, 4]` of each image, `image` is the padded (height, width). `dropout` draws the masks while
-    /// training.
+    /// `rois` are the boxes `[n_b, 4]` of each image, `image` is the padded (height, width). `dropout` generates the masks during training.
     pub fn forward(
         &self,
         maps: &[Tensor],
@@ -101,7 +100,7 @@ impl RoiHead {
     fn features(&self, pooled: &Tensor, dropout: Option<&mut ChaCha8Rng>) -> Tensor {
         let (fc6, fc7) = match &self.head {
             BoxHead::FullyConnected { fc6, fc7 } => (fc6, fc7),
-            // A convolution of no RoI at all is an error in libtorch; its mean is an empty row of features.
+            // A convolution of zero RoIs is an error in libtorch; use an empty feature tensor.
             BoxHead::Conv5(stage) if pooled.size()[0] == 0 => return stage.empty(pooled),
             BoxHead::Conv5(stage) => return stage.forward(pooled).mean_dim([2_i64, 3].as_slice(), false, Kind::Float),
         };
@@ -112,12 +111,12 @@ impl RoiHead {
         self.drop_out(&fc7.forward(&hidden).relu_(), rng)
     }
 
-    /// Sets a share of the values to 0 and scales the others up. The masks come from `rng`, so that a resumed run draws the same.
+    /// Sets a fraction of the values to 0 and scales up the others. The masks come from `rng`, so that a resumed run draws the same.
     fn drop_out(&self, x: &Tensor, rng: &mut ChaCha8Rng) -> Tensor {
         let kept = 1.0 - self.config.dropout;
         let scale = (1.0 / kept) as f32;
         if x.device().is_cuda() {
-            // The device's own generator, seeded for each mask: drawing a million numbers here and sending them takes milliseconds.
+            // Seeds the device's own generator for each mask: drawing a million numbers here and copying them takes milliseconds.
             tch::manual_seed(rng.random::<i64>());
             return x * x.rand_like().lt(kept).to_kind(x.kind()) * f64::from(scale);
         }

@@ -1,7 +1,7 @@
-//! The second stage's loss: the mini-batch of RoIs, at random with hard negatives always in it or the hardest by their loss (OHEM), and
+//! The second stage's loss: selects the mini-batch of RoIs, randomly with forced hard negatives or by the highest loss (OHEM), and computes
 //! three losses.
 //!
-//! Shapes: candidates of an image `[N, 4]` on the CPU: proposals, objects, hard negatives; R RoIs drawn over the batch.
+//! Shapes: candidates of an image `[N, 4]` on the CPU: proposals, objects, hard negatives; R RoIs sampled over the batch.
 
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Reduction, Tensor};
@@ -17,20 +17,20 @@ use super::sampling::{Draw, Pools, Role, count_ignored, draw_with};
 use super::truth::{Truth, bounding_boxes, floats, index_tensor};
 use super::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts};
 
-/// All that could be drawn from one image.
+/// Everything that can be sampled from one image.
 #[derive(Debug)]
 pub(super) struct Candidates {
     pub boxes: Tensor,
     pub roles: Vec<Role>,
-    /// The best object of each.
+    /// The best object of each candidate.
     pub faces: Vec<usize>,
-    /// Where the hard negatives begin.
+    /// Index of the first hard negative.
     first_forced: usize,
     /// Hard negatives in order of priority.
     forced: Vec<usize>,
-    /// On objects that a detector gave the wrong class.
+    /// On objects that a detector misclassified.
     misclassified: Vec<usize>,
-    /// On an ignored region and no object's.
+    /// Number of candidates on an ignored region and on no object.
     ignored: u64,
 }
 
@@ -43,11 +43,11 @@ impl Candidates {
         let ignored = truth.ignores(&boxes);
         let lowest = match config.kind {
             SamplerKind::Random if !truth.faces.is_empty() => config.bg_iou.0,
-            // Without objects all is background, and OHEM finds the hard ones by itself.
+            // Without objects everything is background, and OHEM finds the hard RoIs itself.
             SamplerKind::Random | SamplerKind::Ohem => 0.0,
         };
         let role = |(&(_, overlap), &ignored): (&(usize, f32), &bool)| match f64::from(overlap) {
-            // An object stays one where an ignored region hangs over it.
+            // An object stays one even if an ignored region overlaps it.
             overlap if is_foreground(overlap, config) && !truth.faces.is_empty() => Role::Foreground,
             _ if ignored => Role::Neither,
             overlap if lowest <= overlap && overlap < config.bg_iou.1 => Role::Background,
@@ -69,13 +69,13 @@ impl Candidates {
         draw_with(&self.roles, Pools::of(&self.roles), &self.misclassified, &self.forced, config.roi_quota(), rng)
     }
 
-    /// Every candidate with a role.
+    /// Returns every candidate with a role.
     pub fn all(&self) -> Draw {
         let with = |role| (0..self.roles.len()).filter(|&k| self.roles[k] == role).collect();
         Draw { foreground: with(Role::Foreground), background: with(Role::Background), forced: 0 }
     }
 
-    /// Of `all`, whose losses these are in its order, the hardest that do not overlap each other.
+    /// Selects from `all`, with `losses` in its order, the hardest that do not overlap each other.
     pub fn hardest(&self, all: &Draw, losses: &[f32], config: &SamplerConfig) -> Draw {
         let order = [&all.foreground[..], &all.background[..]].concat();
         let boxes = self.boxes.index_select(0, &index_tensor(&order));
@@ -92,7 +92,7 @@ impl Candidates {
         counts.ignored += self.ignored;
         let labels = drawn.foreground.iter().map(|&k| truth.labels[self.faces[k]]);
         count_labels(&mut counts.foreground_of, labels);
-        // Those that were forced come first.
+        // Forced ones come first.
         let forced = drawn.background.iter().take(drawn.forced).map(|&k| k - self.first_forced);
         count_labels(&mut counts.forced_of, forced.filter_map(|k| truth.hard_negative_labels.get(k).copied()));
     }
@@ -102,7 +102,7 @@ fn is_foreground(overlap: f64, config: &SamplerConfig) -> bool {
     overlap > config.fg_iou || (overlap == config.fg_iou && !config.fg_exclusive)
 }
 
-/// The drawn RoIs of a batch with what they should become.
+/// The sampled RoIs of a batch with their targets.
 #[derive(Debug)]
 pub(super) struct RoiBatch {
     /// `[R_b, 4]` of each image, on the CPU.
@@ -111,10 +111,10 @@ pub(super) struct RoiBatch {
     labels: Tensor,
     /// `[R, 4]`, zeros for background.
     codes: Tensor,
-    /// Rows of RoIs whose object is an ellipse, and `[E, 6]` their codes.
+    /// Rows of RoIs whose object is an ellipse, and their codes `[E, 6]`.
     ellipse_rows: Vec<usize>,
     ellipse_codes: Vec<f32>,
-    /// Of the boxes' smooth L1 loss.
+    /// For the boxes' smooth L1 loss.
     beta: f64,
 }
 
@@ -151,7 +151,7 @@ impl RoiBatch {
         }
     }
 
-    /// `(classifier, box, ellipse)` losses; torchvision's first two, the third as the second.
+    /// Returns `(classifier, box, ellipse)` losses; the first two are torchvision's, the third is computed like the second.
     pub fn losses(&self, output: &RoiOutput) -> (Tensor, Tensor, Tensor) {
         let (classifier, boxes) = fast_rcnn_loss(&output.logits, &output.codes, &self.labels, &self.codes, self.beta);
         (classifier, boxes, self.ellipse_loss(output))
@@ -170,14 +170,14 @@ impl RoiBatch {
         found.smooth_l1_loss(&wanted, Reduction::Sum, SMOOTH_L1_BETA) / self.labels.size()[0] as f64
     }
 
-    /// Classification and box loss of each RoI alone, image after image.
+    /// Returns the classification and box loss of each RoI individually, image by image.
     pub fn loss_of_each(&self, output: &RoiOutput) -> Vec<Vec<f32>> {
         let n = self.labels.size()[0];
         if n == 0 {
             return self.rois.iter().map(|_| Vec::new()).collect();
         }
         let classifier = output.logits.cross_entropy_loss(&self.labels, None::<Tensor>, Reduction::None, -100, 0.0);
-        // Of background the first is taken: it does not count.
+        // Background uses the first class, whose loss is not counted.
         let label = self.labels.clamp_min(1).view([n, 1, 1]).expand([n, 1, 4], false);
         let own = output.codes.reshape([n, -1, 4]).gather(1, &label, false).squeeze_dim(1);
         let boxes = own.smooth_l1_loss(&self.codes, Reduction::None, self.beta).sum_dim_intlist(

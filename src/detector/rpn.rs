@@ -1,7 +1,7 @@
-//! The region proposal network: a score and a box for each anchor, and the best of them as proposals.
+//! The region proposal network: predicts a score and a box for each anchor, and returns the best as proposals.
 //!
-//! Shapes: B images, L levels, A anchors a cell, N anchors of an image over all levels (level by level, row by row, cell by
-//! cell); logits `[B, N]`, codes `[B, N, 4]`; proposals of an image `[P, 4]` on the CPU.
+//! Shapes: B images, L levels, A anchors per cell, N anchors per image over all levels (level by level, row by row, cell by cell); logits
+//! `[B, N]`, codes `[B, N, 4]`; proposals of an image `[P, 4]` on the CPU.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -22,7 +22,7 @@ use super::prepared::Prepared;
 use super::truth::{floats, plain};
 
 const INIT: Init = Init::Normal(0.01);
-/// Sizes whose anchors are kept: at 600 x 1000 pixels they take 5 MB each.
+/// Number of image sizes whose anchors are cached: at 600 x 1000 pixels they take 5 MB each.
 const CACHED_SIZES: usize = 8;
 
 #[derive(Debug)]
@@ -32,30 +32,30 @@ pub(super) struct Rpn {
     codes: Convolution,
     anchors: AnchorGenerator,
     config: RpnConfig,
-    /// Both outputs as one convolution.
+    /// Both output layers as one convolution.
     prepared: Prepared,
-    /// Anchors of the latest sizes, oldest first.
+    /// Anchors of the most recent sizes, oldest first.
     cache: RefCell<Vec<(MapSizes, Anchors)>>,
 }
 
 /// The grids (rows, columns) of the maps, and (height, width) of the padded image.
 type MapSizes = (Vec<(i64, i64)>, (i64, i64));
 
-/// What the RPN says about a batch.
+/// The RPN's output for a batch.
 #[derive(Debug)]
 pub(super) struct RpnOutput {
-    /// `[B, N]`, with gradient; `f32` whatever the maps' kind.
+    /// `[B, N]`, with gradient; always `f32`.
     pub logits: Tensor,
     /// `[B, N, 4]`, with gradient.
     pub codes: Tensor,
-    /// The same for all images of the batch.
+    /// The same for all images in the batch.
     pub anchors: Anchors,
-    /// Anchors of each level.
+    /// Number of anchors per level.
     pub level_sizes: Vec<i64>,
 }
 
 impl Rpn {
-    /// Parameters `rpn.head.*`.
+    /// Creates the parameters `rpn.head.*`.
     pub fn new(b: &mut Builder, config: &DetectorConfig, channels: i64) -> Self {
         let anchors = AnchorGenerator { sizes: config.anchors.sizes.clone(), ratios: config.anchors.ratios.clone() };
         let per_cell = anchors.per_cell(0) as i64;
@@ -77,14 +77,14 @@ impl Rpn {
     /// `image` is the padded (height, width) of the batch.
     pub fn forward(&self, maps: &[Tensor], image: (i64, i64)) -> RpnOutput {
         let per_cell = self.anchors.per_cell(0) as i64;
-        // One convolution for both outputs reads the shared map once.
+        // Both outputs in one convolution, which reads the shared map once.
         let ((w1, b1), (w2, b2)) = (self.logits.tensors(), self.codes.tensors());
         let (weight, bias) = self
             .prepared
             .get(&[w1, b1, w2, b2], Kind::Float, || (Tensor::cat(&[w1, w2], 0), Tensor::cat(&[b1, b2], 0)));
         let (mut logits, mut codes) = (Vec::new(), Vec::new());
         for map in maps {
-            // Rounded to bf16 a code would move a box by up to half a percent of its size, so the outputs stay f32.
+            // In bf16, rounding a code would move a box by up to half a percent of its size, so the outputs stay f32.
             let shared = self.shared.forward_relu(map).to_kind(Kind::Float);
             let both = shared.conv2d(&weight, Some(&bias), 1, 0, 1, 1).permute([0, 2, 3, 1]);
             let batch = both.size()[0];
@@ -100,18 +100,18 @@ impl Rpn {
         }
     }
 
-    /// Proposals `[P, 4]` of each image on the CPU, best first, inside its `size` (width, height). No gradient flows through them.
+    /// Returns proposals `[P, 4]` of each image on the CPU, best first, clipped to its `size` (width, height), without gradient.
     pub fn proposals(&self, output: &RpnOutput, sizes: &[(u32, u32)], limits: RpnLimits) -> Vec<Tensor> {
         let _guard = tch::no_grad_guard();
         let best = Best::of(output, sizes, limits.pre_nms);
-        // Tensors do not go between threads; corners do.
+        // Tensors cannot be shared between threads; corners can.
         let (Best { images, levels }, config) = (best, self.config);
         let of_image = |found: &Decoded| found.proposals(&levels, config, limits.post_nms);
         let kept: Vec<Vec<Corners>> = images.par_iter().map(of_image).collect();
         kept.iter().map(|kept| Tensor::from_slice(kept.as_flattened()).reshape([-1, 4])).collect()
     }
 
-    /// The anchors of maps with these grids on a padded image of this (height, width), computed once for each size.
+    /// Returns the anchors of maps with these grids on a padded image of this (height, width), cached by size.
     fn anchors_of(&self, grids: Vec<(i64, i64)>, image: (i64, i64), device: Device) -> Anchors {
         let mut cache = self.cache.borrow_mut();
         let size = (grids, image);
@@ -134,22 +134,22 @@ pub(super) struct Anchors {
     /// `[N, 4]` on the CPU.
     pub boxes: Tensor,
     pub corners: Arc<[Corners]>,
-    /// `[N, 4]` on the device of the network.
+    /// `[N, 4]` on the network's device.
     on_device: Tensor,
 }
 
 impl Anchors {
-    /// The same anchors in the same memory.
+    /// Returns the same anchors in the same memory.
     fn shared(&self) -> Self {
         let Self { boxes, corners, on_device } = self;
         Self { boxes: boxes.shallow_clone(), corners: Arc::clone(corners), on_device: on_device.shallow_clone() }
     }
 }
 
-/// The best-scored anchors of each level, K of each image.
+/// The best-scored anchors of each level, K per image.
 struct Best {
     images: Vec<Decoded>,
-    /// The ranges of K that each come from one level.
+    /// The index ranges in K of each level.
     levels: Vec<Range<usize>>,
 }
 
@@ -160,10 +160,10 @@ struct Decoded {
 }
 
 impl Decoded {
-    /// `levels` are the ranges of the boxes that each come from one level.
+    /// `levels` are the index ranges of the boxes of each level.
     fn proposals(&self, levels: &[Range<usize>], config: RpnConfig, most: usize) -> Vec<Corners> {
         let least = config.min_size as f32;
-        // A network that has run away gives NaN: no proposals then, and the loss says so.
+        // A diverged network returns NaN: then there are no proposals, and the loss reports it.
         let is_usable = |b: &Corners| b.iter().all(|v| v.is_finite()) && b[2] - b[0] >= least && b[3] - b[1] >= least;
         let (mut boxes, mut scores, mut groups) = (Vec::new(), Vec::new(), Vec::new());
         for level in levels {
@@ -181,7 +181,7 @@ impl Decoded {
 }
 
 impl Best {
-    /// Chooses, decodes and clips on the device and reads what comes out of all images at once.
+    /// Selects, decodes and clips on the device, and reads the result for all images at once.
     fn of(output: &RpnOutput, sizes: &[(u32, u32)], pre_nms: usize) -> Self {
         let mut chosen = Vec::with_capacity(output.level_sizes.len());
         let (mut levels, mut count) = (Vec::new(), 0);

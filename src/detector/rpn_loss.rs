@@ -1,6 +1,6 @@
 //! The RPN's loss: matching, the mini-batch of anchors with hard negatives first, two losses.
 //!
-//! Shapes: as in [`super::rpn`]; S anchors drawn over the batch.
+//! Shapes: as in [`super::rpn`]; S anchors sampled over the batch.
 
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -19,7 +19,7 @@ use super::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts};
 /// An anchor with at least this IoU with a hard negative is on it.
 const ON_HARD_NEGATIVE: f32 = 0.5;
 
-/// `(loss_objectness, loss_rpn_box_reg)`, zeros if no anchor was drawn.
+/// Returns `(loss_objectness, loss_rpn_box_reg)`, zeros if no anchor was sampled.
 pub(super) fn rpn_loss(
     output: &RpnOutput,
     truths: &[Truth],
@@ -30,7 +30,7 @@ pub(super) fn rpn_loss(
     let corners = &output.anchors.corners;
     let per_image = corners.len();
     let scenes: Vec<Scene> = truths.iter().map(Scene::of).collect();
-    // The draws come one after the other, from one generator; what leads to them does not.
+    // Sampling is sequential with one generator; the steps before it run in parallel.
     let sorted: Vec<Sorted> = scenes.par_iter().map(|scene| Sorted::of(corners, scene, config)).collect();
     let (mut foreground, mut background, mut targets) = (Vec::new(), Vec::new(), Vec::new());
     for (image, (truth, sorted)) in truths.iter().zip(sorted).enumerate() {
@@ -53,7 +53,7 @@ pub(super) fn rpn_loss(
     let logits = output.logits.flatten(0, 1).index_select(0, &drawn);
     let objectness = logits.binary_cross_entropy_with_logits(&labels, None::<Tensor>, None::<Tensor>, Reduction::Mean);
     if targets.is_empty() {
-        // Nothing to learn about boxes, but the graph stays whole.
+        // No box targets, but the autograd graph stays connected.
         return (objectness, output.codes.narrow(1, 0, 1).sum(output.codes.kind()) * 0.0);
     }
     let codes = output.codes.flatten(0, 1).index_select(0, &drawn.narrow(0, 0, foreground.len() as i64));
@@ -61,7 +61,7 @@ pub(super) fn rpn_loss(
     (objectness, codes.smooth_l1_loss(&targets, Reduction::Sum, SMOOTH_L1_BETA) / count as f64)
 }
 
-/// What an image shows, in plain values that go between threads.
+/// An image's targets as plain values that can be sent between threads.
 struct Scene {
     /// Width and height.
     size: (u32, u32),
@@ -81,15 +81,15 @@ impl Scene {
     }
 }
 
-/// What each anchor of an image is.
+/// The role of each anchor in an image.
 struct Sorted {
-    /// The object of each anchor, or the matcher's marks.
+    /// The object of each anchor, or the matcher's special values.
     matches: Vec<i64>,
     roles: Vec<Role>,
     pools: Pools,
-    /// Background that comes first, in order of priority.
+    /// Background to sample first, in order of priority.
     forced: Vec<usize>,
-    /// Anchors that an ignored region takes out.
+    /// Number of anchors excluded by an ignored region.
     ignored: u64,
 }
 
@@ -99,7 +99,7 @@ impl Sorted {
         let matches = matches(anchors, &scene.faces, config, takes_part);
         let ignored = scene.ignored.cover(anchors);
         let role = |(&matched, &ignored): (&i64, &bool)| match matched {
-            // An object stays one where an ignored region hangs over it.
+            // An object stays one even if an ignored region overlaps it.
             0.. => Role::Foreground,
             _ if ignored => Role::Neither,
             BELOW_LOW => Role::Background,
@@ -114,7 +114,7 @@ impl Sorted {
         Self { matches, pools: Pools::of(&roles), roles, forced, ignored }
     }
 
-    /// The drawn anchors, and the object of each foreground anchor.
+    /// Returns the sampled anchors, and the object of each foreground anchor.
     fn draw(
         self,
         truth: &Truth,
@@ -133,7 +133,8 @@ impl Sorted {
     }
 }
 
-/// The object of each anchor, or the matcher's marks. Without objects every anchor is background. Anchors that take no part are between.
+/// Returns the object of each anchor, or the matcher's special values. Without objects every anchor is background. Excluded anchors are
+/// [`BETWEEN`].
 fn matches(
     anchors: &[Corners],
     faces: &[Corners],
@@ -155,8 +156,8 @@ fn is_inside(anchor: &Corners, (width, height): (u32, u32)) -> bool {
     anchor[0] >= 0.0 && anchor[1] >= 0.0 && anchor[2] <= width as f32 && anchor[3] <= height as f32
 }
 
-/// Anchors on hard negatives: first the best of each, in order of priority, then all others by their overlap. An anchor is left out
-/// from `rpn_forced_below` IoU with an object on: the RPN itself does not call it background.
+/// Returns the anchors on hard negatives: first the best of each, in order of priority, then all others by descending overlap. Anchors with
+/// IoU >= `rpn_forced_below` with an object are excluded: the RPN itself does not call them background.
 fn on_hard_negatives(anchors: &[Corners], scene: &Scene, config: &SamplerConfig) -> Vec<usize> {
     if scene.hard_negatives.is_empty() {
         return Vec::new();
@@ -192,8 +193,8 @@ mod tests {
     use crate::detector::{NetworkImage, TrainingSample};
     use crate::geometry::{BoundingBox, Fit};
 
-    /// Anchors of 20 pixels every 2 pixels over a 100 x 100 image and beyond its border, an object at (10, 10) and a hard negative whose
-    /// anchors reach from IoU 0 with the object to 0.5.
+    /// Anchors of 20 pixels every 2 pixels across a 100 x 100 image and beyond its border, an object at (10, 10), and a hard negative whose
+    /// anchors have IoUs from 0 to 0.5 with the object.
     fn scene() -> (Tensor, Truth) {
         let at = |x: f64, y: f64| BoundingBox::new(x, y, x + 20.0, y + 20.0);
         let corners: Vec<f32> = (-5..50)

@@ -1,9 +1,9 @@
-//! How mini-batches of anchors and RoIs are drawn, and what was drawn. Torch-free.
+//! Settings of mini-batch sampling for anchors and RoIs, and its counts. Torch-free.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where torchvision's smooth L1 losses turn from square to linear.
+/// Where torchvision's smooth L1 losses change from quadratic to linear.
 pub const SMOOTH_L1_BETA: f64 = 1.0 / 9.0;
 
 /// How RoIs of a mini-batch are chosen.
@@ -81,30 +81,30 @@ impl Default for SamplerConfig {
     }
 }
 
-/// What a step's mini-batches held, summed over its images.
+/// The content of a step's mini-batches, summed over its images.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SamplerCounts {
     pub foreground: u64,
-    /// All background RoIs, with the forced ones.
+    /// All background RoIs, including forced ones.
     pub background: u64,
     /// Hard negatives selected as background RoIs.
     pub forced: u64,
-    /// RoIs on an ignored region, which are not learnt; an object's RoI there is, and does not count.
+    /// RoIs on an ignored region, which are not trained on; an object's RoI there is trained on and not counted.
     pub ignored: u64,
     pub rpn_foreground: u64,
-    /// All background anchors, with the forced ones.
+    /// All background anchors, including forced ones.
     pub rpn_background: u64,
     /// Background anchors on a hard negative.
     pub rpn_forced: u64,
-    /// Anchors on an ignored region, which are not learnt; an object's anchor there is, and does not count.
+    /// Anchors on an ignored region, which are not trained on; an object's anchor there is trained on and not counted.
     pub rpn_ignored: u64,
-    /// Foreground RoIs of each label, label 1 first; labels that no RoI had at the end may be missing.
+    /// Foreground RoIs by label, label 1 first; trailing labels without RoIs may be omitted.
     #[serde(default)]
     pub foreground_of: Vec<u64>,
-    /// Foreground anchors, in the same way.
+    /// Foreground anchors by label, in the same format.
     #[serde(default)]
     pub rpn_foreground_of: Vec<u64>,
-    /// Hard negatives selected as background RoIs, by the label that each was mistaken for, in the same way.
+    /// Hard negatives selected as background RoIs, by predicted label, in the same format.
     #[serde(default)]
     pub forced_of: Vec<u64>,
 }
@@ -125,7 +125,7 @@ impl std::ops::AddAssign for SamplerCounts {
     }
 }
 
-/// Adds counts to sums place by place.
+/// Adds counts to sums element by element.
 pub(crate) fn add_each(sums: &mut Vec<u64>, counts: &[u64]) {
     sums.resize(sums.len().max(counts.len()), 0);
     sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);

@@ -1,14 +1,14 @@
-//! Draws the mini-batches of anchors and RoIs: the paper's procedure with hard negatives. Torch-free; all randomness comes from the
-//! generator passed in.
+//! Samples the mini-batches of anchors and RoIs: the paper's procedure with hard negatives. Torch-free; all randomness comes from the given
+//! generator.
 //!
-//! Invariant: an index is drawn at most once; ignored ones are never drawn.
+//! Invariant: an index is sampled at most once; ignored ones never.
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::SamplerConfig;
 
-/// What an anchor or RoI is for training.
+/// The role of an anchor or RoI in training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     Foreground,
@@ -17,7 +17,7 @@ pub(super) enum Role {
     Neither,
 }
 
-/// The chosen indices. Forced ones are the first of the background.
+/// The sampled indices. Forced ones come first in the background.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Draw {
     pub foreground: Vec<usize>,
@@ -25,17 +25,17 @@ pub(super) struct Draw {
     pub forced: usize,
 }
 
-/// How many are on an ignored region and are not learnt: an object's there is.
+/// Counts those on an ignored region that are excluded from training: an object's are not.
 pub(super) fn count_ignored(roles: &[Role], ignored: &[bool]) -> u64 {
     roles.iter().zip(ignored).filter(|&(role, &ignored)| ignored && *role == Role::Neither).count() as u64
 }
 
-/// Counts of the mini-batch.
+/// The size of the mini-batch and its limits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Quota {
     pub batch: usize,
     pub positive_fraction: f64,
-    /// Share of the mini-batch that may be forced.
+    /// Maximum fraction of the mini-batch that is forced.
     pub forced_fraction: f64,
 }
 
@@ -57,7 +57,7 @@ impl SamplerConfig {
     }
 }
 
-/// The indices that may be drawn at random, in ascending order.
+/// The indices available for random sampling, ascending.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pools {
     foreground: Vec<usize>,
@@ -78,14 +78,14 @@ impl Pools {
     }
 }
 
-/// [`draw_with`] without foreground that comes first.
+/// [`draw_with`] without prioritised foreground.
 pub(super) fn draw(roles: &[Role], pools: Pools, forced: &[usize], quota: Quota, rng: &mut ChaCha8Rng) -> Draw {
     draw_with(roles, pools, &[], forced, quota, rng)
 }
 
-/// Foreground up to its share: those of `first` that have this role in their order, then others at random. The rest is background: `forced`
-/// in their order, up to their share and as far as there is room, then others at random. A forced index need not have the role of
-/// background, but an index with the role of foreground is never forced. `pools` are those of `roles`.
+/// Samples foreground up to its limit: the indices in `first` with this role in order, then others at random. The rest is background:
+/// `forced` in order, up to its limit and the available room, then others at random. A forced index need not have the background role, but
+/// never has the foreground role. `pools` belong to `roles`.
 pub(super) fn draw_with(
     roles: &[Role],
     mut pools: Pools,
@@ -119,7 +119,7 @@ pub(super) fn draw_with(
     Draw { foreground, background, forced }
 }
 
-/// `count` of `from` (all, if there no longer exist) at random, in ascending order.
+/// Samples `count` elements of `from` (all, if there are no more) at random, ascending.
 fn choose(mut from: Vec<usize>, count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     if from.len() <= count {
         return from;

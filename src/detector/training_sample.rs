@@ -1,4 +1,4 @@
-//! One image with all that a step learns from it. Torch-free and `Send`.
+//! One image with everything that a step trains on. Torch-free and `Send`.
 
 use super::NetworkImage;
 use crate::geometry::{BoundingBox, Ellipse, NetworkPx};
@@ -8,22 +8,22 @@ use crate::geometry::{BoundingBox, Ellipse, NetworkPx};
 pub struct TrainingSample {
     pub image: NetworkImage,
     pub faces: Vec<BoundingBox<NetworkPx>>,
-    /// The label of each, from 1; missing ones are 1.
+    /// The label of each object, from 1; missing ones are 1.
     pub labels: Vec<i64>,
-    /// The ellipse of each object, `None` where the ground truth is a rectangle.
+    /// The ellipse of each object, `None` if the ground truth is a rectangle.
     pub ellipses: Vec<Option<Ellipse<NetworkPx>>>,
     /// In order of priority, most important first.
     pub hard_negatives: Vec<BoundingBox<NetworkPx>>,
-    /// The label that each was mistaken for, from 1; missing ones are 1.
+    /// The predicted label of each hard negative, from 1; missing ones are 1.
     pub hard_negative_labels: Vec<i64>,
-    /// Boxes on objects that a detector gave the wrong class: RoIs that are drawn first, as foreground of the object's class.
+    /// Boxes on objects that a detector misclassified: RoIs that are sampled first, as foreground of the object's class.
     pub misclassified: Vec<BoundingBox<NetworkPx>>,
     /// Neither foreground nor background.
     pub ignored: Vec<BoundingBox<NetworkPx>>,
 }
 
 impl TrainingSample {
-    /// Mirrored left to right with everything in it.
+    /// Mirrors everything left to right.
     #[must_use]
     pub fn flipped(&self) -> Self {
         let width = f64::from(self.image.width);

@@ -1,6 +1,6 @@
-//! Prepared images -> one batch of normalised, padded images.
+//! Combines prepared images into one batch of normalised, padded images.
 //!
-//! Shapes: B images -> `[B, 3, H, W]`, channels-last in memory, H and W multiples of 32, zeros where an image ends.
+//! Shapes: B images -> `[B, 3, H, W]`, channels-last in memory, H and W multiples of 32, zero-padded.
 
 use tch::{Device, Kind, Tensor};
 
@@ -8,14 +8,14 @@ use super::config::BackboneFlavour;
 use super::device::upload;
 use super::{DetectorError, NetworkImage};
 
-/// `pixel * scale + offset` for each channel of the network, and which channel of the image it reads.
+/// `pixel * scale + offset` for each network channel, and the image channel that it reads.
 struct Statistics {
     source: [usize; 3],
     scale: [f32; 3],
     offset: [f32; 3],
 }
 
-/// ImageNet's mean and deviation in torchvision's flavour; BGR minus (104, 117, 123) in Caffe's.
+/// ImageNet's mean and standard deviation in torchvision's flavour; BGR minus (104, 117, 123) in Caffe's.
 fn statistics(flavour: BackboneFlavour) -> Statistics {
     match flavour {
         BackboneFlavour::Torchvision => {
@@ -27,7 +27,7 @@ fn statistics(flavour: BackboneFlavour) -> Statistics {
     }
 }
 
-/// The batch, all images at the upper left.
+/// Builds the batch, with each image at the top left.
 pub(super) fn batch(
     images: &[&NetworkImage],
     flavour: BackboneFlavour,
@@ -41,7 +41,7 @@ pub(super) fn batch(
     }
     let side = |of: fn((u32, u32)) -> u32| images.iter().map(|i| of(i.padded())).max().unwrap_or(0);
     let size = (side(|(width, _)| width), side(|(_, height)| height));
-    // Whatever the device, a batch of images that it shall resize itself is made by its operations.
+    // A batch with images that the device should resize is built on the device.
     if device.is_cuda() || images.iter().any(|image| image.source.is_some()) {
         return Ok(batch_on_device(images, &statistics(flavour), size, device));
     }

@@ -1,6 +1,6 @@
-//! A training image's targets, as tensors on the CPU: boxes of objects, hard negatives and ignored regions.
+//! A training image's targets as CPU tensors: boxes of objects, hard negatives and ignored regions.
 //!
-//! Shapes: G objects, M hard negatives, W wrongly classified, I ignored regions: boxes `[.., 4]` (f32, network pixels). Box work stays on
+//! Shapes: G objects, M hard negatives, W misclassified, I ignored regions: boxes `[.., 4]` (f32, network pixels). Box computations stay on
 //! the CPU.
 
 use tch::{Device, Kind, Tensor};
@@ -9,11 +9,11 @@ use super::TrainingSample;
 use super::ops::overlap::{self, Corners};
 use crate::geometry::{BoundingBox, Ellipse, NetworkPx};
 
-/// A region counts as ignored if it overlaps an ignored one by this IoU ..
+/// A region counts as ignored if its IoU with an ignored one is at least this ..
 const IGNORED_IOU: f32 = 0.5;
-/// .. or is inside with this share of its area.
+/// .. or if at least this fraction of its area is inside.
 const IGNORED_SHARE: f32 = 0.8;
-/// Boxes with a shorter side (network pixels) teach nothing.
+/// Boxes with a shorter side (network pixels) are excluded from training.
 const MIN_SIDE: f64 = 1e-2;
 
 #[derive(Debug)]
@@ -21,23 +21,23 @@ pub(super) struct Truth {
     /// Width and height of the image, without padding.
     pub size: (u32, u32),
     pub faces: Vec<BoundingBox<NetworkPx>>,
-    /// Of each object, from 1.
+    /// The label of each object, from 1.
     pub labels: Vec<i64>,
     pub ellipses: Vec<Option<Ellipse<NetworkPx>>>,
     /// `[G, 4]`.
     pub face_boxes: Tensor,
     /// `[M, 4]` in order of priority.
     pub hard_negatives: Tensor,
-    /// The label that each was mistaken for, from 1.
+    /// The predicted label of each hard negative, from 1.
     pub hard_negative_labels: Vec<i64>,
-    /// `[W, 4]`: on objects that a detector gave the wrong class.
+    /// `[W, 4]`: on objects that a detector misclassified.
     pub misclassified: Tensor,
     /// `[I, 4]`.
     pub ignored: Tensor,
 }
 
 impl Truth {
-    /// Degenerate boxes (no area, NaN) are left out.
+    /// Drops degenerate boxes (empty, NaN).
     pub fn of(sample: &TrainingSample) -> Self {
         let kept: Vec<usize> = (0..sample.faces.len()).filter(|&k| has_area(&sample.faces[k])).collect();
         let faces: Vec<_> = kept.iter().map(|&k| sample.faces[k]).collect();
@@ -58,7 +58,7 @@ impl Truth {
         }
     }
 
-    /// For each of `candidates` `[N, 4]` whether it is on an ignored region.
+    /// Whether each of `candidates` `[N, 4]` is on an ignored region.
     pub fn ignores(&self, candidates: &Tensor) -> Vec<bool> {
         self.ignored_regions().cover(&plain(candidates))
     }
@@ -67,12 +67,12 @@ impl Truth {
         IgnoredRegions(plain(&self.ignored))
     }
 
-    /// For each of `candidates` `[N, 4]` the best object and its IoU; `(0, 0.0)` without objects.
+    /// Returns the best object and its IoU for each of `candidates` `[N, 4]`; `(0, 0.0)` without objects.
     pub fn best_faces(&self, candidates: &Tensor) -> Vec<(usize, f32)> {
         overlap::best_objects(&plain(candidates), &plain(&self.face_boxes))
     }
 
-    /// The objects `[K, 4]` at these indices.
+    /// Returns the objects `[K, 4]` at these indices.
     pub fn faces_at(&self, at: &[usize]) -> Tensor {
         self.face_boxes.index_select(0, &index_tensor(at))
     }
@@ -83,7 +83,7 @@ impl Truth {
 pub(super) struct IgnoredRegions(Vec<Corners>);
 
 impl IgnoredRegions {
-    /// For each candidate whether it is on one of them.
+    /// Whether each candidate is on any of them.
     pub fn cover(&self, candidates: &[Corners]) -> Vec<bool> {
         let on = |candidate: &Corners| {
             self.0.iter().any(|region| {
@@ -95,7 +95,7 @@ impl IgnoredRegions {
     }
 }
 
-/// Boxes with area as `[N, 4]` (f32); `[0, 4]` for none.
+/// Returns non-empty boxes as `[N, 4]` (f32); `[0, 4]` if there are none.
 fn tensor(boxes: &[BoundingBox<NetworkPx>]) -> Tensor {
     let values: Vec<f32> = boxes
         .iter()
@@ -113,7 +113,7 @@ pub(super) fn index_tensor(indices: &[usize]) -> Tensor {
     Tensor::from_slice(&indices.iter().map(|&k| k as i64).collect::<Vec<_>>())
 }
 
-/// Invariant: the copy has as many places as the tensor has values, so it cannot fail.
+/// Invariant: the buffer has the tensor's length, so the copy cannot fail.
 pub(super) fn indices(values: &Tensor) -> Vec<usize> {
     let values = values.to_device(Device::Cpu).to_kind(Kind::Int64).contiguous();
     let mut out = vec![0_i64; values.numel()];
@@ -129,12 +129,12 @@ pub(super) fn floats(values: &Tensor) -> Vec<f32> {
     out
 }
 
-/// Boxes `[N, 4]` as their corners.
+/// Returns boxes `[N, 4]` as corners.
 pub(super) fn plain(boxes: &Tensor) -> Vec<Corners> {
     floats(boxes).as_chunks::<4>().0.to_vec()
 }
 
-/// Boxes `[N, 4]` as plain values.
+/// Returns boxes `[N, 4]` as plain values.
 pub(super) fn bounding_boxes(boxes: &Tensor) -> Vec<BoundingBox<NetworkPx>> {
     floats(boxes).chunks_exact(4).map(|c| corners([c[0], c[1], c[2], c[3]])).collect()
 }

@@ -22,7 +22,7 @@ pub(super) struct Vgg {
 }
 
 impl Vgg {
-    /// Parameters `<prefix>.<index>.*` with torchvision's indices, which count activations and poolings too.
+    /// Creates the parameters `<prefix>.<index>.*` with torchvision's indices, which count activations and poolings too.
     pub fn new(b: &mut Builder, prefix: &str, config: &DetectorConfig) -> Self {
         let frozen_stages = usize::from(config.frozen_stages);
         let (mut index, mut from) = (0, 3);

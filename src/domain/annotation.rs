@@ -13,7 +13,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// The box that the detector learns: the rectangle itself, or the tight box of the ellipse.
+    /// The box that the detector trains on: the rectangle itself, or the tight box around the ellipse.
     pub fn bounding_box(&self) -> BoundingBox {
         match self {
             Self::Rectangle(b) => *b,
@@ -29,25 +29,25 @@ impl Shape {
     }
 }
 
-/// Where a ground truth came from.
+/// The origin of a ground truth annotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AnnotationSource {
     /// From the dataset's own files.
     Imported,
-    /// A candidate that an annotator found to be an object which the annotation lacks, also after its shape was adjusted: it stays apart
-    /// from the dataset's own objects, which alone a published number counts.
+    /// A candidate that an annotator marked as an object missing from the annotation, even if its shape was adjusted later. Kept apart from
+    /// the dataset's own objects, because published figures count only those.
     Promoted,
-    /// An object of the dataset that was corrected by hand: its shape, its class, or that it is ignored.
+    /// A dataset object whose shape, class or ignored flag was corrected by hand.
     Edited,
-    /// Drawn by an annotator where neither the dataset nor a detection had an object.
+    /// Drawn by an annotator where neither the dataset nor the detector had an object.
     Added,
 }
 
 impl AnnotationSource {
     pub const ALL: [Self; 4] = [Self::Imported, Self::Promoted, Self::Edited, Self::Added];
 
-    /// The word stored in the database and in exports.
+    /// Returns the word stored in the database and in exports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Imported => "imported",
@@ -62,12 +62,12 @@ impl AnnotationSource {
     }
 }
 
-/// One ground truth of an image.
+/// One ground truth annotation of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Annotation {
     pub class: ClassId,
     pub shape: Shape,
     pub source: AnnotationSource,
-    /// Not to be learnt nor counted (WIDER FACE's `invalid`, COCO's `iscrowd`, Pascal VOC's `difficult`).
+    /// Excluded from training and from the counts (WIDER FACE's `invalid`, COCO's `iscrowd`, Pascal VOC's `difficult`).
     pub ignored: bool,
 }

@@ -5,39 +5,39 @@ use serde::{Deserialize, Serialize};
 use super::{CandidateId, ClassId, ImageId, RoundId, Verdict};
 use crate::geometry::BoundingBox;
 
-/// A detection with this IoU to an object, or more, holds it.
+/// A detection whose IoU with an object is at least this value covers it.
 pub const CANDIDATE_MAX_IOU: f64 = 0.5;
 
-/// Up to this IoU with every object a false positive is background, above it a badly placed object (TIDE's `t_b`).
+/// A false positive with IoU up to this value with every object is background; above it, a localisation error (TIDE's `t_b`).
 pub const BACKGROUND_MAX_IOU: f64 = 0.1;
 
 /// The kind of a false positive, after TIDE (Bolya et al. 2020).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FalsePositiveKind {
-    /// IoU <= 0.1 with every object: nothing of an object in it.
+    /// IoU <= 0.1 with every object: contains no part of an object.
     Background,
-    /// IoU in (0.1, 0.5) with an object of its class: an object, badly placed.
+    /// IoU in (0.1, 0.5) with an object of its class: the object is badly localised.
     Localisation,
-    /// IoU >= 0.5 with an object of another class: an object, wrongly classified.
+    /// IoU >= 0.5 with an object of another class: the object is wrongly classified.
     Classification,
-    /// IoU in (0.1, 0.5) with an object of another class, and with none of its own: badly placed and wrongly classified.
+    /// IoU in (0.1, 0.5) with an object of another class and no overlap above 0.1 with its own: badly localised and wrongly classified.
     Both,
-    /// A second detection of an object that a better one holds: not a hard negative.
+    /// A second detection of an object that a better detection covers: not a hard negative.
     Duplicate,
 }
 
-/// The largest IoUs of a detection with the ground truth of its image, 0 where there is none.
+/// The largest IoUs of a detection with the ground truth of its image; 0 without ground truth.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Overlaps {
-    /// With objects of the detection's class.
+    /// Largest IoU with objects of the detection's class.
     pub own: f64,
-    /// With objects of other classes.
+    /// Largest IoU with objects of other classes.
     pub other: f64,
 }
 
 impl Overlaps {
-    /// Of a box of class `class`, with boxes that each have a class.
+    /// Computes the overlaps of a box of class `class` with labelled boxes.
     pub fn of(bbox: &BoundingBox, class: ClassId, objects: impl Iterator<Item = (BoundingBox, ClassId)>) -> Self {
         let mut overlaps = Self::default();
         for (object, of_class) in objects {
@@ -47,14 +47,14 @@ impl Overlaps {
         overlaps
     }
 
-    /// With any object.
+    /// Returns the largest IoU with any object.
     pub fn largest(&self) -> f64 {
         self.own.max(self.other)
     }
 }
 
-/// Whether a box is on an ignored object, or mostly inside it: by IoU, or by its share inside, of at least `least`. Such ground truth often
-/// stands for a crowd, of which the detection is a part, and says of what else lies there neither yes nor no.
+/// Whether a box overlaps an ignored object by an IoU or an inside fraction of at least `least`. Such ground truth often marks a crowd that
+/// contains the detection, so the detection counts neither as right nor as wrong.
 pub fn lies_on_ignored(bbox: &BoundingBox, mut ignored: impl Iterator<Item = BoundingBox>, least: f64) -> bool {
     ignored.any(|object| {
         let inside = if bbox.area() > 0.0 { bbox.intersection_area(&object) / bbox.area() } else { 0.0 };
@@ -66,14 +66,14 @@ impl FalsePositiveKind {
     pub const ALL: [Self; 5] =
         [Self::Background, Self::Localisation, Self::Classification, Self::Both, Self::Duplicate];
 
-    /// The kind of a false positive with these overlaps. At 0.5 and above the object of its class already has its detection (or was
-    /// promoted since), which makes this one a duplicate. As in TIDE's program, a badly placed object of its own class goes before a
-    /// well placed one of another class; unlike there, a duplicate goes before both: it is true of an object, and no hard negative.
+    /// Classifies a false positive by its overlaps. At IoU >= 0.5 the object of its class is already detected (or was promoted since), so
+    /// this is a duplicate. As in TIDE's code, a localisation error on its own class takes precedence over a classification error. Unlike
+    /// TIDE, a duplicate takes precedence over both: it matches an object and is not a hard negative.
     pub fn of(overlaps: Overlaps) -> Self {
         Self::with_limits(overlaps, CANDIDATE_MAX_IOU, BACKGROUND_MAX_IOU)
     }
 
-    /// [`Self::of`] with other limits than 0.5 and 0.1.
+    /// [`Self::of`] with other thresholds than 0.5 and 0.1.
     pub fn with_limits(overlaps: Overlaps, candidate: f64, background: f64) -> Self {
         let Overlaps { own, other } = overlaps;
         if own >= candidate {
@@ -104,20 +104,20 @@ impl FalsePositiveKind {
     }
 }
 
-/// A detection that holds no object of its class: its IoU with each of them is below 0.5.
+/// A detection that covers no object of its class: its IoU with each of them is below 0.5.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
     pub id: CandidateId,
     pub round: RoundId,
     pub image: ImageId,
-    /// What the detector took it for.
+    /// The class that the detector predicted.
     pub class: ClassId,
     pub bbox: BoundingBox,
     pub score: f32,
-    /// Largest IoU with an object of the image, of any class; 0 without objects.
+    /// Largest IoU with an object of any class in the image; 0 without objects.
     pub max_iou: f64,
     pub kind: FalsePositiveKind,
-    /// The newest verdict, `None` while it waits for one.
+    /// The newest verdict; `None` while undecided.
     pub verdict: Option<Verdict>,
 }
 

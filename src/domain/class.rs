@@ -1,4 +1,4 @@
-//! Classes of objects: what a project tells apart.
+//! Object classes of a project.
 
 use super::ClassId;
 
@@ -10,13 +10,13 @@ pub struct Class {
     pub name: String,
     /// sRGB, for boxes and lists.
     pub color: [u8; 3],
-    /// Place in lists, and the order in which a round numbers its labels; from 0.
+    /// Position in lists and in a round's label order, from 0.
     pub position: u32,
-    /// Where it comes from: a dataset's format (`fddb`, `coco`, ...), `verdicts` or `user`.
+    /// Origin: a dataset format (`fddb`, `coco`, ...), `verdicts` or `user`.
     pub origin: String,
 }
 
-/// Colours for new classes by their position, told apart by people with red-green blindness too (Okabe and Ito 2008).
+/// Colours for new classes by position, distinguishable with red-green colour blindness (Okabe and Ito 2008).
 const PALETTE: [[u8; 3]; 8] = [
     [0, 158, 115],
     [230, 159, 0],
@@ -29,7 +29,7 @@ const PALETTE: [[u8; 3]; 8] = [
 ];
 
 impl Class {
-    /// The colour that a new class at this position gets.
+    /// Returns the colour of a new class at this position.
     pub fn default_color(position: u32) -> [u8; 3] {
         PALETTE[position as usize % PALETTE.len()]
     }

@@ -4,46 +4,46 @@ use serde::{Deserialize, Serialize};
 
 use super::{Annotation, AnnotationSource, ClassId, Shape};
 
-/// What an object is.
+/// The state of an object.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ObjectState {
     pub class: ClassId,
     pub shape: Shape,
-    /// Neither learnt nor counted.
+    /// Excluded from training and from the counts.
     pub ignored: bool,
-    /// There is no object.
+    /// The object was deleted.
     pub deleted: bool,
 }
 
-/// What an annotator asks of an object.
+/// A change that an annotator requests for an object.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ObjectChange {
     Shape(Shape),
     Class(ClassId),
-    /// To be ignored, or to be learnt and counted again.
+    /// Ignore the object, or count it again.
     Ignored(bool),
-    /// Deleted, or there again as it was.
+    /// Delete the object, or restore it.
     Deleted(bool),
 }
 
-/// What a correction did, in one word.
+/// The kind of a correction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CorrectionAct {
-    /// Drawn where neither the dataset nor a detection had one.
+    /// Drawn where neither the dataset nor the detector had an object.
     Added,
     Reshaped,
-    /// It has another class now.
+    /// The class was changed.
     Reclassed,
     Ignored,
-    /// To be learnt and counted again after it was ignored.
+    /// Used in training and counts again after it was ignored.
     Counted,
     Deleted,
-    /// There again after it was deleted.
+    /// Restored after it was deleted.
     Restored,
 }
 
-/// One correction of the log: what was done, and the whole object as it is since.
+/// One entry of the correction log: the kind of change and the complete object after it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Correction {
     pub act: CorrectionAct,
@@ -51,12 +51,12 @@ pub struct Correction {
 }
 
 impl ObjectState {
-    /// As an annotation of this source.
+    /// Converts it to an annotation with this source.
     pub fn annotation(&self, source: AnnotationSource) -> Annotation {
         Annotation { class: self.class, shape: self.shape, source, ignored: self.ignored }
     }
 
-    /// The correction that `change` is; `None` where the object is so already.
+    /// Returns the correction for `change`; `None` if the object is already in that state.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl CorrectionAct {
     pub const ALL: [Self; 7] =
         [Self::Added, Self::Reshaped, Self::Reclassed, Self::Ignored, Self::Counted, Self::Deleted, Self::Restored];
 
-    /// The word stored in the database and in exports.
+    /// Returns the word stored in the database and in exports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Added => "added",
@@ -119,7 +119,7 @@ impl CorrectionAct {
         Self::ALL.into_iter().find(|act| act.as_str() == word)
     }
 
-    /// What happened to the object, for people.
+    /// Returns the text shown to the user.
     pub fn text(self) -> &'static str {
         match self {
             Self::Added => "object added",

@@ -15,17 +15,17 @@ use super::write_whole;
 
 /// Lines of the log kept in memory for a report.
 const LOG_LINES: usize = 60;
-/// A longer line is cut.
+/// Longer lines are truncated.
 const LINE_CHARS: usize = 500;
 /// Number of reports kept.
 const REPORTS: usize = 10;
 
-/// How new reports are called; those that the user has seen have [`SEEN`] before it.
+/// File name prefix of new reports; reports that the user has seen are prefixed with [`SEEN`].
 const NEW: &str = "crash-";
 const SEEN: &str = "seen-";
 
 static LOG: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
-/// Reports that this process began to write.
+/// Number of reports that this process started to write.
 static WRITTEN: AtomicU32 = AtomicU32::new(0);
 static SET_UP: OnceLock<SetUp> = OnceLock::new();
 
@@ -35,7 +35,7 @@ struct SetUp {
     program: String,
 }
 
-/// One panic, as kept for the report.
+/// The data of one panic for the report.
 #[derive(Debug)]
 pub(super) struct Crash {
     pub message: String,
@@ -48,7 +48,7 @@ pub(super) struct Crash {
 impl Crash {
     pub fn now(message: String, place: Option<String>) -> Self {
         let thread = std::thread::current().name().unwrap_or("without a name").to_owned();
-        // Resolving the names is left until somebody reads it.
+        // Symbol names are resolved only when the report is read.
         Self { message, place, thread, time: SystemTime::now(), backtrace: Backtrace::force_capture() }
     }
 }
@@ -60,7 +60,7 @@ impl fmt::Display for Crash {
     }
 }
 
-/// The folder of this user's crash reports: `$XDG_STATE_HOME/quarry/crashes`, by default below `~/.local/state`.
+/// Returns the user's crash report folder: `$XDG_STATE_HOME/quarry/crashes`, by default below `~/.local/state`.
 pub fn crash_folder() -> Option<PathBuf> {
     let from = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = from("XDG_STATE_HOME")
@@ -70,13 +70,13 @@ pub fn crash_folder() -> Option<PathBuf> {
 }
 
 pub(super) fn set_up(folder: Option<&Path>, program: &str) {
-    // Only the first program of a process counts.
+    // Only the first call in a process takes effect.
     let _ = SET_UP.set(SetUp { folder: folder.map(Path::to_owned), program: program.to_owned() });
 }
 
-/// Remembers what goes to the log, for the case of a crash.
+/// Keeps recent log lines for a crash report.
 pub fn remember_log(text: &str) {
-    // A panic while the log is being written must not wait for itself.
+    // A panic inside the logger must not deadlock on this lock.
     let Ok(mut log) = LOG.try_lock() else { return };
     for line in text.lines() {
         if log.len() >= LOG_LINES {
@@ -86,20 +86,20 @@ pub fn remember_log(text: &str) {
     }
 }
 
-/// A line of the log without its colours.
+/// Strips colour escapes from a log line.
 fn without_escapes(line: &str) -> String {
     let mut parts = line.split('\u{1b}');
     let first = parts.next().unwrap_or("").to_owned();
     parts.fold(first, |text, part| text + part.split_once('m').map_or(part, |(_, rest)| rest))
 }
 
-/// The path of the report that was written, if one could be.
+/// Writes the report and returns its path, or `None` if that failed.
 pub(super) fn write(crash: &Crash) -> Option<PathBuf> {
     let SetUp { folder, program } = SET_UP.get()?;
     let folder = folder.as_deref()?;
     fs::create_dir_all(folder).ok()?;
     let millis = crash.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    // Several threads may panic within a millisecond.
+    // Several threads may panic within the same millisecond.
     let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
     let path = folder.join(format!("{NEW}{millis:013}-{}-{number:04}.txt", std::process::id()));
     write_whole(&path, text(crash, program).as_bytes()).ok()?;
@@ -120,7 +120,7 @@ fn text(crash: &Crash, program: &str) -> String {
     )
 }
 
-/// The reports in `folder` that the user has not seen yet, newest first.
+/// Returns the reports in `folder` that the user has not seen yet, newest first.
 pub fn new_crash_reports(folder: &Path) -> Vec<PathBuf> {
     let mut found = reports(folder);
     found.retain(|path| name_of(path).starts_with(NEW));
@@ -128,16 +128,16 @@ pub fn new_crash_reports(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Marks reports as seen: they stay, and are not offered again.
+/// Marks reports as seen: they are kept but not offered again.
 pub fn mark_seen(reports: &[PathBuf]) {
     for report in reports {
         let seen = report.with_file_name(format!("{SEEN}{}", name_of(report)));
-        // What cannot be renamed is offered again.
+        // A report that cannot be renamed is offered again.
         let _ = fs::rename(report, seen);
     }
 }
 
-/// All reports, oldest first.
+/// Lists all reports, oldest first.
 fn reports(folder: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> =
         fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
@@ -185,7 +185,7 @@ mod tests {
         mark_seen(&new[..12]);
         assert_eq!(new_crash_reports(dir.path()), new[12..]);
         remove_oldest(dir.path());
-        // The oldest go, seen or not; what is no report stays.
+        // The oldest reports are removed, seen or not; other files stay.
         assert!(new_crash_reports(dir.path()).is_empty());
         assert_eq!(reports(dir.path()).len(), REPORTS);
         assert!(dir.path().join("notes.txt").exists());

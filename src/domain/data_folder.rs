@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-/// `$XDG_DATA_HOME/quarry`, by default `~/.local/share/quarry`: `libtorch/`, `onnxruntime/` and `models/`. `None` without a home.
+/// Returns `$XDG_DATA_HOME/quarry`, by default `~/.local/share/quarry`. It contains `libtorch/`, `onnxruntime/` and `models/`. `None`
+/// without a home folder.
 pub fn data_folder() -> Option<PathBuf> {
     let from = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = from("XDG_DATA_HOME")

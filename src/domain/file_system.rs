@@ -1,16 +1,16 @@
-//! Which kind of file system a file is on: on a network file system, locks and shared memory are unreliable.
+//! Detects the type of a file system: on network file systems, locks and shared memory are unreliable.
 
 use std::path::Path;
 
-/// The name of the network file system that holds `path`; `None` on a local disk, or where it cannot be known. A path that does not
-/// exist yet is judged by its folder.
+/// Returns the name of the network file system that contains `path`; `None` on a local disk or if unknown. For a path that does not exist
+/// yet, its parent folder is checked.
 pub fn network_file_system(path: &Path) -> Option<&'static str> {
     let existing = path.ancestors().find(|place| !place.as_os_str().is_empty() && place.exists());
     kind_of(existing.unwrap_or(Path::new(".")))
 }
 
-/// Magic numbers of statfs(2). FUSE is taken for a network: sshfs and the shared folders of virtual machines come through it, and
-/// whether two computers write there cannot be seen from here.
+/// Magic numbers of statfs(2). FUSE counts as a network: sshfs and shared folders of virtual machines use it, and concurrent writes from
+/// another computer cannot be detected here.
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux tells file systems by these numbers"))]
 const NETWORK: [(u32, &str); 14] = [
     (0x6969, "NFS"),
@@ -34,9 +34,9 @@ const NETWORK: [(u32, &str); 14] = [
 fn kind_of(path: &Path) -> Option<&'static str> {
     use std::os::unix::ffi::OsStrExt as _;
     let path = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;
-    // SAFETY: all-zero bytes are a valid `statfs`, which holds numbers alone.
+    // SAFETY: all-zero bytes are a valid `statfs`, which has only integer fields.
     let mut found: libc::statfs = unsafe { std::mem::zeroed() };
-    // SAFETY: the name is a C string and the buffer a `statfs`; both outlive the call.
+    // SAFETY: the path is a C string and the buffer a `statfs`; both outlive the call.
     let failed = unsafe { libc::statfs(path.as_ptr(), &raw mut found) } != 0;
     if failed { None } else { name_of(found.f_type as u32) }
 }

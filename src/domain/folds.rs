@@ -1,6 +1,7 @@
-//! Parses lists of folds and of other splits.
+//! Parses lists of folds and splits.
 
-/// Numbers from 1 between commas, semicolons or blanks, ranges with a dash: `8`, `9, 10`, `1-3`. Sorted, each once.
+/// Parses fold numbers from 1, separated by commas, semicolons or spaces, with ranges: `8`, `9, 10`, `1-3`. Returns them sorted without
+/// duplicates.
 pub fn parse_folds(text: &str) -> Result<Vec<u8>, String> {
     let bad = |part: &str| format!("`{part}` is not a fold: write numbers such as 8, or 9, 10, or 1-3");
     let number = |part: &str| part.trim().parse::<u8>().ok().filter(|n| *n > 0).ok_or_else(|| bad(part));
@@ -22,8 +23,8 @@ pub fn parse_folds(text: &str) -> Result<Vec<u8>, String> {
     Ok(folds)
 }
 
-/// Names between commas or semicolons, as of splits: `val`, `train, extra`. What is written as folds are ([`parse_folds`]) are the splits of
-/// these numbers. Numbers first, then names, each once.
+/// Parses split names separated by commas or semicolons: `val`, `train, extra`. Numbers are parsed like folds ([`parse_folds`]). Returns
+/// numbers first, then names, without duplicates.
 pub fn parse_splits(text: &str) -> Result<Vec<String>, String> {
     let mut splits = Vec::new();
     for part in text.split([',', ';']).map(str::trim).filter(|part| !part.is_empty()) {
@@ -38,7 +39,7 @@ pub fn parse_splits(text: &str) -> Result<Vec<String>, String> {
     Ok(splits)
 }
 
-/// Numbers by their value, then names by the alphabet; each once.
+/// Sorts numbers by value, then names alphabetically, and removes duplicates.
 pub fn sort_splits(splits: &mut Vec<String>) {
     let place = |split: &String| (super::fold_number(split).map_or(u16::MAX, u16::from), split.clone());
     splits.sort_by_cached_key(place);

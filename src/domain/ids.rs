@@ -1,5 +1,5 @@
-//! Row ids as types, so that an image cannot be passed for a candidate. They are local to one project; what is global is the
-//! UUID that the store keeps beside each.
+//! Typed row ids, so that an image id cannot be passed for a candidate id. Row ids are local to a project; the store keeps a UUID with each
+//! as its global identity.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,6 @@ row_id!(/// A group of near-duplicate candidates.
     GroupId);
 
 impl ClassId {
-    /// The class of a detector or a file that knows only one and does not name it.
+    /// The class of a single-class detector or file that does not name its class.
     pub const ONLY: Self = Self(1);
 }

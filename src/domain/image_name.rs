@@ -1,16 +1,16 @@
-//! Names of images in lists, annotations and detections, with and without a file's extension: which image is meant by one.
+//! Resolves image names in lists, annotations and detections, with or without a file extension.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::HashMap;
 
-/// The extensions of the formats that Quarry decodes, in lower case, commonest first: the order in which a file is looked for.
+/// File extensions of the decodable formats in lower case, most common first; files are searched in this order.
 pub const IMAGE_EXTENSIONS: [&str; 14] =
     ["jpg", "jpeg", "png", "bmp", "ppm", "jpe", "jfif", "gif", "webp", "tif", "tiff", "pgm", "pbm", "pnm"];
 
-/// The name without the extension of an image file, in any case of letters. Whatever else follows a dot belongs to the name: `scan.1` is
-/// the name of `scan.1.jpg`.
+/// Removes an image file extension in any letter case. Any other suffix after a dot belongs to the name: `scan.1` is the name of
+/// `scan.1.jpg`.
 pub fn without_image_extension(name: &str) -> &str {
     match name.rsplit_once('.') {
         Some((stem, extension))
@@ -24,7 +24,7 @@ pub fn without_image_extension(name: &str) -> &str {
     }
 }
 
-/// Each name without its extension, or as it stands where the shorter one would also mean another image.
+/// Removes each name's extension, unless the shorter name would also match another image.
 pub fn distinct_names<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
     let mut meant: HashMap<&str, usize> = HashMap::new();
     for name in names.clone() {
@@ -39,7 +39,7 @@ pub fn distinct_names<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<S
     names.map(|name| shortest(name).to_owned()).collect()
 }
 
-/// Finds images by name: as it stands, or else without image extensions on either side.
+/// Finds images by name: first exactly, then without image extensions on either side.
 #[derive(Debug, Default)]
 pub struct ImageNames<'a> {
     names: Vec<&'a str>,
@@ -47,12 +47,12 @@ pub struct ImageNames<'a> {
     by_stem: HashMap<&'a str, Vec<usize>>,
 }
 
-/// The images that a name fits, by their place in the list.
+/// The images that match a name, by list index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NameMatch {
     None,
     One(usize),
-    /// The name does not tell which of these is meant.
+    /// The name is ambiguous between these images.
     Several(Vec<usize>),
 }
 

@@ -1,7 +1,7 @@
-//! Opens the files that a user names: regular files only, up to a stated size, so that no FIFO, device or endless file blocks the
-//! work or fills the memory. Text comes as UTF-8 without its byte order mark.
+//! Opens user-named files: regular files only, up to a size limit, so that no FIFO, device or endless file can block the process or exhaust
+//! its memory. Text is returned as UTF-8 without its byte order mark.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs::{File, OpenOptions};
@@ -12,18 +12,18 @@ use thiserror::Error;
 
 use super::printable::printable_path;
 
-/// Largest sizes of input files in bytes. Each is far above what real files have.
+/// Maximum sizes of input files in bytes, far above those of real files.
 pub mod limits {
     const MIB: u64 = 1 << 20;
     /// An image file: 256 megapixels of 16-bit RGBA without compression take 2 GiB.
     pub const IMAGE: u64 = 2048 * MIB;
-    /// Annotation and detection files that are read as a whole.
+    /// Annotation and detection files that are read into memory at once.
     pub const TEXT: u64 = 2048 * MIB;
-    /// Settings that people write: `round.toml`, `project.toml`, `keys.toml`, `model.toml`.
+    /// Hand-written settings: `round.toml`, `project.toml`, `keys.toml`, `model.toml`.
     pub const SETTINGS: u64 = MIB;
     /// Weight files; the largest detectors have a few GB.
     pub const WEIGHTS: u64 = 16 * 1024 * MIB;
-    /// A line of a text file that is echoed or parsed on its own.
+    /// A line of a text file that is echoed or parsed separately.
     pub const LINE: usize = 1 << 20;
 }
 
@@ -46,7 +46,7 @@ pub enum InputError {
 }
 
 impl InputError {
-    /// As the error that the standard library would give.
+    /// Returns the corresponding standard library error kind.
     pub fn kind(&self) -> io::ErrorKind {
         match self {
             Self::NotAFile { .. } => io::ErrorKind::InvalidInput,
@@ -57,7 +57,7 @@ impl InputError {
     }
 }
 
-/// Without the path, for errors that name it themselves.
+/// Without the path, for errors that already name it.
 impl From<InputError> for io::Error {
     fn from(error: InputError) -> Self {
         let kind = error.kind();
@@ -74,23 +74,23 @@ impl From<InputError> for io::Error {
     }
 }
 
-/// Opens a regular file for reading; links are followed. Anything else (a folder, FIFO, socket or device) is an error, without waiting for
-/// its other end. The size in bytes comes with it.
+/// Opens a regular file for reading and returns it with its size in bytes. Symbolic links are followed. A folder, FIFO, socket or device is
+/// an error and never blocks.
 pub fn open_regular(path: &Path) -> Result<(File, u64), InputError> {
     open_regular_with(OpenOptions::new().read(true), path)
 }
 
-/// [`open_regular`] for other purposes than reading; where `options` say that it is made, it need not be there.
+/// [`open_regular`] with other access modes; with `create` in `options` the file may be missing.
 pub(super) fn open_regular_with(options: &mut OpenOptions, path: &Path) -> Result<(File, u64), InputError> {
     let io = |source| InputError::Io { path: path.to_owned(), source };
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
-        // A FIFO without a writer would block; a terminal must not become this process's own.
+        // Opening a FIFO without a writer would block; a terminal must not become the controlling terminal.
         options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
     }
     let refused = |what| InputError::NotAFile { path: path.to_owned(), what, hint: "Name a regular file." };
-    // Sockets and some devices cannot even be opened, so look first; what was opened is looked at again.
+    // Sockets and some devices cannot be opened at all, so check the path first, then the opened file.
     if let Ok(before) = std::fs::metadata(path)
         && !before.is_file()
     {
@@ -101,7 +101,7 @@ pub(super) fn open_regular_with(options: &mut OpenOptions, path: &Path) -> Resul
     if found.is_file() { Ok((file, found.len())) } else { Err(refused(kind_of(&found))) }
 }
 
-/// The bytes of a regular file of at most `limit` bytes.
+/// Reads a regular file of at most `limit` bytes.
 pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, InputError> {
     let (file, size) = open_regular(path)?;
     let too_large = |size| InputError::TooLarge { path: path.to_owned(), size, limit };
@@ -109,13 +109,13 @@ pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, InputError> {
         return Err(too_large(size));
     }
     let mut bytes = Vec::with_capacity(size as usize);
-    // A file may grow, and files such as those in /proc say 0.
+    // A file may grow, and files such as those in /proc report size 0.
     let read = file.take(limit + 1).read_to_end(&mut bytes);
     read.map_err(|source| InputError::Io { path: path.to_owned(), source })?;
     if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
-/// Skips the byte order mark of a text that is read as a stream. UTF-16 is an error.
+/// Skips the byte order mark of streamed text. UTF-16 is an error.
 pub fn begin_text(path: &Path, reader: &mut impl BufRead) -> Result<(), InputError> {
     let head = reader.fill_buf().map_err(|source| InputError::Io { path: path.to_owned(), source })?;
     let mark = head.len() - text_bytes(path, head)?.len();
@@ -123,17 +123,16 @@ pub fn begin_text(path: &Path, reader: &mut impl BufRead) -> Result<(), InputErr
     Ok(())
 }
 
-/// The bytes of a text file without its byte order mark. UTF-16 is an error; whether the rest is UTF-8 is for who reads it.
+/// Returns the bytes of a text file without its byte order mark. UTF-16 is an error; the caller validates the UTF-8.
 pub fn text_bytes<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a [u8], InputError> {
     if is_utf16(bytes) { Err(InputError::Utf16 { path: path.to_owned() }) } else { Ok(without_bom(bytes)) }
 }
 
-/// Why UTF-16 is not read, and what to do.
+/// Explains why UTF-16 is refused and what to do.
 pub const UTF_16: &str = "the text is UTF-16 (\"Unicode\" in Windows programs). Save the file as UTF-8, or convert it: \
                           iconv -f UTF-16 -t UTF-8 FILE > NEW";
 
-/// Whether these bytes begin a text in UTF-16: with its byte order mark, or with an ASCII character in two bytes. No other text has NUL
-/// there.
+/// Detects UTF-16 text by its byte order mark or by an ASCII character in two bytes. No other text has a NUL there.
 pub fn is_utf16(bytes: &[u8]) -> bool {
     matches!(
         bytes,
@@ -141,7 +140,7 @@ pub fn is_utf16(bytes: &[u8]) -> bool {
     )
 }
 
-/// The text of a regular file of at most `limit` bytes, without a byte order mark.
+/// Reads the text of a regular file of at most `limit` bytes, without a byte order mark.
 pub fn read_text(path: &Path, limit: u64) -> Result<String, InputError> {
     let bytes = read_bytes(path, limit)?;
     text_bytes(path, &bytes)?;
@@ -158,7 +157,7 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, InputError> {
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// Text without the byte order mark that some editors write first.
+/// Strips the byte order mark that some editors write.
 pub fn without_bom(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
 }

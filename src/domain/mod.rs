@@ -1,5 +1,5 @@
-//! The types that all layers share: ids, images, annotations, detections, candidates, verdicts, rounds. Also contains cancellation,
-//! progress, locks, panics turned into errors, and reading and atomic writing of files.
+//! The types that all layers share: ids, images, annotations, detections, candidates, verdicts, rounds. Also cancellation, progress, locks,
+//! panic handling, bounded file reads and atomic file writes.
 
 mod annotation;
 mod candidate;

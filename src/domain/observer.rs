@@ -1,9 +1,9 @@
-//! Cancellation and pause of long work, and its progress.
+//! Cancels and pauses long-running work and reports its progress.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Asks long work to stop or pause at the next safe point. Clones share it.
+/// Asks long-running work to stop or pause at the next safe point. Clones share their state.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<Shared>);
 
@@ -19,10 +19,10 @@ impl Cancel {
         Self::default()
     }
 
-    /// Paused work stops too.
+    /// Also stops paused work.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::Release);
-        // Taken so that work which is about to rest cannot miss the news.
+        // Hold the lock, so that work about to wait cannot miss the notification.
         drop(self.paused());
         self.0.changed.notify_all();
     }
@@ -45,7 +45,7 @@ impl Cancel {
         *self.paused()
     }
 
-    /// Returns at once, or when the work is resumed or cancelled.
+    /// Blocks while the work is paused; returns once it is resumed or cancelled.
     pub fn wait_while_paused(&self) {
         let mut paused = self.paused();
         while *paused && !self.is_cancelled() {
@@ -58,10 +58,10 @@ impl Cancel {
     }
 }
 
-/// The latest state of long work; each value replaces the one before.
+/// The latest state of long-running work; each value replaces the previous one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
-    /// What is being done, sentence case, e.g. `Detecting on training images`.
+    /// The current step in sentence case, e.g. `Detecting on training images`.
     pub what: String,
     pub done: u64,
     /// 0 while unknown.

@@ -1,5 +1,5 @@
-//! Where results may be written: never over an input, into a dataset or over a project's own file; over another file only with permission.
-//! What is protected comes from the caller.
+//! Decides where results may be written: never over an input, into a dataset or over a project's own file; over another file only with
+//! permission. The caller supplies the protected paths.
 
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
@@ -11,21 +11,21 @@ use thiserror::Error;
 use super::input::kind_of;
 use super::printable::printable_path;
 
-/// A file, or a folder of files, that the user named for results.
+/// A file or folder that the user named for results.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     pub path: PathBuf,
-    /// Files that are there already may be replaced: the user said so.
+    /// Whether the user allowed existing files to be replaced.
     pub replace: bool,
 }
 
 impl Output {
-    /// Refuses to replace anything unless `replace`.
+    /// Refuses to replace existing files unless `replace` is set.
     pub fn new(path: impl Into<PathBuf>, replace: bool) -> Self {
         Self { path: path.into(), replace }
     }
 
-    /// The file `name` in this folder.
+    /// Returns the file `name` in this folder.
     #[must_use]
     pub fn file(&self, name: &str) -> Self {
         Self { path: self.path.join(name), replace: self.replace }
@@ -50,7 +50,7 @@ impl From<PathBuf> for Output {
     }
 }
 
-/// Why nothing is written. Every message names the output, and what it would have destroyed.
+/// Why nothing was written. Every message names the output and the file at risk.
 #[derive(Debug, Error)]
 pub enum OutputError {
     #[error(
@@ -91,18 +91,18 @@ pub enum OutputError {
     Io { out: PathBuf, source: io::Error },
 }
 
-/// What a command reads and must not write to.
+/// Paths that a command reads and must not write to.
 #[derive(Debug, Clone, Default)]
 pub struct ReadOnly {
     files: Vec<PathBuf>,
-    /// As the user names the folder, where it really is, and what it is.
+    /// Each folder as the user named it, its canonical path, and what it is.
     folders: Vec<(PathBuf, PathBuf, &'static str)>,
-    /// Where a link leads to that stands for an image -> the link.
+    /// Target of each symbolic link to an image -> the link.
     linked: HashMap<PathBuf, PathBuf>,
 }
 
 impl ReadOnly {
-    /// A file that the command reads, or a folder of such files.
+    /// Adds a file that the command reads, or a folder of such files.
     pub fn input(&mut self, path: &Path) {
         if path.is_dir() {
             self.folder(path, "a folder of inputs");
@@ -111,7 +111,7 @@ impl ReadOnly {
         }
     }
 
-    /// The files that links in `folder`, which is read, lead to.
+    /// Adds the targets of symbolic links in `folder`, which is an input.
     pub fn links_in(&mut self, folder: &Path) {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         for link in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink())) {
@@ -123,17 +123,17 @@ impl ReadOnly {
         }
     }
 
-    /// Everything below `path`, which need not exist.
+    /// Adds everything below `path`, which need not exist.
     pub fn folder(&mut self, path: &Path, what: &'static str) {
-        // A folder whose place cannot be found out cannot be written into either.
+        // A folder whose path cannot be resolved cannot be written to either.
         if let Ok(real) = real_place(&path.join("x")) {
             let real = real.parent().map(Path::to_path_buf).unwrap_or_default();
             self.folders.push((path.to_path_buf(), real, what));
         }
     }
 
-    /// Refuses a file that must not be written: what is there and is not a plain file, an input under whatever name, a place below a
-    /// read-only folder, and an existing file without permission to replace it. Nothing is changed on disk.
+    /// Refuses a file that must not be written: anything that exists and is not a regular file, an input under any name, a path below a
+    /// read-only folder, and an existing file without permission to replace it. Changes nothing on disk.
     pub fn check(&self, out: &Output) -> Result<(), OutputError> {
         let path = &out.path;
         let there = existing(path)?;
@@ -153,7 +153,7 @@ impl ReadOnly {
     }
 }
 
-/// What is at `path`, if it is a plain file or nothing; anything else is refused.
+/// Returns the metadata of `path` if it is a regular file, `None` if it does not exist; anything else is refused.
 fn existing(path: &Path) -> Result<Option<Metadata>, OutputError> {
     let out = || path.to_path_buf();
     let refused = |what, example| Err(OutputError::NotAFile { out: out(), what, example });
@@ -172,8 +172,8 @@ fn existing(path: &Path) -> Result<Option<Metadata>, OutputError> {
     if there.is_file() { Ok(Some(there)) } else { refused(kind_of(&there), PathBuf::from("results.txt")) }
 }
 
-/// Where a file at `path` really is or would be: links in its folder are followed, its own name is not. What does not exist yet is
-/// taken as it is written.
+/// Resolves where a file at `path` is or would be: symbolic links in its folder are followed, its own name is not. Missing components are
+/// kept as written.
 pub fn real_place(path: &Path) -> io::Result<PathBuf> {
     let whole = std::path::absolute(path)?;
     let folder = whole.parent().unwrap_or(&whole);
@@ -197,7 +197,7 @@ fn real_folder(folder: &Path) -> io::Result<PathBuf> {
                 }
                 return Ok(real);
             }
-            // A broken link is there, and nothing can be written through it.
+            // A broken symbolic link exists, but nothing can be written through it.
             Err(error) if error.kind() != io::ErrorKind::NotFound || fs::symlink_metadata(ancestor).is_ok() => {
                 return Err(error);
             }
@@ -207,7 +207,7 @@ fn real_folder(folder: &Path) -> io::Result<PathBuf> {
     Err(io::ErrorKind::NotFound.into())
 }
 
-/// Whether an input is the file at `real`: by its place, or as a hard link to the same content.
+/// Whether an input is the file at `real`: by path or as a hard link to the same content.
 fn is_same(input: &Path, real: &Path, there: &Metadata) -> bool {
     #[cfg(unix)]
     if let Ok(found) = fs::metadata(input) {

@@ -1,4 +1,4 @@
-//! Turns panics into errors of their jobs, with a crash report; where libtorch or a decoder report errors as panics, without one.
+//! Turns panics into job errors with a crash report, or without one where libtorch or a decoder reports errors by panicking.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -11,14 +11,13 @@ use super::crash_report::{self, Crash};
 use super::printable_path;
 
 thread_local! {
-    /// How many `caught` this thread is in.
+    /// Nesting depth of `caught` in this thread.
     static CAUGHT: Cell<u32> = const { Cell::new(0) };
-    /// What the hook saw of this thread's last panic.
+    /// This thread's last panic as recorded by the hook.
     static LAST: RefCell<Option<Box<Crash>>> = const { RefCell::new(None) };
 }
 
-/// The last panic that a thread outside of [`caught`] reported, so that it is not reported again where it is handed on to: rayon's threads
-/// do that.
+/// The last panic reported by a thread outside [`caught`], so that a propagated panic (rayon does this) is not reported twice.
 static REPORTED: Mutex<Option<(String, PathBuf)>> = Mutex::new(None);
 
 /// A panic that was caught.
@@ -29,19 +28,19 @@ pub struct Panic {
 }
 
 impl Panic {
-    /// What it said.
+    /// Returns the panic message.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// For a fault of the program: writes the backtrace to the log and a crash report, and says where that is.
+    /// For a bug: writes the backtrace to the log and a crash report, and returns a message with the report's path.
     #[must_use]
     pub fn reported(self) -> String {
         let message = self.message.clone();
         self.reported_as(&message)
     }
 
-    /// [`Panic::reported`] with other words for its message.
+    /// [`Panic::reported`] with a custom message.
     #[must_use]
     pub fn reported_as(self, message: &str) -> String {
         let known =
@@ -64,7 +63,7 @@ impl fmt::Display for Panic {
     }
 }
 
-/// Runs `work`; its panic becomes an error. What `work` changed half is the caller's to throw away.
+/// Runs `work` and turns a panic into an error. The caller must discard anything that `work` left half changed.
 pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
     CAUGHT.set(CAUGHT.get() + 1);
     let done = catch_unwind(AssertUnwindSafe(work));
@@ -81,8 +80,8 @@ fn message_of(payload: &(dyn Any + Send)) -> String {
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
-/// From now on every panic leaves a backtrace: to [`Panic::reported`] where it is caught, else in the log and a crash report in `folder`
-/// at once. `program` is what runs, in a word or two.
+/// From now on every panic leaves a backtrace: via [`Panic::reported`] if it is caught, otherwise at once in the log and a crash report in
+/// `folder`. `program` is a short name of the running program.
 pub fn report_panics(folder: Option<&Path>, program: &str) {
     crash_report::set_up(folder, program);
     let before = std::panic::take_hook();
@@ -122,7 +121,7 @@ mod tests {
         check(|| std::panic::panic_any(7), "a panic without a message");
         check(|| assert!([1].contains(&2), "none"), "none");
         assert_eq!(caught(|| 5).unwrap(), 5);
-        // Within each other.
+        // Nested.
         let outer = caught(|| caught(|| panic!("inner")).unwrap_err().message().to_owned());
         assert_eq!(outer.unwrap(), "inner");
     }

@@ -1,4 +1,4 @@
-//! Watches a file or folder that work depends on, so that work notices when it is moved and does not recreate it at the old path.
+//! Watches a file or folder that a job depends on, so that the job notices when it is moved and does not recreate it at the old path.
 
 use std::fs::{self, File};
 use std::io;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// What work depends on is elsewhere now, or is gone.
+/// The file or folder was moved or removed.
 #[derive(Debug, Error)]
 #[error(
     "{} {} while Quarry worked in it. The work stopped; nothing was written to the old path, and what was written before is safe. Run the command again with the project's new path",
@@ -15,11 +15,11 @@ use thiserror::Error;
 )]
 pub struct Moved {
     pub was: PathBuf,
-    /// Its new path, if the operating system reports it.
+    /// Its new path, if the operating system reports one.
     pub now: Option<PathBuf>,
 }
 
-/// A file or folder that is held open: its identity does not change when it is renamed.
+/// A file or folder that is held open: its identity survives renaming.
 #[derive(Debug)]
 pub struct Place {
     path: PathBuf,
@@ -27,13 +27,13 @@ pub struct Place {
 }
 
 impl Place {
-    /// Of a file or folder that is there.
+    /// Opens an existing file or folder.
     #[expect(clippy::disallowed_methods, reason = "a project's own lock file and folders are held, not read")]
     pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.to_path_buf(), held: File::open(path)? })
     }
 
-    /// An error where the path does not lead to what is held any more.
+    /// Returns an error if the path no longer leads to the open file.
     pub fn check(&self) -> Result<(), Moved> {
         if is_same(&self.path, &self.held) {
             return Ok(());
@@ -53,12 +53,12 @@ fn is_same(path: &Path, held: &File) -> bool {
     match (fs::metadata(path), held.metadata()) {
         (Ok(there), Ok(held)) => (there.dev(), there.ino()) == (held.dev(), held.ino()),
         (Err(error), _) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
-        // Whatever is wrong with the disk shows when something is written.
+        // Any other disk error shows on the next write.
         _ => true,
     }
 }
 
-/// What is open cannot be moved on Windows.
+/// On Windows an open file cannot be moved.
 #[cfg(not(unix))]
 fn is_same(path: &Path, _: &File) -> bool {
     path.exists()
@@ -75,8 +75,7 @@ fn current_path(_: &File) -> Option<PathBuf> {
     None
 }
 
-/// Makes a folder in one that is there, where it is missing. Never the folders above it: in a project that was moved away nothing is
-/// made again.
+/// Creates a missing folder in an existing one. It never creates parent folders: nothing is recreated in a project that was moved away.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     match fs::create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
@@ -84,7 +83,7 @@ pub fn make_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// [`make_folder`] of every folder from `base`, which must be there, down to `path`.
+/// Calls [`make_folder`] for every folder from `base`, which must exist, down to `path`.
 pub fn make_folders_below(base: &Path, path: &Path) -> io::Result<()> {
     let Ok(below) = path.strip_prefix(base) else { return make_folder(path) };
     let mut folder = base.to_path_buf();

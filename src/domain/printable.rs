@@ -1,34 +1,34 @@
-//! Names and lines from outside, as they may be shown: no control character, no marks of text direction, and a bounded length.
+//! Makes names and lines from outside safe to show: no control characters, no bidirectional marks, bounded length.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::borrow::Cow;
 use std::path::Path;
 
-/// Longest part of a name or a line that a message repeats, in characters.
+/// Maximum length of a name or line quoted in a message, in characters.
 const NAME_CHARS: usize = 200;
 
-/// Longest line of a whole message, in characters.
+/// Maximum line length of a whole message, in characters.
 const LINE_CHARS: usize = 4000;
 
-/// A name, a word or a line from a file for a message: control characters, line ends and marks of text direction are escaped, and what
-/// is long is cut with its length said.
+/// Prepares a name, word or line from a file for a message: escapes control characters, line ends and bidirectional marks, and truncates
+/// long text with a note of its length.
 pub fn printable(text: &str) -> Cow<'_, str> {
     escaped(cut(text, NAME_CHARS), |_| false)
 }
 
-/// [`printable`] for a path; it is not cut.
+/// [`printable`] for a path, without truncation.
 pub fn printable_path(path: &Path) -> String {
     escaped(path.to_string_lossy(), |_| false).into_owned()
 }
 
-/// A message of one line: as [`printable`], and cut only if it is extremely long.
+/// [`printable`] for a one-line message, truncated only if extremely long.
 pub fn printable_line(text: &str) -> Cow<'_, str> {
     escaped(cut(text, LINE_CHARS), |_| false)
 }
 
-/// A whole message: as [`printable`], but lines stay lines, and only extremely long ones are cut.
+/// [`printable`] for a whole message: keeps line breaks and truncates only extremely long lines.
 pub fn printable_message(text: &str) -> Cow<'_, str> {
     let kept = if text.lines().any(|line| line.len() > LINE_CHARS) {
         Cow::Owned(text.lines().map(|line| cut(line, LINE_CHARS)).collect::<Vec<_>>().join("\n"))
@@ -38,7 +38,7 @@ pub fn printable_message(text: &str) -> Cow<'_, str> {
     escaped(kept, |c| matches!(c, '\n' | '\t'))
 }
 
-/// JSON with the same characters escaped as JSON escapes them: it means the same.
+/// Escapes the same characters in JSON with JSON escapes, so that the value is unchanged.
 pub fn printable_json(json: &str) -> Cow<'_, str> {
     if !json.contains(|c| is_unsafe(c) && c != '\n') {
         return Cow::Borrowed(json);
@@ -51,19 +51,19 @@ pub fn printable_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(json.chars().map(escape).collect())
 }
 
-/// Text with an apostrophe before what a spreadsheet would take for a formula.
+/// Puts an apostrophe before text that a spreadsheet would take for a formula.
 pub fn without_formula(text: &str) -> Cow<'_, str> {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     if is_formula { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
 }
 
-/// Text as a field of a CSV table: quoted where it has to be, and with an apostrophe before what a spreadsheet would take for a formula.
+/// Formats text as a CSV field: quoted if necessary, with an apostrophe before what a spreadsheet would take for a formula.
 pub fn csv_text(text: &str) -> String {
     let text = without_formula(text);
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into_owned() }
 }
 
-/// Why `name` cannot are on a line of its own in a list and be read again as it was; `None` where it can.
+/// Returns why `name` cannot be stored on a line of its own in a list and read back unchanged; `None` if it can.
 pub fn list_problem(name: &str) -> Option<&'static str> {
     if name.contains(['\n', '\r']) {
         return Some("it has a line break in it");
@@ -93,8 +93,8 @@ fn escaped(text: Cow<'_, str>, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// What changes a terminal's state or the order in which text is read: control characters, line and paragraph separators, marks and
-/// overrides of text direction.
+/// Whether a character changes a terminal's state or the reading order: control characters, line and paragraph separators, bidirectional
+/// marks and overrides.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')

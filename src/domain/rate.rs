@@ -1,18 +1,18 @@
-//! Speed of work and the time left, from its progress and the time that the caller passes in.
+//! Computes the speed of work and the time left from its progress and the elapsed time passed by the caller.
 
 use std::time::{Duration, Instant};
 
 use super::Progress;
 
-/// Shorter times are not measured.
+/// Minimum time before a speed is computed.
 const MEASURED_FROM: Duration = Duration::from_secs(1);
 
-/// Follows the progress of one piece of work.
+/// Tracks the progress of one job.
 #[derive(Debug, Clone)]
 pub struct Rate {
     what: String,
     begun: Instant,
-    /// What was done before it was followed: work that continues does not count what an earlier run did.
+    /// Progress when tracking started: a resumed job does not count what an earlier run did.
     first: u64,
     seen: Instant,
     done: u64,
@@ -25,7 +25,7 @@ impl Rate {
         Self { what: what.clone(), begun: now, first: *done, seen: now, done: *done, total: *total }
     }
 
-    /// Restarts when other work, or the same work from its beginning, is reported.
+    /// Restarts when another job, or the same job from its start, is reported.
     pub fn follow(&mut self, progress: &Progress, now: Instant) {
         if self.what != progress.what || progress.done < self.done {
             *self = Self::new(progress, now);
@@ -33,21 +33,21 @@ impl Rate {
         (self.seen, self.done, self.total) = (now, progress.done, progress.total);
     }
 
-    /// Done a second; `None` until that is known.
+    /// Returns items per second; `None` until known.
     pub fn per_second(&self) -> Option<f64> {
         let elapsed = self.seen.duration_since(self.begun);
         let done = self.done - self.first;
         (elapsed >= MEASURED_FROM && done > 0).then(|| done as f64 / elapsed.as_secs_f64())
     }
 
-    /// `None` until it is known, and if the end is unknown.
+    /// Returns the seconds left; `None` until known, or if the total is unknown.
     pub fn seconds_left(&self) -> Option<f64> {
         let left = self.total.checked_sub(self.done)?;
         (self.total > 0).then_some(())?;
         Some(left as f64 / self.per_second()?)
     }
 
-    /// `4.2/s, 1:02:03 left`, or less where less is known.
+    /// Formats `4.2/s, 1:02:03 left`, or the known part of it.
     pub fn in_words(&self) -> String {
         let Some(each) = self.per_second() else { return String::new() };
         let each = if each < 10.0 { format!("{each:.2}/s") } else { format!("{each:.0}/s") };
@@ -58,7 +58,7 @@ impl Rate {
     }
 }
 
-/// `1:02:03` or `2:03`.
+/// Formats `1:02:03` or `2:03`.
 pub fn clock(seconds: f64) -> String {
     let s = seconds.max(0.0).round() as u64;
     if s >= 3600 {

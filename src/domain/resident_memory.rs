@@ -1,6 +1,6 @@
-//! How much memory the program holds, as the system tells it.
+//! Reads the program's memory use from the operating system.
 
-/// Bytes that this process holds in memory; `None` if unknown.
+/// Returns the resident set size of this process in bytes; `None` if unknown.
 pub fn resident_bytes() -> Option<u64> {
     memory_stats::memory_stats().map(|stats| stats.physical_mem as u64)
 }

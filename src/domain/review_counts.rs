@@ -1,34 +1,34 @@
-//! The numbers of a review, defined here once for every screen and command.
+//! The counts of a review, defined once for every screen and command.
 //!
-//! - **Candidate**: a mined false positive on an image that its dataset still holds. One that is on an object of its class by now (kind
-//!   duplicate) is not a candidate any more, unless it has a verdict.
-//! - **Decided**: it has a verdict; "skipped" is one.
-//! - **Left**, or undecided: it has none.
-//! - **Group**: two or more candidates that can be decided on as one.
-//! - **Decisions left**: groups with a candidate that is left, and candidates that are left and in no group.
+//! - **Candidate**: a mined false positive on an image that is still in its dataset. If it covers an object of its class by now (kind
+//! duplicate), it only counts if it has a verdict.
+//! - **Decided**: has a verdict; "skipped" is one.
+//! - **Left**, or undecided: has no verdict.
+//! - **Group**: two or more candidates that can be decided together.
+//! - **Decisions left**: groups with an undecided candidate, plus undecided candidates outside groups.
 
 use super::{Basis, FalsePositiveKind, Verdict};
 
-/// Whether a candidate is left to decide on.
+/// Whether a candidate is undecided.
 pub fn is_left(kind: FalsePositiveKind, verdict: Option<Verdict>) -> bool {
     verdict.is_none() && kind != FalsePositiveKind::Duplicate
 }
 
-/// How the candidates of a round, of a project or of an annotator stand.
+/// Verdict counts of a round, a project or an annotator.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct VerdictCounts {
-    /// Left.
+    /// Undecided.
     pub undecided: u64,
-    /// Decisions that are left where each group is decided on as one.
+    /// Decisions left if each group is decided together.
     pub decisions: u64,
     pub confirmed: u64,
     pub rejected: u64,
     pub missed_object: u64,
     pub wrong_class: u64,
     pub skipped: u64,
-    /// Of those decided: given to all that a random sample stands for, not seen one by one.
+    /// Among the decided: assigned from a random sample, not seen individually.
     pub estimated: u64,
-    /// Of those decided: taken over from an earlier round.
+    /// Among the decided: carried over from an earlier round.
     pub inherited: u64,
 }
 
@@ -46,12 +46,12 @@ impl VerdictCounts {
         self.undecided + self.decided()
     }
 
-    /// Whether groups make fewer decisions of what is left.
+    /// Whether deciding by group takes fewer decisions than one per candidate.
     pub fn has_fewer_decisions(&self) -> bool {
         self.decisions < self.undecided
     }
 
-    /// Counts one candidate; `given` is its verdict. Decisions are not counted by it.
+    /// Counts one candidate with its verdict `given`. Does not count decisions.
     pub fn add(&mut self, given: Option<(Verdict, Basis)>) {
         let (verdict, basis) = given.unzip();
         *self.of(verdict) += 1;
@@ -59,7 +59,7 @@ impl VerdictCounts {
         self.inherited += u64::from(basis == Some(Basis::Inherited));
     }
 
-    /// The number of those with this verdict.
+    /// Returns the counter for this verdict.
     pub fn of(&mut self, verdict: Option<Verdict>) -> &mut u64 {
         match verdict {
             None => &mut self.undecided,

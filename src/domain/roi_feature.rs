@@ -1,26 +1,26 @@
-//! The features of a box in the detector's second stage, as a short vector.
+//! The features of a box in the detector's second stage, reduced to a short vector.
 
 use super::RoundId;
 
 /// Length of a [`RoiFeature`].
 pub const ROI_FEATURE_LENGTH: usize = 128;
 
-/// Which features can be compared with each other.
+/// Which features are comparable with each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FeatureSpace {
-    /// What the detector of a round saw.
+    /// Features from a round's own detector.
     Round(RoundId),
-    /// What the bundled backbone saw in a crop: of the detections of every other model.
+    /// Features of the crop from the bundled backbone, used for the detections of every other model.
     Backbone,
 }
 
-/// The direction of a RoI's features after a fixed random projection, in 127ths of its largest value. Comparable among RoIs
-/// of one checkpoint only.
+/// The direction of a RoI's features after a fixed random projection, quantised so that the largest value is 127. Only comparable among
+/// RoIs of one checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RoiFeature([i8; ROI_FEATURE_LENGTH]);
 
 impl RoiFeature {
-    /// From the projected values. `None` for another length, for NaN and infinite values, and where all are 0: no direction.
+    /// Quantises projected values. `None` for a wrong length, NaN or infinite values, or all zeros (no direction).
     pub fn of(values: &[f32]) -> Option<Self> {
         let largest = values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
         if values.len() != ROI_FEATURE_LENGTH || !values.iter().all(|v| v.is_finite()) || largest == 0.0 {
@@ -29,7 +29,7 @@ impl RoiFeature {
         Some(Self(std::array::from_fn(|k| (values[k] / largest * 127.0).round() as i8)))
     }
 
-    /// As [`RoiFeature::bytes`] gave it.
+    /// The inverse of [`RoiFeature::bytes`].
     pub fn from_bytes(bytes: [u8; ROI_FEATURE_LENGTH]) -> Self {
         Self(bytes.map(u8::cast_signed))
     }
@@ -42,7 +42,7 @@ impl RoiFeature {
         &self.0
     }
 
-    /// Cosine of the angle between two features, -1 to 1.
+    /// Returns the cosine similarity of two features, -1 to 1.
     pub fn cosine(&self, other: &Self) -> f32 {
         self.dot(other) as f32 / (self.dot(self) as f32 * other.dot(other) as f32).sqrt().max(f32::MIN_POSITIVE)
     }

@@ -8,42 +8,42 @@ use super::RoundId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HardNegativeSource {
-    /// None: the baseline of the same length.
+    /// None: a baseline of the same training length.
     None,
-    /// Every candidate that nobody rejected (the paper's).
+    /// Every candidate that nobody rejected (as in the paper).
     Unreviewed,
-    /// Those that an annotator confirmed, estimated ones among them.
+    /// Candidates that an annotator confirmed, including estimated ones.
     #[default]
     Confirmed,
-    /// Those that an annotator confirmed, without estimated ones, which nobody saw.
+    /// Candidates that an annotator confirmed, without estimated ones, which nobody looked at.
     Reviewed,
 }
 
-/// Which ground truth a round learns.
+/// Which ground truth a round trains on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TruthSource {
-    /// `Imported` in a round without hard negatives, so that it is a clean baseline; else `Corrected`.
+    /// `Imported` in a round without hard negatives, for a clean baseline; otherwise `Corrected`.
     #[default]
     Auto,
-    /// The dataset's own objects alone, without any review.
+    /// Only the dataset's own objects, without any review.
     Imported,
-    /// With promoted, edited and added objects, and without learning in rejected regions.
+    /// Includes promoted, edited and added objects; rejected regions are excluded from training.
     Corrected,
 }
 
-/// Where the weights of round n+1 start.
+/// Initial weights of round n+1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RoundInit {
-    /// From the pretrained backbone (the paper's).
+    /// The pretrained backbone (as in the paper).
     #[default]
     Backbone,
-    /// From the last round's checkpoint.
+    /// The previous round's checkpoint.
     Previous,
 }
 
-/// How far a round has come.
+/// The progress state of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RoundState {
@@ -76,45 +76,45 @@ impl RoundState {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoundRecord {
     pub id: RoundId,
-    /// 1, 2, 3 ... in the order in which rounds were started.
+    /// 1, 2, 3 ... in the order in which rounds were created.
     pub number: u32,
     pub state: RoundState,
-    /// The round's settings as TOML text (`round.toml`), kept with the round.
+    /// The round's settings as TOML text (`round.toml`), stored with the round.
     pub config_toml: String,
-    /// The user's own words on the round.
+    /// The user's notes on the round.
     pub notes: String,
     /// Milliseconds since the Unix epoch.
     pub started_ms: i64,
     pub finished_ms: Option<i64>,
-    /// Where the detections come from, when it was not Quarry that trained the detector.
+    /// The source of the detections, if they were imported rather than produced by Quarry.
     pub imported: Option<ImportedModel>,
 }
 
-/// The detector of a round whose detections came from a file.
+/// The detector of a round with imported detections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportedModel {
-    /// As the user calls it; several rounds have it when its results were imported again.
+    /// The user's name for the model; repeated imports of its results share it.
     pub name: String,
-    /// 1, 2, 3 ... among the rounds of this model.
+    /// 1, 2, 3 ... among this model's rounds.
     pub round: u32,
     /// The file or folder that the detections were read from.
     pub source: String,
-    /// Detections without a score: kept with score 0, and no curve is drawn of them.
+    /// Detections without a score: stored with score 0 and excluded from curves.
     pub unscored: u64,
 }
 
 impl RoundRecord {
-    /// Whether Quarry trained it: it has settings and checkpoints.
+    /// Whether Quarry trained it, so that it has settings and checkpoints.
     pub fn is_own(&self) -> bool {
         self.imported.is_none()
     }
 
-    /// Whether its training can continue: it was interrupted, stopped or failed.
+    /// Whether its training can be resumed: it was interrupted, stopped or failed.
     pub fn is_unfinished(&self) -> bool {
         matches!(self.state, RoundState::Running | RoundState::Stopped | RoundState::Failed)
     }
 
-    /// `Round 3`, with the model where the detections were imported: `Round 3 (yolo11-v3, its round 2)`.
+    /// Returns `Round 3`, or with an imported model `Round 3 (yolo11-v3, its round 2)`.
     pub fn title(&self) -> String {
         match &self.imported {
             None => format!("Round {}", self.number),

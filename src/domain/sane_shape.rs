@@ -1,16 +1,16 @@
-//! The one definition of a shape that can be an annotated object: finite, of a sensible size, and at least partly inside its image.
+//! Validates annotated shapes: finite, of a plausible size, and at least partly inside the image.
 
 use super::Shape;
 use crate::geometry::BoundingBox;
 
-/// The least width and height in pixels, of the whole shape and of its part inside the image. Below half a pixel no pixel need be
-/// covered; rounded coordinates of real one-pixel objects stay above it.
+/// Minimum width and height in pixels, for the whole shape and for its part inside the image. A smaller shape may cover no pixel centre;
+/// rounded coordinates of real one-pixel objects stay above it.
 pub const MIN_SIDE_PX: f64 = 0.5;
-/// The largest width and height, in longer sides of the image. An object that is cut by the image's edge may well be larger than the
-/// image, but not by this much.
+/// Maximum width and height as a multiple of the image's longer side. An object cut by the image border may be larger than the image, but
+/// not by this much.
 pub const MAX_IMAGE_SIDES: f64 = 10.0;
 
-/// Why a shape cannot be an object of its image. Lengths are pixels.
+/// Why a shape is not valid in its image. Lengths are in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum ShapeProblem {
     #[error("its coordinates are NaN or infinite")]
@@ -25,16 +25,16 @@ pub enum ShapeProblem {
     Outside { image_width: u32, image_height: u32 },
 }
 
-/// Whether `shape` can be an object of an image of `width` x `height` pixels. Shapes that reach beyond the image's edge are sane as long
-/// as a part of at least [`MIN_SIDE_PX`] in both directions is inside.
+/// Checks that `shape` is valid in an image of `width` x `height` pixels. Shapes that extend beyond the image border are valid if at least
+/// [`MIN_SIDE_PX`] in both directions is inside.
 ///
 /// # Errors
 ///
-/// The first thing that is wrong with it.
+/// Returns the first problem found.
 pub fn check_shape(shape: &Shape, width: u32, height: u32) -> Result<(), ShapeProblem> {
     check_numbers(shape)?;
     let bbox = shape.bounding_box();
-    // Finite numbers may still add up to infinity.
+    // Finite numbers may still overflow to infinity.
     let too_large =
         ShapeProblem::TooLarge { width: bbox.width(), height: bbox.height(), image_width: width, image_height: height };
     if !bbox.is_finite() || bbox.width().max(bbox.height()) > MAX_IMAGE_SIDES * f64::from(width.max(height)) {

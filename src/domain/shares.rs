@@ -1,33 +1,33 @@
-//! Divides the review among annotators: which share each has, and which part is judged twice.
+//! Divides a review among annotators: each one's share, and the part that two annotators review.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use serde::{Deserialize, Serialize};
 
-/// Who reviews, in equal shares. An image with all its candidates is in one share; of those that are judged twice, in two.
+/// The annotators, with equal shares. An image with all its candidates is in one share, or in two if it is reviewed twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shares {
     pub annotators: Vec<String>,
-    /// Of the images, 0..=100.
+    /// Percentage of images reviewed twice, 0..=100.
     pub twice_percent: u8,
 }
 
-/// One of the shares.
+/// One annotator's share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
-    /// From 0.
+    /// Index from 0.
     place: u64,
-    /// 0: a share that holds nothing.
+    /// Number of shares; 0 for an empty share.
     of: u64,
     twice_percent: u64,
 }
 
-/// Annotators that a project can be shared among.
+/// Maximum number of annotators that share a project.
 const MOST: usize = 1000;
 
 impl Shares {
-    /// Shares of these annotators; says what is wrong with the names or the percentage.
+    /// Creates shares for these annotators; the error says what is wrong with the names or the percentage.
     pub fn new(annotators: &[String], twice_percent: u8) -> Result<Self, String> {
         let annotators: Vec<String> = annotators.iter().map(|name| name.trim().to_owned()).collect();
         if annotators.is_empty() || annotators.len() > MOST {
@@ -50,7 +50,7 @@ impl Shares {
         Ok(Self { annotators, twice_percent })
     }
 
-    /// An annotator's share; somebody who is not named has one that holds nothing.
+    /// Returns an annotator's share; empty for an annotator who is not listed.
     pub fn of(&self, annotator: &str) -> Share {
         let place = self.annotators.iter().position(|name| name == annotator);
         let of = if place.is_some() { self.annotators.len() } else { 0 };
@@ -59,10 +59,10 @@ impl Shares {
 }
 
 impl Share {
-    /// Of somebody to whom nothing was given.
+    /// The empty share.
     pub const NOTHING: Self = Self { place: 0, of: 0, twice_percent: 0 };
 
-    /// Whether an image is in it. `mixed`: the image's number in the project, well mixed; the same in every copy of the project.
+    /// Whether the share contains an image. `mixed` is a hash of the image's number, the same in every copy of the project.
     pub fn holds(self, mixed: u64) -> bool {
         if self.of == 0 {
             return false;
@@ -71,7 +71,7 @@ impl Share {
         if first == self.place {
             return true;
         }
-        // Parts of the number that the first share does not depend on.
+        // Bits that do not affect the first share.
         let is_twice = self.of > 1 && (mixed >> 40) % 100 < self.twice_percent;
         is_twice && (first + 1 + (mixed >> 20) % (self.of - 1)) % self.of == self.place
     }
@@ -81,7 +81,7 @@ impl Share {
 mod tests {
     use super::*;
 
-    /// SplitMix64, as a source of well mixed numbers.
+    /// SplitMix64 as a hash function.
     fn mixed(id: u64) -> u64 {
         let mut z = id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

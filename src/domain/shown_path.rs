@@ -1,5 +1,5 @@
-//! Paths in JSON reports, for `#[serde(serialize_with = ...)]`. JSON has no paths that are not UTF-8: what does not fit is shown as `�`.
-//! Not for paths that are read back.
+//! Serialises paths for JSON reports: `#[serde(serialize_with = ...)]`. JSON is UTF-8, so other bytes are shown as `�`. Not for paths that
+//! are read back.
 
 use std::path::{Path, PathBuf};
 

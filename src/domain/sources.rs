@@ -1,7 +1,7 @@
-//! The folders that long work reads its images from, and whether they are still there. Work stops where a whole dataset is missing, and
-//! continues where a single file is broken.
+//! Checks that the image folders of long-running work are still available. Work stops if a whole dataset is missing and continues if a
+//! single file is broken.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use thiserror::Error;
 
 use super::open_regular;
 
-/// Files of a dataset that are tried when one could not be read.
+/// Number of a dataset's files that are probed after one could not be read.
 const TRIED: usize = 64;
 
-/// The images of a dataset cannot be reached: its folder is gone, unmounted, or no longer readable.
+/// A dataset's images are unavailable: its folder is missing, unmounted or unreadable.
 #[derive(Debug, Error)]
 #[error("{}: {what}. {ADVICE}", root.display())]
 pub struct Away {
@@ -23,7 +23,7 @@ pub struct Away {
 
 const ADVICE: &str = "Mount or restore it, or import the dataset from its new folder; then run the command again. The project's data was kept";
 
-/// Datasets with those of their files that a piece of work reads.
+/// Datasets with the files that a job reads from them.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     sources: Vec<Source>,
@@ -36,11 +36,11 @@ struct Source {
 }
 
 impl Sources {
-    /// `roots` of datasets; a file belongs to the deepest root that it is below. Files below none are not watched.
+    /// `roots` are dataset roots; a file belongs to the deepest root above it. Files below no root are not watched.
     pub fn new<'a>(roots: impl IntoIterator<Item = PathBuf>, files: impl IntoIterator<Item = &'a Path>) -> Self {
         let sources = roots.into_iter().map(|root| Source { root, files: Vec::new() });
         let mut all = Self { sources: sources.collect() };
-        // The deepest come first.
+        // Deepest first.
         all.sources.sort_by_key(|source| std::cmp::Reverse(source.root.components().count()));
         for file in files {
             if let Some(source) = all.sources.iter_mut().find(|source| file.starts_with(&source.root)) {
@@ -50,12 +50,12 @@ impl Sources {
         all
     }
 
-    /// Refuses to begin while a dataset is missing.
+    /// Returns an error if a dataset is missing.
     pub fn check(&self) -> Result<(), Away> {
         self.sources.iter().filter(|source| !source.files.is_empty()).try_for_each(Source::check)
     }
 
-    /// After `file` could not be read: an error where its whole dataset is missing, nothing where others of its files are there.
+    /// Call after `file` could not be read: returns an error if its whole dataset is missing, `Ok` if other files of it are readable.
     pub fn check_around(&self, file: &Path) -> Result<(), Away> {
         let source = self.sources.iter().find(|source| file.starts_with(&source.root));
         source.map_or(Ok(()), Source::check)
@@ -63,10 +63,10 @@ impl Sources {
 }
 
 impl Source {
-    /// Missing: no folder, or more than half of some files, evenly chosen, are not there or may not be opened.
+    /// A dataset is missing if its folder is missing, or if more than half of an evenly spaced sample of files cannot be opened.
     fn check(&self) -> Result<(), Away> {
         let away = |what: String| Err(Away { root: self.root.clone(), what });
-        // The folder of a relative file that lies where the command runs is written as nothing.
+        // The parent of a bare file name in the working directory is an empty path.
         if !(self.root.as_os_str().is_empty() || self.root.is_dir()) {
             return away("the dataset's folder does not exist".to_owned());
         }
@@ -112,13 +112,13 @@ mod tests {
         let message = sources.check_around(&files[201]).unwrap_err().to_string();
         assert!(message.contains("small: the dataset's folder does not exist. Mount or restore it"), "{message}");
         assert!(sources.check().is_err());
-        // An empty folder under the mount point.
+        // An unmounted drive leaves an empty mount point.
         std::fs::create_dir(&small).unwrap();
         let message = sources.check_around(&files[200]).unwrap_err().to_string();
         assert!(message.contains("2 of 2 files") && message.contains("0.png"), "{message}");
         sources.check_around(Path::new("/not/watched.png")).unwrap();
         Sources::default().check().unwrap();
-        // A list in the folder where the command runs, named without a folder.
+        // A list in the working directory, named without a folder.
         let here = Path::new("list.txt").parent().map(Path::to_path_buf);
         Sources::new(here, [Path::new("Cargo.toml")]).check().unwrap();
         assert!(Sources::new([PathBuf::new()], [Path::new("no.png")]).check().is_err());

@@ -1,7 +1,7 @@
 //! Atomic file writes: a file is written completely or not at all.
 //!
-//! While a file is written it has a temporary name, `.quarry-<process>-<random>`, and is locked. An unlocked file of such a name was left
-//! by a killed process and is removed.
+//! A file being written has a temporary name, `.quarry-<process>-<random>`, and is locked. An unlocked file with such a name was left by a
+//! killed process and is removed.
 
 mod disk;
 mod passing;
@@ -19,14 +19,13 @@ pub use self::passing::clear_unfinished;
 use self::passing::{folder_of, unfinished_in};
 use super::Output;
 
-/// Readers of `path` sees the old file or the new one, whole, also after a power cut: a temporary file beside it, flushed to disk, then
-/// renamed. It gets the rights of any new file.
+/// Writes a file atomically: readers of `path` see the complete old or new file, even after a power failure. Writes a temporary file next
+/// to it, syncs it to disk and renames it. The file gets default permissions.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_whole_with(path, |error| error, |file| file.write_all(bytes))
 }
 
-/// [`write_whole`] for content that is made while it is written. After an error of `fill` the old file stays; `failed` turns the
-/// file's own errors into the caller's.
+/// [`write_whole`] for streamed content. If `fill` fails, the old file stays; `failed` converts I/O errors to the caller's type.
 pub fn write_whole_with<T, E>(
     path: &Path,
     failed: impl Fn(io::Error) -> E,
@@ -35,13 +34,13 @@ pub fn write_whole_with<T, E>(
     write_output_with(&Output::new(path, true), failed, fill)
 }
 
-/// [`write_whole`] for a file that the user named: one that came to be there meanwhile is not replaced without permission, which is an
+/// [`write_whole`] for a file that the user named. A file created there in the meantime is not replaced without permission:
 /// [`io::ErrorKind::AlreadyExists`].
 pub fn write_output(out: &Output, bytes: &[u8]) -> io::Result<()> {
     write_output_with(out, |error| error, |file| file.write_all(bytes))
 }
 
-/// [`write_output`] for content that is made while it is written, as [`write_whole_with`].
+/// [`write_output`] for streamed content, like [`write_whole_with`].
 pub fn write_output_with<T, E>(
     out: &Output,
     failed: impl Fn(io::Error) -> E,
@@ -68,8 +67,8 @@ fn write_on<D: Disk, T, E>(
     Ok(value)
 }
 
-/// Writes several files into `folder`, which is made where it is missing: all are complete on the disk before the first takes its
-/// place, and after an error the files of before are there again. The error names the file.
+/// Writes several files into `folder`, which is created if missing. All are synced to disk before the first is renamed into place; after an
+/// error the previous files are restored. The error names the file.
 pub fn write_together(
     folder: &Path,
     contents: &[(impl AsRef<Path>, Vec<u8>)],
@@ -112,19 +111,19 @@ fn write_together_on<D: Disk>(
     disk.sync_folder(folder).map_err(at(folder))
 }
 
-/// A file of a temporary name in `folder` for a writer that wants a path; [`finish`] gives it its own name, and dropped it goes. The writer
-/// may leave files beside it whose names only add to the temporary one.
+/// Creates a file with a temporary name in `folder` for a writer that needs a path. [`finish`] renames it; dropping it removes it. The
+/// writer may create further files whose names extend the temporary one.
 pub fn unfinished_file(folder: &Path) -> io::Result<NamedTempFile> {
     unfinished_in(folder)
 }
 
-/// Gives a complete file that its writer has synced its own name, which must be free.
+/// Renames a complete, synced file to its final name, which must be free.
 pub fn finish(file: NamedTempFile, path: &Path) -> io::Result<()> {
     RealDisk.place(file, path, false)?;
     RealDisk.sync_folder(folder_of(path))
 }
 
-/// Fails where no file can be made in `folder`.
+/// Returns an error if no file can be created in `folder`.
 pub fn check_writable(folder: &Path) -> io::Result<()> {
     unfinished_in(folder).map(drop)
 }

@@ -1,10 +1,10 @@
-//! A lock file for work that only one program may do at a time. It names its holder: what it does, its process, host and since when.
+//! A lock file for work that only one process may do at a time. It records its holder: the work, process, host and start time.
 //!
-//! The operating system frees the lock when the process ends, however it ends. Where that cannot be relied on (network file systems, file
-//! systems without locks) what is written in the file counts too: a holder on this host that no longer runs is ignored, one on another host
-//! has to be removed by hand.
+//! The operating system releases the lock when the process ends, for whatever reason. Where locks are unreliable (network file systems,
+//! file systems without locks) the file's content counts too: a holder on this host that no longer runs is ignored, one on another host has
+//! to be removed by hand.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fmt;
@@ -19,12 +19,12 @@ use thiserror::Error;
 use super::file_system::network_file_system;
 use super::input::{open_regular, open_regular_with};
 
-/// Why the lock was not taken.
+/// Why the lock could not be acquired.
 #[derive(Debug, Error)]
 pub enum LockError {
     #[error("this project is in use: {holder} (lock file {}); {advice}", path.display())]
     Held { path: PathBuf, holder: String, advice: &'static str },
-    // `cause`, not `source`: it is in the message.
+    // `cause`, not `source`: the message already includes it.
     #[error("{}: {doing}: {cause}", path.display())]
     Io { path: PathBuf, doing: &'static str, cause: io::Error },
 }
@@ -32,7 +32,7 @@ pub enum LockError {
 const WAIT: &str = "wait for it or stop it";
 const RELEASE_ADVICE: &str = "wait for it; if that computer no longer runs it, remove the lock file";
 
-/// Who holds a lock, as the lock file has it.
+/// The holder of a lock, as recorded in the lock file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockHolder {
     /// `training`, `import`.
@@ -41,26 +41,27 @@ pub struct LockHolder {
     pub host: String,
     /// Milliseconds since the Unix epoch.
     pub since_ms: u64,
-    /// What tells this process from a later one with the same number; empty if unknown.
+    /// Distinguishes this process from a later one with the same id; empty if unknown.
     #[serde(default)]
     pub started: String,
 }
 
-/// Held until it is dropped.
+/// A held lock, released on drop.
 #[derive(Debug)]
 pub struct WorkLock {
     file: File,
-    /// Another lock of this process holds the file; this one only leans on it.
+    /// Another lock of this process holds the file; this one shares it.
     is_shared: bool,
 }
 
 impl WorkLock {
-    /// Takes the lock file at `path`, which is made if need be, or says who holds it. `what` is the work in a word or two.
+    /// Acquires the lock file at `path`, which is created if missing; the error names the holder. `what` describes the work in a word or
+    /// two.
     pub fn take(path: &Path, what: &str) -> Result<Self, LockError> {
         Self::take_for(path, &LockHolder::this(what), network_file_system(path).is_some())
     }
 
-    /// As [`WorkLock::take`], but a lock that this very process holds already will do.
+    /// Like [`WorkLock::take`], but succeeds if this process already holds the lock.
     pub fn take_or_share(path: &Path, what: &str) -> Result<Self, LockError> {
         let me = LockHolder::this(what);
         match Self::take(path, what) {
@@ -77,7 +78,7 @@ impl WorkLock {
         let options = options.read(true).write(true).create(true).truncate(false);
         let mut file = open_file(options, path)?;
         let mut text = String::new();
-        // What is no text names no holder.
+        // Content that is not UTF-8 names no holder.
         let _ = (&mut file).take(HOLDER_BYTES).read_to_string(&mut text);
         let holder = parse(&text);
         let held = |advice| {
@@ -99,7 +100,7 @@ impl WorkLock {
                 HolderState::Elsewhere => return Err(held(RELEASE_ADVICE)),
             }
         }
-        // A line for people, and one for programs.
+        // One line for humans and one for programs.
         let text = format!("{me}\n{}\n", serde_json::to_string(me).unwrap_or_default());
         write_content(&mut file, &text).map_err(at(path, "writing the lock file"))?;
         Ok(Self { file, is_shared: false })
@@ -109,20 +110,20 @@ impl WorkLock {
 impl Drop for WorkLock {
     fn drop(&mut self) {
         if !self.is_shared {
-            // The lock goes with the process in any case; an empty file is only the tidier sign.
+            // Ending the process releases the lock anyway; truncating the file is just cleaner.
             let _ = self.file.set_len(0);
         }
     }
 }
 
-/// A holder's line is far shorter.
+/// Far longer than any holder's line.
 const HOLDER_BYTES: u64 = 4096;
 
 enum HolderState {
-    /// On this host, and it has ended.
+    /// On this host; no longer running.
     Gone,
     Runs,
-    /// On another host: whether it runs cannot be known.
+    /// On another host: whether it still runs is unknown.
     Elsewhere,
 }
 
@@ -155,7 +156,7 @@ impl fmt::Display for LockHolder {
     }
 }
 
-/// Opens the lock file as every file from outside is: what is not a regular file (a FIFO, a device) is refused without waiting for it.
+/// Opens the lock file like every external file: anything but a regular file (a FIFO, a device) is refused without blocking.
 fn open_file(options: &mut OpenOptions, path: &Path) -> Result<File, LockError> {
     open_regular_with(options, path)
         .map(|(file, _)| file)
@@ -185,7 +186,7 @@ fn at(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> LockError {
     move |cause| LockError::Io { path, doing, cause }
 }
 
-/// Whether the file system has no locks.
+/// Whether the file system does not support locks.
 fn is_unsupported(error: &io::Error) -> bool {
     #[cfg(unix)]
     if error.raw_os_error().is_some_and(|code| [libc::ENOLCK, libc::ENOSYS, libc::EOPNOTSUPP].contains(&code)) {
@@ -199,7 +200,7 @@ fn host_name() -> String {
     #[cfg(unix)]
     {
         let mut buffer = [0_u8; 256];
-        // SAFETY: the buffer is as long as it is said to be, and outlives the call.
+        // SAFETY: the passed length is the buffer's length, and the buffer outlives the call.
         let failed = unsafe { libc::gethostname(buffer.as_mut_ptr().cast(), buffer.len() - 1) } != 0;
         let name = buffer.split(|&byte| byte == 0).next().unwrap_or_default();
         if !failed && !name.is_empty() {
@@ -214,7 +215,7 @@ fn is_running(process: u32) -> bool {
     #[cfg(unix)]
     {
         let Ok(process) = libc::pid_t::try_from(process) else { return false };
-        // SAFETY: signal 0 is never sent; the call only tells whether the process is there.
+        // SAFETY: signal 0 is never sent; the call only checks whether the process exists.
         let found = unsafe { libc::kill(process, 0) } == 0;
         found || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
     }
@@ -225,18 +226,18 @@ fn is_running(process: u32) -> bool {
     }
 }
 
-/// When the process started, in the system's own count since this boot: the 22nd field of `/proc/<pid>/stat`.
+/// Returns the process start time in clock ticks since boot: field 22 of `/proc/<pid>/stat`.
 #[expect(clippy::disallowed_methods, reason = "a file of the system that ends")]
 fn start_of(process: u32) -> String {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    // The second field is a name in brackets and may hold blanks.
+    // The second field is a name in parentheses and may contain spaces.
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     let ticks = after_name.split_whitespace().nth(19).unwrap_or_default();
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     if ticks.is_empty() { String::new() } else { format!("{} {ticks}", boot.trim()) }
 }
 
-/// `2026-11-26 18:04:05 UTC`. Days to civil dates as in Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms".
+/// Formats `2026-11-26 18:04:05 UTC`. Days to civil dates as in Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms".
 pub(super) fn utc(ms: u64) -> String {
     let seconds = ms / 1000;
     let days = (seconds / 86_400) as i64 + 719_468;
@@ -295,7 +296,7 @@ mod tests {
         assert!(message.contains("on host elsewhere") && message.contains("remove the lock file"), "{message}");
         leave(&other(&host_name(), std::process::id()));
         assert!(take().is_err());
-        // Above the largest process number of Linux.
+        // Above the largest process id of Linux.
         leave(&other(&host_name(), 0x7fff_fff0));
         take().unwrap();
         leave(&LockHolder { started: "another boot 1".to_owned(), ..other(&host_name(), std::process::id()) });

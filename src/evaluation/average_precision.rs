@@ -1,10 +1,10 @@
-//! COCO's six numbers of precision: what a round's held-out images are measured by.
+//! COCO's six average precision values, computed on a round's held-out images.
 
 use serde::{Deserialize, Serialize};
 
 use super::coco::CocoMetrics;
 
-/// COCO's six numbers of precision, the mean over all classes; `None` without ground truth of that size.
+/// COCO's six average precision values, each the mean over all classes; `None` without ground truth of that size.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AveragePrecision {
     /// Mean over IoU .50:.05:.95.
@@ -20,7 +20,7 @@ pub struct AveragePrecision {
 }
 
 impl AveragePrecision {
-    /// The names of [`Self::values`], as metrics of a round are called.
+    /// The names of [`Self::values`], used as a round's metric names.
     pub const NAMES: [&'static str; 6] = ["ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"];
 
     pub fn values(&self) -> [Option<f64>; 6] {

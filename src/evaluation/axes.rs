@@ -1,13 +1,13 @@
-//! The axes of a ROC plot, for the screen and for figures: scale of false positives, visible range of rates, tick marks.
+//! The axes of a ROC plot, for the screen and for figures: false positive scale, visible rate range, tick marks.
 
 use super::plot_curve::PlotCurve;
 
-/// On a logarithmic axis, no false positive stands here.
+/// Position of zero false positives on a logarithmic axis.
 const NONE_AT: f64 = 0.5;
-/// Marks that an axis has at most, about.
+/// Approximate maximum number of tick marks.
 const MOST_MARKS: f64 = 10.0;
 
-/// False positives, from none to `end`.
+/// The false positive axis, from 0 to `end`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FalsePositiveAxis {
     pub logarithmic: bool,
@@ -15,23 +15,23 @@ pub struct FalsePositiveAxis {
 }
 
 impl FalsePositiveAxis {
-    /// The place of a number of false positives on the axis.
+    /// Returns the position of a false positive count on the axis.
     pub fn place(&self, false_positives: f64) -> f64 {
         if self.logarithmic { false_positives.max(NONE_AT).log10() } else { false_positives }
     }
 
-    /// The places of none and of the end.
+    /// Returns the positions of 0 and of the end.
     pub fn range(&self) -> (f64, f64) {
         (self.place(0.0), self.place(self.end.max(1.0)))
     }
 
-    /// What is written at a place.
+    /// Returns the label at a position.
     pub fn text(&self, place: f64) -> String {
         let count = if self.logarithmic { 10f64.powf(place) } else { place };
         if count < 0.75 { "0".to_owned() } else { format!("{count:.0}") }
     }
 
-    /// The places that are written.
+    /// Returns the positions of the tick marks.
     pub fn marks(&self) -> Vec<f64> {
         let (low, high) = self.range();
         if self.logarithmic {
@@ -41,7 +41,7 @@ impl FalsePositiveAxis {
         (0..=(high / step) as u32).map(|k| f64::from(k) * step).collect()
     }
 
-    /// The line of a curve as far as the axis shows it: places and rates, the last at the axis's end where the curve goes beyond.
+    /// Returns the visible part of a curve as positions and rates; a curve that continues beyond the axis is cut at its end.
     pub fn line(&self, curve: &PlotCurve) -> Vec<(f64, f64)> {
         let (_, end) = self.range();
         let mut line: Vec<(f64, f64)> = Vec::with_capacity(curve.points.len());
@@ -59,13 +59,13 @@ impl FalsePositiveAxis {
         line
     }
 
-    /// Whether a line stops before the axis does: there the curve has its last point, and keeps its value from then on.
+    /// Whether a line ends before the axis does. The curve has its last point there and is extended at that value.
     pub fn ends_early(&self, line: &[(f64, f64)]) -> bool {
         line.last().is_some_and(|last| last.0 < self.range().1)
     }
 }
 
-/// True positive rates, from `low` to 1.
+/// The true positive rate axis, from `low` to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateAxis {
     pub low: f64,
@@ -74,22 +74,22 @@ pub struct RateAxis {
 impl RateAxis {
     pub const FROM_ZERO: Self = Self { low: 0.0 };
 
-    /// From a round number at or below the lowest of the rates that `curves` have at their fewest false positives.
+    /// Starts at a round number at or below the lowest rate that any curve has at its fewest false positives.
     pub fn fitting<'a>(curves: impl Iterator<Item = &'a PlotCurve>) -> Self {
         Self::below(curves.filter_map(first_rate).fold(f64::INFINITY, f64::min))
     }
 
-    /// From a round number at or below `lowest`; from 0 without one.
+    /// Starts at a round number at or below `lowest`; at 0 without one.
     fn below(lowest: f64) -> Self {
         if !lowest.is_finite() {
             return Self::FROM_ZERO;
         }
         let step = if lowest >= 0.9 { 0.02 } else { 0.1 };
-        // What is on a step but for rounding stays there.
+        // Keep values that are on a step except for rounding.
         Self { low: ((lowest / step + 1e-9).floor() * step).clamp(0.0, 0.98) }
     }
 
-    /// The line from where it comes up to the axis's foot; what dips below it later runs along the foot.
+    /// Returns the line from where it first enters the axis range; later parts below the range are clamped to its lower end.
     pub fn line(&self, line: &[(f64, f64)]) -> Vec<(f64, f64)> {
         let Some(begin) = line.iter().position(|at| self.low <= at.1) else { return Vec::new() };
         let mut seen = Vec::with_capacity(line.len());
@@ -100,7 +100,7 @@ impl RateAxis {
         seen
     }
 
-    /// A little above 1, so that a line at a rate of 1 and its mark are seen whole.
+    /// Slightly above 1, so that a line at rate 1 and its marker are fully visible.
     pub fn top(&self) -> f64 {
         1.0 + 0.02 * (1.0 - self.low)
     }
@@ -112,23 +112,23 @@ impl RateAxis {
         (0..=(last - first).max(0.0) as u32).map(|k| (first + f64::from(k)) * step).collect()
     }
 
-    /// Beyond the first decimal only where the marks are.
+    /// More than one decimal only if the tick marks need it.
     pub fn text(&self, rate: f64) -> String {
         if nice_step((1.0 - self.low) / MOST_MARKS) < 0.0999 { format!("{rate:.2}") } else { format!("{rate:.1}") }
     }
 }
 
-/// The rate that a curve has when it leaves the fewest false positives at which it found anything.
+/// The rate at the last point with the curve's fewest false positives.
 fn first_rate(curve: &PlotCurve) -> Option<f64> {
     let mut found = curve.points.iter().skip_while(|p| p.rate <= 0.0).peekable();
     let first = found.peek()?.false_positives;
     found.take_while(|p| p.false_positives == first).last().map(|p| p.rate)
 }
 
-/// Where names stand that want these places, ascending: each at least `height` below the one before, those that would cover each other
-/// spread evenly around the middle of their places.
+/// Returns label positions near `places` (ascending), each at least `height` below the previous one. Labels that would overlap are spread
+/// evenly around the mean of their positions.
 pub fn spread_apart(places: &[f64], height: f64) -> Vec<f64> {
-    // Names that touch, as the sum of the places of their first ones and their number.
+    // Clusters of touching labels: the sum of their first positions and their number.
     let mut groups: Vec<(f64, usize)> = Vec::new();
     let first = |(sum, count): (f64, usize)| sum / count as f64 - (count - 1) as f64 / 2.0 * height;
     for &place in places {
@@ -190,7 +190,7 @@ mod tests {
         {
             assert!((low(rates) - expected).abs() < 1e-9, "{rates:?}: {}", low(rates));
         }
-        // A point without any detection counts for nothing.
+        // A point without any detection is ignored.
         let none = curve(&[(0.0, 0.0), (12.0, 0.77), (90.0, 0.9)]);
         assert!((RateAxis::fitting(std::iter::once(&none)).low - 0.7).abs() < 1e-9);
         let axis = RateAxis { low: 0.6 };
@@ -215,7 +215,7 @@ mod tests {
     fn names_that_would_cover_each_other_stand_around_their_middle() {
         assert_eq!(spread_apart(&[10.0, 80.0], 5.0), [10.0, 80.0]);
         assert_eq!(spread_apart(&[10.0, 10.0, 10.0, 80.0], 5.0), [5.0, 10.0, 15.0, 80.0]);
-        // The second group runs into the first.
+        // The second cluster runs into the first.
         assert_eq!(spread_apart(&[10.0, 14.0, 15.0], 4.0), [9.0, 13.0, 17.0]);
         assert!(spread_apart(&[], 5.0).is_empty());
     }

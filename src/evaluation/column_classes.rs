@@ -1,10 +1,10 @@
-//! Of columns that are equal bit by bit, those that can matter to the official solver.
+//! Groups bit-identical columns and selects those that can matter to the official solver.
 //!
-//! Equal columns start with equal potentials. An unstarred column is never essential, so all unstarred ones of a class change alike:
-//! same potential, same slack, same tight cells. Wherever the solver looks for a column (first stars, step A) it goes by rising index,
-//! so the class's first unstarred column stands for the others; and a starred column stays starred unless rounding loses the star,
-//! which the solver reports. At most `rows` columns are starred: a class's first `rows + 1` always hold an unstarred one where the
-//! class has one, and all that were starred. This holds for both covers, to the last bit.
+//! Equal columns start with equal potentials. An unstarred column is never essential, so all unstarred columns of a class change alike:
+//! same potential, same slack, same tight cells. The solver always searches columns by ascending index (first stars, step A), so the first
+//! unstarred column of a class represents the others. A starred column stays starred unless rounding loses the star, which the solver
+//! reports. At most `rows` columns are starred, so the first `rows + 1` columns of a class include all that were starred and, if there is
+//! one, an unstarred column. This is exact for both covers.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -23,12 +23,12 @@ impl ColumnClasses {
         Self { keep: rows + 1, first: HashMap::new(), kept: BTreeSet::new() }
     }
 
-    /// The columns that can matter, ascending.
+    /// Returns the columns that can matter, ascending.
     pub fn kept(&self) -> Vec<usize> {
         self.kept.iter().map(|&k| k as usize).collect()
     }
 
-    /// Adds a column; true when it can matter.
+    /// Adds a column; returns true if it can matter.
     pub fn insert(&mut self, column: usize, detection: &TouchingDetection) -> bool {
         let class = detection.faces.iter().map(|&(face, iou)| (face, iou.to_bits())).collect();
         let (list, column) = (self.first.entry(class).or_default(), column as u32);

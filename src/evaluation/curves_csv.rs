@@ -1,11 +1,11 @@
-//! Curves as CSV text, one row a point, for spreadsheets and papers.
+//! Curves as CSV text, one row per point, for spreadsheets and papers.
 
 use super::plot_curve::PlotCurve;
 use super::roc::RocCurve;
 use crate::domain::csv_text;
 
-/// `curve,threshold,false_positives,discrete_tpr,continuous_tpr`, every number with all its digits. The point without any
-/// detection has an empty threshold.
+/// Writes `curve,threshold,false_positives,discrete_tpr,continuous_tpr` with all digits of every number. The point without detections has
+/// an empty threshold.
 pub fn curves_csv<'a>(curves: impl IntoIterator<Item = (&'a str, &'a RocCurve)>) -> String {
     use std::fmt::Write as _;
     let mut out = String::from("curve,threshold,false_positives,discrete_tpr,continuous_tpr\n");
@@ -22,8 +22,8 @@ pub fn curves_csv<'a>(curves: impl IntoIterator<Item = (&'a str, &'a RocCurve)>)
     out
 }
 
-/// Rows below those of [`curves_csv`]: third-party curves as `(name, discrete, continuous)`. The two have points of their own, so each row
-/// leaves one rate empty.
+/// Rows that follow those of [`curves_csv`]: third-party curves as `(name, discrete, continuous)`. The two rates have separate points, so
+/// each row leaves one rate empty.
 pub fn others_csv<'a>(curves: impl IntoIterator<Item = (&'a str, &'a PlotCurve, &'a PlotCurve)>) -> String {
     use std::fmt::Write as _;
     let mut out = String::new();

@@ -1,5 +1,5 @@
-//! Ellipse -> pixels, as OpenCV's filled `cvEllipse` paints it: a polygon in 16-bit fixed point, outline plus scan fill (`fddb_spec.md`,
-//! section 4.2). Equal to the official masks pixel by pixel.
+//! Ellipse -> pixels, the way OpenCV's filled `cvEllipse` draws it: a polygon in 16-bit fixed point, outline plus scan fill
+//! (`fddb_spec.md`, section 4.2). Matches the official masks pixel by pixel.
 
 use std::f64::consts::PI;
 use std::sync::LazyLock;
@@ -8,10 +8,10 @@ use super::polygon_fill;
 use super::raster::{ONE, Span, round_single};
 use crate::geometry::Ellipse;
 
-/// Largest coordinate or half axis in pixels; the text formats refuse more (the official program's integers end here).
+/// Maximum coordinate or semi-axis in pixels; the text formats refuse more (the official program's integers overflow here).
 const LIMIT: i64 = 1 << 31;
 
-/// OpenCV's sine of 0..=450 whole degrees: seven decimals, single precision.
+/// OpenCV's sine table for 0..=450 degrees: seven decimals, single precision.
 static SINE: LazyLock<[f64; 451]> = LazyLock::new(|| {
     std::array::from_fn(|k| {
         let seven_decimals = ((k as f64).to_radians().sin() * 1e7).round() / 1e7;
@@ -19,7 +19,7 @@ static SINE: LazyLock<[f64; 451]> = LazyLock::new(|| {
     })
 });
 
-/// The pixels of `ellipse` inside `width` x `height`, as sorted disjoint row spans.
+/// Returns the pixels of `ellipse` inside `width` x `height` as sorted disjoint row spans.
 pub(super) fn paint(ellipse: &Ellipse, width: u32, height: u32) -> Vec<Span> {
     if width == 0 || height == 0 || misses(ellipse, width, height) {
         return Vec::new();
@@ -27,15 +27,15 @@ pub(super) fn paint(ellipse: &Ellipse, width: u32, height: u32) -> Vec<Span> {
     polygon_fill::fill(&polygon(ellipse), i64::from(width), i64::from(height))
 }
 
-/// Whether the ellipse lies so far outside that no pixel can be painted.
+/// Whether the ellipse is so far outside the image that no pixel is painted.
 fn misses(e: &Ellipse, width: u32, height: u32) -> bool {
     let reach = e.ra.abs().max(e.rb.abs()) + 3.0;
-    // Centres are rounded through single precision; far away that alone moves them by more than a pixel.
+    // Centres are rounded to single precision, which far away moves them by more than a pixel.
     let slack = reach + (e.cx.abs() + e.cy.abs()) * 1e-6;
     e.cx + slack < 0.0 || e.cy + slack < 0.0 || e.cx - slack > f64::from(width) || e.cy - slack > f64::from(height)
 }
 
-/// The vertices in fixed point.
+/// Returns the vertices in fixed point.
 fn polygon(e: &Ellipse) -> Vec<(i64, i64)> {
     let (cx, cy) = (round_single(e.cx).clamp(-LIMIT, LIMIT), round_single(e.cy).clamp(-LIMIT, LIMIT));
     let (a, b) = (e.ra.trunc().clamp(0.0, LIMIT as f64), e.rb.trunc().clamp(0.0, LIMIT as f64));
@@ -63,7 +63,7 @@ fn polygon(e: &Ellipse) -> Vec<(i64, i64)> {
     vertices
 }
 
-/// The angle in whole degrees, 0..=360.
+/// Converts the angle to whole degrees, 0..=360.
 fn whole_degrees(theta: f64) -> usize {
     let degrees = (180.0 - ((PI - theta) * 180.0 / PI)).round_ties_even();
     let turns = if degrees < 0.0 {

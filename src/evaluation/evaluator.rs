@@ -1,10 +1,10 @@
-//! The interface of the evaluators: what each compares, which numbers it gives, and what they mean.
+//! The common interface of the evaluators: their inputs, their metrics, and what the metrics mean.
 
 use serde::{Deserialize, Serialize};
 
 /// An evaluator: ground truth and detections in, numbers out. Pure.
 pub trait Evaluator {
-    /// FDDB compares regions in pixels, the others boxes of several classes.
+    /// FDDB compares regions in pixels; the others compare boxes of several classes.
     type Input: ?Sized;
     type Report: Serialize;
 
@@ -13,7 +13,7 @@ pub trait Evaluator {
     fn evaluate(&self, input: &Self::Input) -> Self::Report;
 }
 
-/// Which numbers an evaluator gives.
+/// The metrics of an evaluator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
@@ -28,7 +28,7 @@ pub enum Metric {
 impl Metric {
     pub const ALL: [Self; 6] = [Self::Fddb, Self::Coco, Self::Voc, Self::PrecisionRecall, Self::MissRate, Self::Tide];
 
-    /// As files and options name it.
+    /// The name in files and options.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fddb => "fddb",
@@ -40,7 +40,7 @@ impl Metric {
         }
     }
 
-    /// As screens and reports call it.
+    /// The title on screens and in reports.
     pub fn title(self) -> &'static str {
         match self {
             Self::Fddb => "FDDB",
@@ -52,7 +52,7 @@ impl Metric {
         }
     }
 
-    /// A one-line explanation of the numbers.
+    /// A one-line explanation of the metrics.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Fddb => {
@@ -77,7 +77,7 @@ impl Metric {
     }
 }
 
-/// A report as a table: the same for a CSV file and for the terminal.
+/// A report as a table, for CSV files and the terminal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     pub header: Vec<&'static str>,
@@ -88,15 +88,15 @@ pub struct Table {
 pub enum Cell {
     Text(String),
     Count(u64),
-    /// `None` where the number has no meaning, such as precision without an object.
+    /// `None` if the number is undefined, such as precision without objects.
     Number(Option<f64>),
 }
 
-/// What can be shown as tables.
+/// A report that can be shown as tables.
 pub trait Tabular {
-    /// The tables' names, for their files.
+    /// The names of the tables, used for their files.
     const TABLES: &'static [&'static str];
 
-    /// In the order of [`Self::TABLES`]. The first is for reading, the others are curves.
+    /// In the order of [`Self::TABLES`]. The first is a summary, the others are curves.
     fn tables(&self) -> Vec<Table>;
 }

@@ -1,4 +1,4 @@
-//! Figures for papers: both rates side by side as SVG or PNG, with the legend and the font inside the file.
+//! Figures for papers: both rates side by side as SVG or PNG, with the legend and an embedded font.
 
 mod panel;
 
@@ -14,20 +14,20 @@ use super::palette::{CurveStyle, Rgb, strokes};
 use super::plot_curve::{PlotCurve, ScoreKind};
 use panel::draw_panel;
 
-/// A line of the figure.
+/// A curve of the figure.
 #[derive(Debug, Clone)]
 pub struct FigureCurve {
     pub label: String,
-    /// A few letters at the line's end, which tell it apart without colour.
+    /// A short label at the curve's end, which identifies it without colour.
     pub short: String,
     pub style: CurveStyle,
-    /// Of others: painted before one's own, and after them in the legend.
+    /// A third-party curve: drawn behind the user's curves and listed after them in the legend.
     pub behind: bool,
     pub discrete: PlotCurve,
     pub continuous: PlotCurve,
 }
 
-/// Markers behind the curves.
+/// Markers drawn behind the curves.
 #[derive(Debug, Clone)]
 pub struct FigureMarkers {
     pub label: String,
@@ -41,9 +41,9 @@ pub struct Figure {
     /// Published reference points.
     pub published: Vec<FigureMarkers>,
     pub logarithmic: bool,
-    /// The largest false positives shown.
+    /// The largest false positive count shown.
     pub x_end: f64,
-    /// Rates from 0, not from a round number below the lowest curve.
+    /// Start the rate axis at 0 instead of a round number below the lowest curve.
     pub from_zero: bool,
 }
 
@@ -75,7 +75,7 @@ const WIDTH: u32 = 1200;
 const PANEL_HEIGHT: u32 = 520;
 const LEGEND_ROW: u32 = 22;
 const LEGEND_COLUMNS: u32 = 3;
-/// PNG pixels for each point of the SVG.
+/// PNG pixels per SVG point.
 const PNG_SCALE: u32 = 2;
 static FONT_REGISTERED: LazyLock<bool> =
     LazyLock::new(|| register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT).is_ok());
@@ -86,7 +86,7 @@ impl Figure {
         PANEL_HEIGHT + 16 + rows.div_ceil(LEGEND_COLUMNS) * LEGEND_ROW
     }
 
-    /// SVG text with the font embedded.
+    /// Returns SVG text with the font embedded.
     pub fn svg(&self) -> Result<String, FigureError> {
         check_font()?;
         let mut text = String::new();
@@ -105,7 +105,7 @@ impl Figure {
         Ok(text)
     }
 
-    /// PNG bytes at twice the SVG's size.
+    /// Returns PNG bytes at twice the SVG's size.
     pub fn png(&self) -> Result<Vec<u8>, FigureError> {
         check_font()?;
         let (width, height) = (WIDTH * PNG_SCALE, self.height() * PNG_SCALE);
@@ -155,7 +155,7 @@ impl Figure {
     }
 }
 
-/// A line of pixels in a curve's style.
+/// Draws a polyline in a curve's style.
 fn draw_line<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
     pixels: &[(i32, i32)],
@@ -186,7 +186,7 @@ fn rgb([r, g, b]: Rgb) -> RGBColor {
     RGBColor(r, g, b)
 }
 
-/// a, b, c ... of a published method.
+/// Returns the letter a, b, c ... of a published method.
 fn marker_letter(k: usize) -> String {
     char::from(b'a' + (k % 26) as u8).to_string()
 }

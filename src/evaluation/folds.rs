@@ -1,5 +1,5 @@
-//! Results over folds: a curve for each fold, the pooled curve as the official software pools (all images at once, no averaging), and the
-//! spread between folds.
+//! Results over folds: a curve per fold, the pooled curve as in the official software (all images together, no averaging), and the spread
+//! between folds.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use super::matching::ImageOutcome;
 use super::plot_curve::TABLE_FALSE_POSITIVES;
 use super::roc::{RocCurve, merge};
 
-/// Curves by fold, and pooled.
+/// Curves per fold, and the pooled curve.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FoldCurves {
     pub pooled: RocCurve,
     pub folds: BTreeMap<u8, RocCurve>,
 }
 
-/// How far folds differ at equal false positives per fold: a tenth of the pooled number for each of ten folds.
+/// The spread between folds at equal false positives per fold: with ten folds, a tenth of the pooled count each.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct FoldSpread {
-    /// False positives over all folds.
+    /// False positives summed over all folds.
     pub false_positives: u64,
     pub discrete: Spread,
     pub continuous: Spread,
@@ -35,14 +35,14 @@ pub struct Spread {
 }
 
 impl FoldCurves {
-    /// Outcomes in list order with the fold of each image; images without a fold count in the pooled curve only.
+    /// Builds the curves from outcomes in list order with each image's fold; images without a fold only count in the pooled curve.
     pub fn new(outcomes: &[ImageOutcome], folds: &[Option<u8>]) -> Self {
         let present: std::collections::BTreeSet<u8> = folds.iter().copied().flatten().collect();
         let of_fold = |fold| merge(outcomes.iter().zip(folds).filter(|(_, f)| **f == Some(fold)).map(|(o, _)| o));
         Self { pooled: merge(outcomes), folds: present.into_iter().map(|fold| (fold, of_fold(fold))).collect() }
     }
 
-    /// The spread at each of the table's false positives; empty with fewer than two folds.
+    /// Returns the spread at each false positive count of the table; empty with fewer than two folds.
     pub fn spread(&self) -> Vec<FoldSpread> {
         let folds: Vec<&RocCurve> = self.folds.values().collect();
         TABLE_FALSE_POSITIVES.into_iter().filter_map(|at| FoldSpread::of(&folds, at)).collect()
@@ -50,7 +50,7 @@ impl FoldCurves {
 }
 
 impl FoldSpread {
-    /// How far the folds' curves differ where all folds together have `false_positives`; `None` for fewer than two folds.
+    /// Computes the spread of the folds' curves at `false_positives` in total; `None` with fewer than two folds.
     pub fn of(folds: &[&RocCurve], false_positives: u64) -> Option<Self> {
         if folds.len() < 2 {
             return None;

@@ -1,14 +1,14 @@
-//! Greedy matching at one IoU threshold, as COCO and Dollár's toolbox do it: what precision-recall and miss rate share.
+//! Greedy matching at one IoU threshold as in COCO and Dollár's toolbox, shared by precision-recall and miss rate.
 
 use super::coco::best;
 use super::set::{EvaluationSet, SetClass, SetDetection, SetImage, best_first};
 
-/// What became of a detection.
+/// The outcome of a detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Hit,
     FalsePositive,
-    /// It fell on an ignored object.
+    /// Matched an ignored object.
     Ignored,
 }
 
@@ -18,26 +18,26 @@ pub(super) struct Judged {
     pub fate: Fate,
 }
 
-/// A class over all images.
+/// One class over all images.
 #[derive(Debug)]
 pub(super) struct JudgedClass<'a> {
     pub class: &'a SetClass,
-    /// Objects that count.
+    /// Number of counted objects.
     pub objects: usize,
-    /// Best first; equal scores in the images' order.
+    /// Best first; ties in image order.
     pub detections: Vec<Judged>,
 }
 
-/// How objects that are ignored take detections.
+/// How ignored objects absorb detections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ignoring {
-    /// Crowds take several by the part of the detection inside; a difficult object takes one, by IoU.
+    /// A crowd absorbs several, by the fraction of the detection inside; a difficult object absorbs one, by IoU.
     CrowdsAsRegions,
-    /// All of them take several by the part of the detection inside.
+    /// Every ignored object absorbs several, by the fraction of the detection inside.
     AllAsRegions,
 }
 
-/// Matches all images; the classes that the dataset lists.
+/// Matches all images for the classes that the dataset lists.
 pub(super) fn judge(set: &EvaluationSet, iou: f64, ignoring: Ignoring) -> Vec<JudgedClass<'_>> {
     use rayon::prelude::*;
     let matched: Vec<Vec<(usize, Judged)>> =

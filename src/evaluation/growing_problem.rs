@@ -1,5 +1,5 @@
-//! The matching problem of one image while detections are added by falling score. Solves again only when the solver's input has changed,
-//! with no more columns than can matter.
+//! The matching problem of one image while detections are added by descending score. Solves again only when the solver's input has changed,
+//! and only with the columns that can matter.
 
 use super::column_classes::ColumnClasses;
 use super::official_assignment::{self, Assignment, Cover, Overlaps};
@@ -9,25 +9,25 @@ use super::row_tops::RowTops;
 use super::sparse_assignment::{self, SparseOverlaps};
 use super::step::{Matching, Step};
 
-/// Problems with fewer touching detections than this are solved whole: reducing them costs more than it saves.
+/// Problems with fewer touching detections are solved in full: reducing them costs more than it saves.
 const REDUCE_FROM: usize = 64;
 
-/// Official problems with at least this many rows are solved without their table of cells.
+/// Official problems with at least this many rows are solved without their full cell table.
 const SPARSE_FROM: usize = 48;
 
-/// Rounding errors of the column cover stay below the solver's tolerance for this many changes of it, by a wide margin.
+/// For this many cover changes, the rounding errors of the column cover stay well below the solver's tolerance.
 const RELABELS_BEYOND_DOUBT: u32 = 3;
 
-/// Which columns the last result was found with, and so what makes it void.
+/// Which columns produced the last result, and so what invalidates it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Found {
-    /// All of them.
+    /// All columns.
     Whole,
     /// Each face's largest overlaps, from the row cover.
     RowTops,
-    /// Each face's least slacks, from the column cover.
+    /// Each face's smallest slacks, from the column cover.
     SlackTops,
-    /// The first of those that are equal, from this cover.
+    /// The first of each set of equal columns, from this cover.
     Classes(Cover),
 }
 
@@ -38,16 +38,16 @@ pub(super) struct GrowingProblem<'a> {
     count: usize,
     /// The largest overlap of each face; 0 while nothing touches it.
     face_best: Vec<f64>,
-    /// Running sum of the detections' largest overlaps, in order of entry.
+    /// Running sum of the detections' largest overlaps, in insertion order.
     detection_best_sum: f64,
-    /// From this many detections on the problem is reduced.
+    /// The problem is reduced from this many detections on.
     reduce_from: usize,
     row_tops: Option<RowTops>,
-    /// Made when the column cover is first met.
+    /// Created when the column cover first occurs.
     slack_tops: Option<RowTops>,
-    /// Made when neither of the others is beyond doubt for the first time.
+    /// Created when neither other reduction is certain for the first time.
     classes: Option<ColumnClasses>,
-    /// The last result, while it still holds.
+    /// The last result, while it is valid.
     counts: Option<Step>,
     found: Found,
 }
@@ -98,9 +98,9 @@ impl<'a> GrowingProblem<'a> {
         }
     }
 
-    /// The counts of the detections that entered (threshold and false positives are left to the caller).
+    /// Returns the counts for the detections added so far (the caller sets threshold and false positives).
     pub fn counts(&mut self) -> Step {
-        // A detection that the solver does not see still counts in the sums that choose the cover.
+        // A detection that the solver does not see still counts in the sums that select the cover.
         let needs = match self.found {
             Found::Whole | Found::RowTops => None,
             Found::SlackTops => Some(Cover::Columns),
@@ -132,7 +132,7 @@ impl<'a> GrowingProblem<'a> {
         match self.matching {
             Matching::Official => self.solve_reduced(&faces),
             Matching::Optimal => {
-                // A largest sum never needs more of a face's columns than there are faces.
+                // A maximum sum never needs more columns of a face than there are faces.
                 let columns = self.row_tops.as_ref().map_or_else(|| self.all_entered(), RowTops::kept);
                 let r = self.overlaps(&columns, &faces, false);
                 self.found = Found::RowTops;
@@ -141,8 +141,8 @@ impl<'a> GrowingProblem<'a> {
         }
     }
 
-    /// The official result by fewer columns: by each face's first ones where that is beyond doubt, else by the first of equal ones,
-    /// which always gives it unless rounding takes a star away.
+    /// Finds the official result with fewer columns: each face's first ones if that is certain, otherwise the first of each set of equal
+    /// columns, which is exact unless rounding loses a star.
     fn solve_reduced(&mut self, faces: &[usize]) -> Step {
         let cover = self.cover(faces);
         if faces.len() >= SPARSE_FROM {
@@ -176,7 +176,7 @@ impl<'a> GrowingProblem<'a> {
         count(&r, &assignment.column_of_row)
     }
 
-    /// The same with many faces. From the column cover nothing is beyond doubt here: hundreds of roundings add up.
+    /// The same for many faces. From the column cover nothing is certain here, because hundreds of rounding errors add up.
     fn solve_reduced_sparse(&mut self, faces: &[usize], cover: Cover) -> Step {
         let tops = self.row_tops.as_ref().filter(|tops| cover == Cover::Rows && !tops.near_tie(faces));
         let by_tops = tops.map(|tops| sparse_assignment::solve(&self.sparse_overlaps(&tops.kept(), faces), cover));
@@ -215,8 +215,8 @@ impl<'a> GrowingProblem<'a> {
         (0..self.entered.len()).filter(|&k| self.entered[k]).collect()
     }
 
-    /// The cover that the official solver starts from with faces as rows. Its sums run in order of index and decide by `<=`, so
-    /// they are taken exactly wherever the running sum leaves any doubt.
+    /// The cover that the official solver starts from with faces as rows. Its sums run in index order and are compared by `<=`, so they are
+    /// computed exactly wherever the running sum leaves any doubt.
     fn cover(&self, faces: &[usize]) -> Cover {
         let rows: f64 = faces.iter().map(|&f| self.face_best[f]).fold(0.0, |sum, b| sum + b);
         let doubt = 1e-9 * (1.0 + self.detection_best_sum);
@@ -248,14 +248,14 @@ impl<'a> GrowingProblem<'a> {
         let mut row_of_face = vec![u32::MAX; self.face_best.len()];
         faces.iter().enumerate().for_each(|(row, &face)| row_of_face[face] = row as u32);
         let row_of_face = &row_of_face;
-        // Every face that an entered detection touches is among `faces`.
+        // Every face touched by an added detection is among `faces`.
         let by_detection = detections
             .iter()
             .map(|&k| self.touching[k].faces.iter().map(|&(face, iou)| (row_of_face[face as usize], iou)));
         SparseOverlaps::new(faces.len(), by_detection).transposed()
     }
 
-    /// Faces as rows, or detections as rows when `transposed`.
+    /// Faces as rows, or detections as rows if `transposed`.
     fn overlaps(&self, detections: &[usize], faces: &[usize], transposed: bool) -> Overlaps {
         let (rows, columns) =
             if transposed { (detections.len(), faces.len()) } else { (faces.len(), detections.len()) };
@@ -271,21 +271,21 @@ impl<'a> GrowingProblem<'a> {
     }
 }
 
-/// A column's overlap with each face, as [`RowTops`] orders them from the row cover: the larger, the sooner.
+/// A column's overlap with each face, sorted by [`RowTops`] for the row cover: larger first.
 fn overlaps_of(detection: &TouchingDetection) -> impl FnMut(usize) -> f64 {
     let mut faces = detection.faces.iter().peekable();
     move |face| faces.next_if(|v| v.0 as usize == face).map_or(0.0, |v| v.1)
 }
 
-/// The same for the column cover: what a column's largest overlap has beyond the overlap with each face, negated.
+/// The same for the column cover: a column's largest overlap minus its overlap with each face, negated.
 fn slacks_of(detection: &TouchingDetection) -> impl FnMut(usize) -> f64 {
     let (mut overlap, best) = (overlaps_of(detection), detection.best);
     move |face| overlap(face) - best
 }
 
-/// Whether the solver, given all columns, had come to the same assignment. From the row cover a column that was left out has, bit by
-/// bit, the potential 0 of those that stand for it. From the column cover its potential may differ from theirs in the last bits, so
-/// no decision may hang on these.
+/// Whether the solver, given all columns, would have found the same assignment. From the row cover, an omitted column has exactly the
+/// potential 0 of its representatives. From the column cover, its potential may differ from theirs in the last bits, so no decision may
+/// depend on these.
 fn is_beyond_doubt(assignment: &Assignment, cover: Cover) -> bool {
     let sure = match cover {
         Cover::Rows => true,
@@ -305,7 +305,7 @@ fn count(r: &Overlaps, assigned: &[Option<usize>]) -> Step {
     count_overlaps(assigned.iter().enumerate().map(|(i, j)| j.map_or(0.0, |j| r.at(i, j))))
 }
 
-/// The counts of the pairs' overlaps, row by row.
+/// Counts the overlaps of the matched pairs, row by row.
 fn count_overlaps(overlaps: impl IntoIterator<Item = f64>) -> Step {
     let mut counts = Step { threshold: 0.0, true_positives: 0, false_positives: 0, continuous: 0.0 };
     for iou in overlaps {
@@ -319,7 +319,7 @@ fn count_overlaps(overlaps: impl IntoIterator<Item = f64>) -> Step {
 mod tests {
     use super::*;
 
-    /// Columns of `(face, IoU)` that enter in their order; what the last result was found with.
+    /// Adds columns of `(face, IoU)` in order; returns what the last result was found with.
     fn found(faces: usize, columns: impl Iterator<Item = Vec<(u32, f64)>>) -> Found {
         let best = |faces: &[(u32, f64)]| faces.iter().map(|f| f.1).fold(0.0, f64::max);
         let touching: Vec<TouchingDetection> =
@@ -338,7 +338,7 @@ mod tests {
         assert_eq!(found(12, specks(3000)), Found::SlackTops);
         assert_eq!(found(12, (0..3000).map(|k| vec![(k % 12, 0.3 + 1e-5 * f64::from(k))])), Found::RowTops);
         assert_eq!(found(12, specks(30)), Found::Whole);
-        // 1e-15 apart: only equal columns may stand for each other.
+        // 1e-15 apart: only equal columns may represent each other.
         let ties = (0..3000).map(|k| vec![(k % 12, if k < 60 { 0.5 + 1e-15 } else { 0.5 })]);
         assert_eq!(found(12, ties), Found::Classes(Cover::Rows));
     }

@@ -1,9 +1,9 @@
-//! Precision over recall, made monotone and read at fixed recalls: what COCO's and TIDE's average precision share.
+//! Monotone precision over recall, sampled at fixed recalls; shared by COCO's and TIDE's average precision.
 
-/// The mean of the precisions at `recalls` (ascending): at each the largest precision at that recall or more. `hits` tells of each
-/// detection that counts, best first, whether it found an object; `objects` is above 0.
+/// Returns the mean precision at `recalls` (ascending), taking the largest precision at that recall or above. `hits` says for each counted
+/// detection, best first, whether it found an object; `objects` is above 0.
 pub(super) fn interpolated(hits: impl Iterator<Item = bool>, objects: usize, recalls: &[f64]) -> f64 {
-    // Between two hits precision only falls, so the hits alone decide. `precision[k]`: when k + 1 objects are found.
+    // Precision only falls between two hits, so only hits matter. `precision[k]`: when k + 1 objects are found.
     let mut precision: Vec<f64> = Vec::new();
     for (k, hit) in hits.enumerate() {
         if hit {

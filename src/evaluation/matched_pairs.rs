@@ -1,11 +1,11 @@
-//! Which detection holds which face at one threshold, by the official assignment: the pairs behind a point of FDDB's curve.
+//! Which detection matches which face at one threshold by the official assignment: the pairs behind a point of FDDB's curve.
 
 use super::official_assignment::{Cover, Overlaps, solve};
 use super::overlap::touching_with_places;
 use super::region::EvaluatedImage;
 
-/// The pairs `(face, detection)` with IoU > 0.5 when every detection with a score of at least `threshold` is kept, by their places in the
-/// image: as many as the true positives of [`match_image`](super::match_image) at that threshold.
+/// Returns the index pairs `(face, detection)` with IoU > 0.5 when every detection with a score of at least `threshold` is kept. Their
+/// number equals the true positives of [`match_image`](super::match_image) at that threshold.
 pub fn matched_at(image: &EvaluatedImage, threshold: f64) -> Vec<(usize, usize)> {
     let kept: Vec<usize> =
         (0..image.detections.len()).filter(|&place| image.detections[place].score >= threshold).collect();
@@ -14,7 +14,7 @@ pub fn matched_at(image: &EvaluatedImage, threshold: f64) -> Vec<(usize, usize)>
     let mut faces: Vec<u32> = touching.iter().flat_map(|(_, t)| t.faces.iter().map(|(face, _)| *face)).collect();
     faces.sort_unstable();
     faces.dedup();
-    // The official program assigns a column to every row, so that the fewer are the rows.
+    // The official program assigns a column to every row, so the smaller side becomes the rows.
     let detections_are_rows = touching.len() < faces.len();
     let (rows, columns) =
         if detections_are_rows { (touching.len(), faces.len()) } else { (faces.len(), touching.len()) };
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
     use crate::evaluation::{Matching, Region, ScoredRegion, match_image};
 
-    /// Crowds of boxes of which many hold several faces: at every threshold there are as many pairs as the curve counts.
+    /// Crowds of boxes where many cover several faces: at every threshold the number of pairs equals the curve's count.
     #[test]
     fn there_are_as_many_pairs_as_true_positives_of_the_curve() {
         let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(7);
@@ -54,7 +54,7 @@ mod tests {
             };
             let faces: Vec<Region> = (0..faces).map(|_| region()).collect();
             let regions: Vec<Region> = (0..detections).map(|_| region()).collect();
-            // Some scores are equal.
+            // Some scores are tied.
             let scored = regions.into_iter().enumerate();
             let detections = scored.map(|(k, region)| ScoredRegion { region, score: (k / 2) as f64 / 50.0 }).collect();
             let image = EvaluatedImage { name: String::new(), width: 64, height: 64, faces, detections };

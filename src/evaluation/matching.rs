@@ -11,12 +11,12 @@ use super::overlap::{TouchingDetection, touching_detections};
 use super::region::EvaluatedImage;
 use super::step::{Matching, Step};
 
-/// From this many overlapping faces and detections on, one image's thresholds are matched in parallel.
+/// Minimum number of overlapping faces and detections for matching one image's thresholds in parallel.
 const CROWD: usize = 100;
 
 const CROWD_PARTS: usize = 24;
 
-/// The threshold of an image without detections (`DBL_MAX`, as the official program has it).
+/// The threshold of an image without detections (`DBL_MAX`, as in the official program).
 pub const NO_DETECTIONS: f64 = f64::MAX;
 
 /// The counts of one image at each of its own thresholds.
@@ -27,8 +27,8 @@ pub struct ImageOutcome {
     pub steps: Vec<Step>,
 }
 
-/// At most about so many seconds of one core take the thresholds of an image by the official rule: as measured on images where every face
-/// overlaps every detection (docs/evaluation.md).
+/// Rough upper bound in core seconds for one image's thresholds under the official rule, measured on images where every face overlaps every
+/// detection (docs/evaluation.md).
 pub fn most_seconds(faces: usize, detections: usize) -> f64 {
     const CROWD: f64 = 1968.0;
     const SECONDS: f64 = 358.0;
@@ -36,10 +36,10 @@ pub fn most_seconds(faces: usize, detections: usize) -> f64 {
     SECONDS * share(detections) * share(faces.min(detections)).powf(2.2)
 }
 
-/// How far matching is, and whether it is to stop.
+/// Progress and cancellation of the matching.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    /// Detections whose thresholds are done.
+    /// Number of detections whose thresholds are done.
     pub done: AtomicU64,
     pub stop: AtomicBool,
 }
@@ -49,7 +49,7 @@ pub fn match_image(image: &EvaluatedImage, matching: Matching) -> ImageOutcome {
     match_watched(image, matching, &Watch::default())
 }
 
-/// [`match_image`]; after a cancel its result is incomplete.
+/// [`match_image`] with progress; after a cancellation its result is incomplete.
 pub(super) fn match_watched(image: &EvaluatedImage, matching: Matching, watch: &Watch) -> ImageOutcome {
     let faces = image.faces.len() as u64;
     if image.detections.is_empty() {
@@ -78,7 +78,7 @@ pub(super) fn match_watched(image: &EvaluatedImage, matching: Matching, watch: &
     ImageOutcome { faces, steps }
 }
 
-/// The steps of the thresholds in `part`, highest first; the detections above them enter first.
+/// Returns the steps of the thresholds in `part`, highest first; detections above them are added first.
 fn steps_of(
     part: Range<usize>,
     groups: &[&[f64]],

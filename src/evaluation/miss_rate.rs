@@ -1,9 +1,9 @@
 //! Miss rate over false positives per image and the log-average miss rate, after Dollár's toolbox (`bbGt.evalRes`, `bbGt.compRoc`,
 //! Caltech's `dbEval`).
 //!
-//! The log-average is `exp(mean(log(max(1e-10, miss rate))))` over nine numbers of false positives per image, 10^-2 to 10^0 in equal steps
-//! of their logarithm. At each the miss rate is that of the last detection, by falling score, with at most this many; before the first one
-//! nothing is found, so that a curve that starts later has a miss rate of 1 there.
+//! The log-average is `exp(mean(log(max(1e-10, miss rate))))` over nine values of false positives per image, log-spaced from 10^-2 to 10^0.
+//! At each, the miss rate is that of the last detection by descending score with at most this many; before the first detection the miss
+//! rate is 1, so a curve that starts later counts as 1 there.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::evaluator::{Cell, Evaluator, Metric, Table, Tabular};
 use super::greedy::{Fate, Ignoring, Judged, JudgedClass, judge};
 use super::set::{EvaluationSet, SetClass};
 
-/// numpy's `logspace(-2, 0, 9)`, to the last bit.
+/// numpy's `logspace(-2, 0, 9)`, bit-exact.
 pub const REFERENCE_FPPI: [f64; 9] = [
     0.01,
     0.017_782_794_100_389_23,
@@ -26,7 +26,7 @@ pub const REFERENCE_FPPI: [f64; 9] = [
 
 const LEAST_MISS_RATE: f64 = 1e-10;
 
-/// Miss rate over false positives per image. Ignored objects are regions: a detection that is in one does not count.
+/// Miss rate over false positives per image. Ignored objects are regions: a detection inside one is not counted.
 #[derive(Debug, Clone, Copy)]
 pub struct MissRate {
     pub iou: f64,
@@ -38,7 +38,7 @@ impl Default for MissRate {
     }
 }
 
-/// The detections down to `threshold` kept.
+/// The result with all detections down to `threshold` kept.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MissRatePoint {
     pub threshold: f64,
@@ -51,14 +51,14 @@ pub struct MissRatePoint {
 pub struct MissRateClass {
     #[serde(flatten)]
     pub class: SetClass,
-    /// Objects that count: without ignored ones.
+    /// Number of counted objects, without ignored ones.
     pub objects: usize,
     pub detections: usize,
     /// `None` without objects.
     pub log_average_miss_rate: Option<f64>,
     /// At each of [`REFERENCE_FPPI`]; empty without objects.
     pub at_reference: Vec<f64>,
-    /// By falling threshold, the last point of each number of false positives; empty without objects.
+    /// By descending threshold, the last point of each false positive count; empty without objects.
     pub points: Vec<MissRatePoint>,
 }
 
@@ -66,7 +66,7 @@ pub struct MissRateClass {
 pub struct MissRateReport {
     pub iou: f64,
     pub reference_fppi: [f64; 9],
-    /// The mean over the classes that have objects.
+    /// The mean over classes that have objects.
     pub mean_log_average_miss_rate: Option<f64>,
     pub classes: Vec<MissRateClass>,
 }
@@ -114,7 +114,7 @@ fn class_report(judged: &JudgedClass, images: usize) -> MissRateClass {
     }
 }
 
-/// The last point of each number of false positives.
+/// Returns the last point of each false positive count.
 fn points(judged: &[Judged], objects: usize, images: usize) -> Vec<MissRatePoint> {
     let mut points: Vec<(usize, MissRatePoint)> = Vec::new();
     let (mut hits, mut false_positives) = (0_usize, 0_usize);
@@ -188,11 +188,11 @@ mod tests {
         near(&rates(two(), vec![], 0), 1.0);
         near(&rates(two(), vec![hit(0.0, 0.9)], 0), 0.5);
         near(&rates(two(), vec![hit(0.0, 0.9), hit(100.0, 0.8)], 0), 1e-10);
-        // A false positive first: in one image it is at one per image, so that only the last of nine points finds anything.
+        // A false positive first: with one image that is one per image, so that only the last of nine points finds anything.
         let late = rates(two(), vec![hit(300.0, 0.9), hit(0.0, 0.8)], 0);
         assert_eq!(late.at_reference, [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5]);
         near(&late, 0.5_f64.powf(1.0 / 9.0));
-        // The same in ten images: 0.1 false positives per image, reached by the fifth point exactly.
+        // The same in ten images: 0.1 false positives per image, reached exactly by the fifth point.
         let in_ten = rates(two(), vec![hit(300.0, 0.9), hit(0.0, 0.8)], 9);
         assert_eq!(in_ten.at_reference, [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.5]);
         assert_eq!((in_ten.points.len(), in_ten.points[0].threshold), (1, 0.8));

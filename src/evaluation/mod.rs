@@ -1,6 +1,6 @@
-//! Evaluators behind one interface ([`Evaluator`]): FDDB's, equal to the official program byte by byte (regions as pixel sets, the official
+//! Evaluators with a common interface ([`Evaluator`]): FDDB's, byte-identical to the official program (regions as pixel sets, the official
 //! assignment, discrete and continuous ROC, its text formats), COCO's, VOC's, precision-recall, miss rate and TIDE; published curves and
-//! figures. Pure.
+//! figures. Pure functions.
 
 pub mod average_precision;
 pub mod axes;

@@ -1,15 +1,15 @@
-//! The official program's assignment solver (`fddb_spec.md`, section 7). It is NOT always optimal, and the published curves were made with
+//! The official program's assignment solver (`fddb_spec.md`, section 7). It is NOT always optimal, but the published curves were made with
 //! it: follow the specification, not a textbook.
 
 use super::row_tops::CLEARLY_APART;
 
-/// Two sums this close count as equal: the original's constant.
+/// Two sums this close count as equal; the official program's constant.
 pub(super) const EPS: f64 = 1e-15;
 
-/// What a few roundings of numbers up to 1 add up to at most.
+/// Upper bound on the accumulated error of a few roundings of numbers up to 1.
 const NOISE: f64 = 9e-16;
 
-/// Overlaps of `rows` x `columns`, `rows <= columns`, stored row by row.
+/// Overlaps of `rows` x `columns`, `rows <= columns`, in row-major order.
 #[derive(Debug, Clone, Default)]
 pub struct Overlaps {
     pub rows: usize,
@@ -45,20 +45,20 @@ fn max<'a>(values: impl Iterator<Item = &'a f64>) -> f64 {
     values.fold(0.0, |m: f64, &v| if m < v { v } else { m })
 }
 
-/// What the solver found.
+/// The solver's result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {
-    /// The column of each row; every row has one whenever the columns suffice.
+    /// The column of each row; every row has one if there are enough columns.
     pub column_of_row: Vec<Option<usize>>,
-    /// Whether rounding took a star away on the way; then a reduced problem need not have the result of the whole one.
+    /// Whether rounding lost a star on the way; a reduced problem may then differ from the full one.
     pub lost_a_star: bool,
     /// How often the cover was changed.
     pub relabels: u32,
-    /// Whether a decision hung on a difference that rounding could have made.
+    /// Whether a decision depended on a difference within rounding error.
     pub close_call: bool,
 }
 
-/// Which side starts as the cover: `Rows` where the sum of row maxima is at most that of the column maxima.
+/// The initial cover: `Rows` if the sum of row maxima is at most that of the column maxima.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cover {
     Rows,
@@ -71,7 +71,7 @@ impl Cover {
     }
 }
 
-/// Assigns a column to every row, as the official program does when it starts from `cover`.
+/// Assigns a column to every row, like the official program when it starts from `cover`.
 pub fn solve(r: &Overlaps, cover: Cover) -> Assignment {
     let mut solver = Solver::new(r, cover);
     solver.first_stars(cover);
@@ -87,7 +87,7 @@ struct Solver<'a> {
     r: &'a Overlaps,
     u: Vec<f64>,
     v: Vec<f64>,
-    /// `|u + v - r| < EPS`, row by row; refreshed when `u` or `v` changed.
+    /// `|u + v - r| < EPS` in row-major order; updated when `u` or `v` changes.
     tight: Vec<bool>,
     star_of_row: Vec<Option<usize>>,
     star_of_column: Vec<Option<usize>>,
@@ -163,7 +163,7 @@ impl<'a> Solver<'a> {
         }
     }
 
-    /// Step A: one more starred column if any can grow; leaves `seen` filled when none can.
+    /// Step A: adds one starred column if possible; fills `seen` otherwise.
     fn grow_any(&mut self) -> bool {
         self.seen.fill(false);
         for j in 0..self.r.columns {
@@ -179,10 +179,10 @@ impl<'a> Solver<'a> {
         false
     }
 
-    /// Stars `(i, j)`, moving row `i`'s previous star to another row of its column. Depth-first with its own stack, so that long chains
-    /// cannot overflow the thread's.
+    /// Stars `(i, j)` and moves row `i`'s previous star to another row of its column. Depth-first with an explicit stack, so that long
+    /// chains cannot overflow the thread's.
     fn grow(&mut self, i: usize, j: usize) -> bool {
-        // (row, column to star in it, next row to try for the row's present star)
+        // (row, column to star in it, next row to try for the row's current star)
         let mut path = vec![(i, j, 0)];
         self.seen[i] = true;
         while let Some(&mut (row, _, ref mut next)) = path.last_mut() {
@@ -206,7 +206,7 @@ impl<'a> Solver<'a> {
         true
     }
 
-    /// Steps B and C: lowers the cover; false when the original stops.
+    /// Steps B and C: lowers the cover; returns false when the official program stops.
     fn relabel(&mut self) -> bool {
         let essential: Vec<bool> = self.star_of_column.iter().map(|s| s.is_some_and(|i| !self.seen[i])).collect();
         let d = self.smallest_slack(&essential);
@@ -228,7 +228,7 @@ impl<'a> Solver<'a> {
             essential.iter().zip(&mut self.v).filter(|(e, _)| **e).for_each(|(_, v)| *v += q);
         }
         if before_u == self.u && before_v == self.v {
-            // The original would repeat this step for ever.
+            // The official program would repeat this step forever.
             return false;
         }
         self.relabels += 1;
@@ -237,7 +237,7 @@ impl<'a> Solver<'a> {
         true
     }
 
-    /// The least `u + v - r` over unseen rows and columns that are not essential; 0 where there are none.
+    /// The smallest `u + v - r` over unseen rows and non-essential columns; 0 if there are none.
     fn smallest_slack(&self, essential: &[bool]) -> f64 {
         let mut d = 0.0_f64;
         for i in (0..self.r.rows).filter(|&i| !self.seen[i]) {

@@ -11,16 +11,16 @@ pub(crate) struct TouchingDetection {
     pub score: f64,
     /// `(face, IoU)`, faces ascending, IoU > 0.
     pub faces: Vec<(u32, f64)>,
-    /// The largest IoU of `faces`.
+    /// The largest IoU in `faces`.
     pub best: f64,
 }
 
-/// The detections of an image that touch faces, in the detector's order.
+/// Returns the detections of an image that touch faces, in detector order.
 pub(crate) fn touching_detections(image: &EvaluatedImage) -> Vec<TouchingDetection> {
     touching_with_places(image).into_iter().map(|(_, touching)| touching).collect()
 }
 
-/// As [`touching_detections`], each with its place among the image's detections.
+/// Like [`touching_detections`], each with its index among the image's detections.
 pub(crate) fn touching_with_places(image: &EvaluatedImage) -> Vec<(usize, TouchingDetection)> {
     if image.faces.is_empty() || image.detections.is_empty() {
         return Vec::new();
@@ -37,11 +37,11 @@ pub(crate) fn touching_with_places(image: &EvaluatedImage) -> Vec<(usize, Touchi
     touching.collect()
 }
 
-/// A face and a detection of `image` that both have no pixel inside it: the official program divides 0 by 0 there and never
-/// ends. `(face, detection)` by their place; the evaluation counts such a pair as no overlap.
+/// Returns the indices `(face, detection)` of a pair in `image` that both have no pixel inside it: the official program divides 0 by 0
+/// there and never terminates. The evaluation counts such a pair as no overlap.
 pub fn pair_without_pixels(image: &EvaluatedImage) -> Option<(usize, usize)> {
     let empty = |region: &Region| PixelSet::paint(region, image.width, image.height).area() == 0;
-    // Painting every face only for this would cost as much as the evaluation: those with their centre inside have pixels.
+    // Painting every face just for this would cost as much as the evaluation: faces with their centre inside have pixels.
     let inside = |region: &Region| match *region {
         Region::Ellipse { cx, cy, .. } => {
             cx >= 0.0 && cy >= 0.0 && cx <= f64::from(image.width) - 1.0 && cy <= f64::from(image.height) - 1.0

@@ -1,14 +1,14 @@
-//! Colours and line styles of curves, for the screen and for figures: stable by curve, distinguishable with red-green blindness and in
-//! black and white.
+//! Colours and line styles of curves, for the screen and for figures: stable per curve, distinguishable with red-green colour blindness and
+//! in black and white.
 
 /// Red, green, blue.
 pub type Rgb = [u8; 3];
 
-/// Okabe and Ito's palette for all kinds of colour vision, without its yellow, which is lost on white.
+/// Okabe and Ito's colour-blind safe palette, without yellow, which is invisible on white.
 pub const COLOURS: [Rgb; 7] =
     [[0, 114, 178], [213, 94, 0], [0, 158, 115], [204, 121, 167], [86, 180, 233], [230, 159, 0], [64, 64, 64]];
 
-/// Lengths of strokes and gaps in points; empty is a solid line. The nearer in number, the less alike.
+/// Dash and gap lengths in points; empty is a solid line. Neighbouring entries differ most.
 pub const DASHES: [&[u32]; 24] = [
     &[],
     &[8, 4],
@@ -42,34 +42,34 @@ pub const PUBLISHED: Rgb = [140, 140, 140];
 /// How a curve is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CurveStyle {
-    /// A number of the palette's colours; `None` for third-party curves.
+    /// Index of the palette colour; `None` for third-party curves.
     pub colour: Option<usize>,
     pub dash: &'static [u32],
-    /// Its number among the third-party curves, which the window tells apart by colour.
+    /// Index among the third-party curves, which the window distinguishes by colour.
     pub reference: Option<usize>,
-    /// A part of another curve, as a fold's is.
+    /// Part of another curve, such as a fold.
     pub thin: bool,
 }
 
-/// The style of one's own curve with this colour and this dash, by number.
+/// The style of an own curve with this colour and dash index.
 pub fn curve_style(colour: usize, dash: usize) -> CurveStyle {
     CurveStyle { colour: Some(colour), dash: DASHES[dash % DASHES.len()], reference: None, thin: false }
 }
 
-/// The style of the imported curve with this number: never solid, which is one's own.
+/// The style of the imported curve with this index: never solid, which marks own curves.
 pub fn imported_style(number: usize) -> CurveStyle {
     let dash = DASHES[1 + number % (DASHES.len() - 1)];
     CurveStyle { colour: None, dash, reference: Some(number), thin: true }
 }
 
 impl CurveStyle {
-    /// On white paper.
+    /// The colour on a white background.
     pub fn rgb(&self) -> Rgb {
         self.colour.map_or(PUBLISHED, |number| COLOURS[number % COLOURS.len()])
     }
 }
 
-/// Where a dashed line's strokes begin and end. `line` is in the units of `dash`.
+/// Returns the start and end of each dash along a line. `line` is in the units of `dash`.
 pub fn strokes(line: &[(f64, f64)], dash: &[u32], unit: f64) -> Vec<Vec<(f64, f64)>> {
     if dash.is_empty() || line.len() < 2 {
         return vec![line.to_vec()];

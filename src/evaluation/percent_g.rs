@@ -1,10 +1,10 @@
-//! C's `%g`: six significant digits, as C++ streams print a double by default.
+//! C's `%g`: six significant digits, the default of C++ streams for a double.
 
 use std::fmt::Write as _;
 
 const POWERS: [f64; 12] = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
 
-/// Appends `value` as `printf("%g")` prints it. `value` is finite.
+/// Appends `value` formatted like `printf("%g")`. `value` is finite.
 pub fn push_percent_g(out: &mut String, value: f64) {
     if value.is_sign_negative() {
         out.push('-');
@@ -18,14 +18,14 @@ pub fn push_percent_g(out: &mut String, value: f64) {
     if (-4..6).contains(&exponent) { push_plain(out, digits, exponent) } else { push_scientific(out, digits, exponent) }
 }
 
-/// `value` as `%g` prints it.
+/// Formats `value` like `%g`.
 pub fn percent_g(value: f64) -> String {
     let mut out = String::new();
     push_percent_g(&mut out, value);
     out
 }
 
-/// The first six digits, rounded, and the exponent of the first; `None` where one multiplication cannot tell the rounding.
+/// Returns the first six digits, rounded, and the exponent of the first; `None` if one multiplication cannot decide the rounding.
 fn six_digits_fast(magnitude: f64) -> Option<(u32, i32)> {
     if !(1e-4..1e6).contains(&magnitude) {
         return None;
@@ -42,7 +42,7 @@ fn six_digits_fast(magnitude: f64) -> Option<(u32, i32)> {
     if digits == 1_000_000 { Some((100_000, exponent + 1)) } else { Some((digits, exponent)) }
 }
 
-/// The same by the standard library's exact formatting.
+/// The same with the standard library's exact formatting.
 fn six_digits(magnitude: f64) -> (u32, i32) {
     let text = format!("{magnitude:.5e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
@@ -50,7 +50,7 @@ fn six_digits(magnitude: f64) -> (u32, i32) {
     (digits, exponent.parse().unwrap_or(0))
 }
 
-/// The digits as text without trailing zeros; the first digit is never 0.
+/// Writes the digits without trailing zeros; the first digit is never 0.
 fn significant(digits: u32, text: &mut [u8; 6]) -> &str {
     let mut rest = digits;
     for slot in text.iter_mut().rev() {

@@ -1,4 +1,4 @@
-//! Regions as sets of pixels inside an image, in row spans (`fddb_spec.md`, sections 4.1 and 4.3).
+//! Regions as pixel sets inside an image, stored as row spans (`fddb_spec.md`, sections 4.1 and 4.3).
 
 use super::ellipse_painter;
 use super::raster::{Span, round_single};
@@ -9,21 +9,21 @@ use super::region::Region;
 pub struct PixelSet {
     shape: Shape,
     area: u64,
-    /// `x0 y0 x1 y1`, both ends included; only meaningful where `area` is not 0.
+    /// `x0 y0 x1 y1`, both ends inclusive; only valid if `area` is not 0.
     bounds: [i32; 4],
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Shape {
     Empty,
-    /// All of the bounds.
+    /// Every pixel in the bounds.
     Rectangle,
     /// Sorted by row, then column; spans of a row neither touch nor overlap. Never empty.
     Spans(Vec<Span>),
 }
 
 impl PixelSet {
-    /// The pixels that the official program paints for `region` in an image of `width` x `height`.
+    /// Returns the pixels that the official program paints for `region` in an image of `width` x `height`.
     pub fn paint(region: &Region, width: u32, height: u32) -> Self {
         match *region {
             Region::Rectangle { x, y, w, h } => Self::rectangle([x, y, x + w, y + h], width, height),
@@ -34,7 +34,7 @@ impl PixelSet {
         }
     }
 
-    /// Corners `x0 y0 x1 y1` are rounded, put in order, both included, and cut to the image.
+    /// Rounds the corners `x0 y0 x1 y1`, sorts them, treats both as inclusive, and clips to the image.
     fn rectangle(corners: [f64; 4], width: u32, height: u32) -> Self {
         let [xa, ya, xb, yb] = corners.map(round_single);
         let (x0, x1) = (xa.min(xb).max(0), xa.max(xb).min(i64::from(width) - 1));
@@ -57,12 +57,12 @@ impl PixelSet {
         Self { shape: Shape::Spans(spans), area, bounds }
     }
 
-    /// Number of pixels.
+    /// Returns the number of pixels.
     pub fn area(&self) -> u64 {
         self.area
     }
 
-    /// The set as `width` x `height` bytes of 0 or 1, row by row; for tests and images.
+    /// Returns the set as `width` x `height` bytes of 0 or 1 in row-major order; for tests and images.
     pub fn mask(&self, width: u32, height: u32) -> Vec<u8> {
         let mut mask = vec![0; width as usize * height as usize];
         let mut fill = |y: i32, x0: i32, x1: i32| {
@@ -77,7 +77,7 @@ impl PixelSet {
         mask
     }
 
-    /// Number of pixels in both sets.
+    /// Returns the number of pixels in both sets.
     pub fn intersection(&self, other: &Self) -> u64 {
         let ([ax0, ay0, ax1, ay1], [bx0, by0, bx1, by1]) = (self.bounds, other.bounds);
         let common = overlap(ax0, ax1, bx0, bx1) * overlap(ay0, ay1, by0, by1);
@@ -93,7 +93,7 @@ impl PixelSet {
         }
     }
 
-    /// Intersection over union of pixel counts; 0 where both sets are empty (there the official program never ends).
+    /// Intersection over union of pixel counts; 0 if both sets are empty (where the official program never terminates).
     pub fn iou(&self, other: &Self) -> f64 {
         let both = self.intersection(other);
         if both == 0 {

@@ -1,10 +1,10 @@
-//! A curve as it is plotted: rate over false positives, own or published, with thinning for the screen.
+//! A curve as plotted: rate over false positives, own or published, with decimation for the screen.
 
 use serde::{Deserialize, Serialize};
 
 use super::roc::RocCurve;
 
-/// Which of FDDB's two rates.
+/// One of FDDB's two rates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ScoreKind {
@@ -28,23 +28,23 @@ pub struct CurvePoint {
     pub false_positives: f64,
     /// True positive rate, 0..=1.
     pub rate: f64,
-    /// The score from which detections count; `None` where a published file does not say.
+    /// The score threshold; `None` if a published file does not contain it.
     pub threshold: Option<f64>,
 }
 
-/// A curve by rising false positives (points of equal false positives: by rising rate's end last).
+/// A curve in order of ascending false positives, the last rate at equal false positives last.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct PlotCurve {
     pub points: Vec<CurvePoint>,
 }
 
-/// The false positives of the table beside the curves.
+/// False positive counts of the table next to the curves.
 pub const TABLE_FALSE_POSITIVES: [u64; 6] = [50, 100, 200, 500, 1000, 2000];
 
 impl PlotCurve {
-    /// The points in any order; they are sorted by false positives, then by falling threshold, else by rising rate.
+    /// Accepts points in any order and sorts them by false positives, then by descending threshold or ascending rate.
     pub fn new(mut points: Vec<CurvePoint>) -> Self {
-        // No threshold is the highest: none of the detections counts there.
+        // A missing threshold sorts highest: no detection is kept there.
         let threshold = |p: &CurvePoint| p.threshold.unwrap_or(f64::INFINITY);
         points.sort_by(|a, b| {
             let by_threshold = threshold(b).total_cmp(&threshold(a));
@@ -53,7 +53,7 @@ impl PlotCurve {
         Self { points }
     }
 
-    /// One of the two rates of `curve`. The point without detections (threshold `DBL_MAX`) has no threshold here.
+    /// Extracts one rate of `curve`. The point without detections (threshold `DBL_MAX`) gets no threshold.
     pub fn of(curve: &RocCurve, kind: ScoreKind) -> Self {
         let faces = curve.faces.max(1) as f64;
         let points = curve.points.iter().rev().map(|p| CurvePoint {
@@ -67,8 +67,8 @@ impl PlotCurve {
         Self { points: points.collect() }
     }
 
-    /// The rate at the last point with at most `fp` false positives, which need not rise all along; a curve that ends earlier keeps
-    /// its last value. `None` where the curve starts later.
+    /// Returns the rate at the last point with at most `fp` false positives, which are not always monotone; a curve that ends earlier keeps
+    /// its last value. `None` if the curve starts later.
     pub fn rate_at(&self, fp: f64) -> Option<f64> {
         self.points.iter().rev().find(|p| p.false_positives <= fp).map(|p| p.rate)
     }
@@ -77,8 +77,8 @@ impl PlotCurve {
         self.points.last().map_or(0.0, |p| p.false_positives)
     }
 
-    /// At most about `count` points that draw the same line: the first, lowest, highest and last of each stretch of the axis.
-    /// Stretches are even in `log10(1 + fp)` when `logarithmic`, else in false positives up to `x_end`.
+    /// Returns about `count` points that draw the same line: the first, lowest, highest and last of each axis interval. Intervals are even
+    /// in `log10(1 + fp)` if `logarithmic`, otherwise in false positives up to `x_end`.
     #[must_use]
     pub fn decimated(&self, count: usize, logarithmic: bool, x_end: f64) -> Self {
         if self.points.len() <= count.max(4) {
@@ -117,13 +117,13 @@ mod tests {
         let c = curve(&[(3.0, 0.5), (0.0, 0.2), (10.0, 0.6)]);
         assert_eq!([0.0, 2.9, 3.0, 99.0].map(|fp| c.rate_at(fp)), [Some(0.2), Some(0.2), Some(0.5), Some(0.6)]);
         assert_eq!(curve(&[(5.0, 0.1)]).rate_at(4.0), None);
-        // The official solver may find a face more and lose a false positive when a detection enters.
+        // When a detection is added, the official solver may find one face more and have one false positive less.
         let point = |false_positives, rate| CurvePoint { false_positives, rate, threshold: None };
         let back = PlotCurve { points: vec![point(0.0, 0.1), point(3.0, 0.2), point(2.0, 0.4), point(5.0, 0.5)] };
         assert_eq!([2.0, 3.0, 4.0].map(|fp| back.rate_at(fp)), [Some(0.4); 3]);
     }
 
-    /// Points with and without threshold have one order, whatever order they come in.
+    /// Points with and without a threshold are sorted the same from any input order.
     #[test]
     fn points_without_threshold_come_first() {
         let point = |rate, threshold| CurvePoint { false_positives: 0.0, rate, threshold };

@@ -1,15 +1,15 @@
-//! Polygon -> row spans, as OpenCV's `FillConvexPoly` with its outline (`fddb_spec.md`, section 4.2, "Painting the polygon").
+//! Polygon -> row spans, like OpenCV's `FillConvexPoly` with its outline (`fddb_spec.md`, section 4.2, "Painting the polygon").
 
 use super::raster::{ONE, Span};
 
 const HALF: i64 = ONE / 2;
 
-/// Fixed point to the nearest pixel, halves up.
+/// Rounds fixed point to the nearest pixel, halves up.
 fn pixel(v: i64) -> i64 {
     (v + HALF) >> 16
 }
 
-/// The pixels of the closed polygon `v` (fixed point) inside `width` x `height`: scan fill and outline.
+/// Returns the pixels of the closed polygon `v` (fixed point) inside `width` x `height`: scan fill and outline.
 pub(super) fn fill(v: &[(i64, i64)], width: i64, height: i64) -> Vec<Span> {
     let mut rows = Rows::new(v, width, height);
     scan(v, &mut rows);
@@ -21,7 +21,7 @@ pub(super) fn fill(v: &[(i64, i64)], width: i64, height: i64) -> Vec<Span> {
     rows.into_spans()
 }
 
-/// One growing span a row, and what does not touch it.
+/// One growing span per row, and separate spans that do not touch it.
 struct Rows {
     width: i64,
     height: i64,
@@ -35,13 +35,13 @@ impl Rows {
     fn new(v: &[(i64, i64)], width: i64, height: i64) -> Self {
         let top = v.iter().map(|p| pixel(p.1)).min().unwrap_or(0);
         let bottom = v.iter().map(|p| pixel(p.1)).max().unwrap_or(-1);
-        // An outline may round one row beyond the vertices.
+        // Rounding may put the outline one row beyond the vertices.
         let first = (top - 1).clamp(0, height);
         let end = (bottom + 2).clamp(first, height);
         Self { width, height, first, spans: vec![(0, -1); (end - first) as usize], loose: Vec::new() }
     }
 
-    /// Adds pixels `x0..=x1` of row `y`; whatever is outside the image is dropped.
+    /// Adds pixels `x0..=x1` of row `y`, clipped to the image.
     fn add(&mut self, y: i64, x0: i64, x1: i64) {
         let (x0, x1) = (x0.max(0), x1.min(self.width - 1));
         if x1 < x0 || y < self.first || self.height <= y {
@@ -80,18 +80,18 @@ impl Rows {
     }
 }
 
-/// One side of the scan: walks the vertices from the topmost in its direction.
+/// One side of the scan: walks the vertices from the topmost one in its direction.
 struct Walker {
     at: usize,
     step: usize,
-    /// Row at which the current edge ends.
+    /// The row where the current edge ends.
     end: i64,
     x: i64,
     dx: i64,
 }
 
 impl Walker {
-    /// Takes the next edge that reaches below `y`; false when the vertices are used up.
+    /// Moves to the next edge that reaches below `y`; false when no vertices are left.
     fn advance(&mut self, v: &[(i64, i64)], y: i64, budget: &mut i64) {
         let n = v.len();
         let (mut i0, mut i1) = (self.at, (self.at + self.step) % n);
@@ -144,7 +144,7 @@ fn scan(v: &[(i64, i64)], rows: &mut Rows) {
             let (left, right) = (walkers[0].x.min(walkers[1].x), walkers[0].x.max(walkers[1].x));
             rows.add(y, pixel(left), pixel(right));
         }
-        // Rows above the image are not painted: go to the next that matters at once.
+        // Skip rows above the image.
         let rows_on = (walkers[0].end.min(walkers[1].end).min(0) - y).max(1);
         for w in &mut walkers {
             w.x = w.x.wrapping_add(w.dx.wrapping_mul(rows_on));
@@ -153,7 +153,7 @@ fn scan(v: &[(i64, i64)], rows: &mut Rows) {
     }
 }
 
-/// A line of OpenCV's `Line2` between two points in fixed point.
+/// Draws a line between two fixed-point positions, like OpenCV's `Line2`.
 fn outline(from: (i64, i64), to: (i64, i64), rows: &mut Rows) {
     let Some(((mut x1, mut y1), (mut x2, mut y2))) = clip(from, to, rows.width, rows.height) else {
         return;
@@ -188,7 +188,7 @@ const BELOW: u8 = 8;
 
 type Line = ((i64, i64), (i64, i64));
 
-/// OpenCV's `clipLine` to `0..width*65536-1`, `0..height*65536-1`; `None` where nothing is left.
+/// OpenCV's `clipLine` to `0..width*65536-1`, `0..height*65536-1`; `None` if nothing is left.
 fn clip(from: (i64, i64), to: (i64, i64), width: i64, height: i64) -> Option<Line> {
     let (right, bottom) = (width * ONE - 1, height * ONE - 1);
     let side = |x: i64| u8::from(x < 0) * LEFT + u8::from(right < x) * 2;
@@ -196,7 +196,7 @@ fn clip(from: (i64, i64), to: (i64, i64), width: i64, height: i64) -> Option<Lin
     let mut ends = [from, to];
     let mut codes = [code(from), code(to)];
     let crosses = |c: [u8; 2]| c[0] & c[1] == 0 && c[0] | c[1] != 0;
-    // Products of 48-bit lengths: 128 bits keep huge ellipses right.
+    // Products of 48-bit lengths: 128 bits keep huge ellipses exact.
     let along = |moved: i64, run: i64, rise: i64| (i128::from(moved) * i128::from(run) / i128::from(rise)) as i64;
 
     if crosses(codes) {

@@ -1,5 +1,5 @@
-//! Precision and recall of each class at every score threshold, F1, and the threshold where F1 is largest. Matching is COCO's at one IoU
-//! threshold, without a limit on detections; detections of equal score are kept or dropped together.
+//! Precision and recall of each class at every score threshold, F1, and the threshold with the best F1. Uses COCO's matching at one IoU
+//! threshold without a limit on detections; detections with equal scores are kept or dropped together.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ impl Default for PrecisionRecall {
     }
 }
 
-/// All detections with a score of at least `threshold` kept.
+/// The result with all detections of score >= `threshold` kept.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PrPoint {
     pub threshold: f64,
@@ -31,12 +31,12 @@ pub struct PrPoint {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PrCurve {
-    /// Objects that count: without ignored ones.
+    /// Number of counted objects, without ignored ones.
     pub objects: usize,
     pub detections: usize,
-    /// The point with the largest F1, of equal ones that with the highest threshold; `None` where nothing is found.
+    /// The point with the best F1, on ties the one with the highest threshold; `None` if nothing is found.
     pub best: Option<PrPoint>,
-    /// Falling thresholds, one for each score. Empty without objects.
+    /// By descending threshold, one per score. Empty without objects.
     pub points: Vec<PrPoint>,
 }
 
@@ -51,7 +51,7 @@ pub struct PrClass {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PrReport {
     pub iou: f64,
-    /// The objects and detections of all classes together, at one threshold for all.
+    /// All classes combined, with a common threshold.
     pub overall: PrCurve,
     pub classes: Vec<PrClass>,
 }

@@ -1,13 +1,13 @@
-//! Published FDDB results, built in: reference points from the ROC files of FDDB's results page (vis-www.cs.umass.edu/fddb/results.html).
+//! Built-in published FDDB results: reference points from the ROC files of FDDB's results page (vis-www.cs.umass.edu/fddb/results.html).
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use serde::Deserialize;
 
 use super::plot_curve::{CurvePoint, PlotCurve, ScoreKind};
 
-/// The table as checked in; `source` is the stem of the method's `_DiscROC.txt` and `_ContROC.txt`.
+/// The checked-in table; `source` is the stem of the method's `_DiscROC.txt` and `_ContROC.txt`.
 pub const PUBLISHED_CSV: &str = include_str!("../../assets/published_fddb.csv");
 
 /// One published method.
@@ -18,16 +18,16 @@ pub struct PublishedMethod {
     pub venue: String,
     /// The stem of its ROC files.
     pub source: String,
-    /// What to know before comparing: smoothed, ends early ...; may be empty.
+    /// Caveats for comparisons: smoothed, ends early ...; may be empty.
     pub notes: String,
-    /// By rising false positives. A curve that ends earlier keeps its last value.
+    /// By ascending false positives. A curve that ends earlier keeps its last value.
     pub points: Vec<PublishedPoint>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PublishedPoint {
     pub false_positives: u64,
-    /// True positive rates to four decimals.
+    /// True positive rates with four decimals.
     pub discrete: f64,
     pub continuous: f64,
 }
@@ -44,11 +44,11 @@ struct Row {
     notes: String,
 }
 
-/// All methods in the table's order.
+/// Returns all methods in table order.
 pub fn published_methods() -> Vec<PublishedMethod> {
     let mut methods: Vec<PublishedMethod> = Vec::new();
     let mut reader = csv::Reader::from_reader(PUBLISHED_CSV.as_bytes());
-    // The table is part of the program; a test reads every row, so none is lost here.
+    // The table is built in and a test reads every row, so no row is dropped here.
     for row in reader.deserialize::<Row>().flatten() {
         let point = PublishedPoint {
             false_positives: row.false_positives,
@@ -71,12 +71,12 @@ pub fn published_methods() -> Vec<PublishedMethod> {
 }
 
 impl PublishedMethod {
-    /// `Method (year)`
+    /// Formats `Method (year)`.
     pub fn label(&self) -> String {
         format!("{} ({})", self.method, self.year)
     }
 
-    /// The reference points as a curve of `kind`, for markers behind one's own curves.
+    /// Returns the reference points as a curve of `kind`, for markers behind the user's curves.
     pub fn curve(&self, kind: ScoreKind) -> PlotCurve {
         let points = self.points.iter().map(|p| CurvePoint {
             false_positives: p.false_positives as f64,

@@ -1,4 +1,4 @@
-//! What painting shares: row spans, OpenCV's fixed point and its rounding (`fddb_spec.md`, section 4.2).
+//! Shared by all painting code: row spans, OpenCV's fixed point and its rounding (`fddb_spec.md`, section 4.2).
 
 /// Pixels `x0..=x1` of row `y`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ impl Span {
 /// One pixel in fixed point.
 pub(super) const ONE: i64 = 1 << 16;
 
-/// Nearest integer, halves to even, after rounding to single precision, as OpenCV's `cvRound(float)`.
+/// Rounds to the nearest integer, halves to even, after rounding to single precision, like OpenCV's `cvRound(float)`.
 pub(crate) fn round_single(v: f64) -> i64 {
     f64::from(v as f32).round_ties_even() as i64
 }

@@ -1,15 +1,15 @@
-//! The input of the evaluation: faces and detections as regions of one image.
+//! The evaluation's input: faces and detections as regions of one image.
 
 use crate::domain::{Detection, Shape};
 use crate::geometry::{BoundingBox, Ellipse};
 
-/// A face or a detection, in pixels of its image, with the numbers as the text files give them: nothing is rounded or put in
-/// order, because the official program rounds in its own way (`fddb_spec.md`, section 4).
+/// A face or a detection in pixels of its image, with the numbers exactly as in the text files: not rounded or sorted, because the official
+/// program rounds in its own way (`fddb_spec.md`, section 4).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Region {
-    /// Left upper corner and size; negative sizes are drawn from the other corner.
+    /// Top-left corner and size; a negative size extends to the left or up.
     Rectangle { x: f64, y: f64, w: f64, h: f64 },
-    /// Half axes in pixels, angle of the `ra` axis in radians, centre.
+    /// Semi-axes in pixels, angle of the `ra` axis in radians, centre.
     Ellipse { ra: f64, rb: f64, theta: f64, cx: f64, cy: f64 },
 }
 
@@ -42,13 +42,13 @@ pub struct ScoredRegion {
 }
 
 impl From<&Detection> for ScoredRegion {
-    /// The ellipse where the detector regressed one, the box otherwise.
+    /// The ellipse if the detector regressed one, otherwise the box.
     fn from(d: &Detection) -> Self {
         Self { region: d.ellipse.map_or_else(|| d.bbox.into(), Region::from), score: f64::from(d.score) }
     }
 }
 
-/// One image with everything that its evaluation needs: size, faces, detections. Pixels are never needed.
+/// One image with everything needed to evaluate it: size, faces, detections. Its pixels are not needed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EvaluatedImage {
     /// The dataset's own name of the image, e.g. `2002/08/11/big/img_591`.
@@ -56,6 +56,6 @@ pub struct EvaluatedImage {
     pub width: u32,
     pub height: u32,
     pub faces: Vec<Region>,
-    /// In the detector's order, which decides between equal overlaps.
+    /// In detector order, which breaks ties between equal overlaps.
     pub detections: Vec<ScoredRegion>,
 }

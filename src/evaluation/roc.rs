@@ -1,4 +1,4 @@
-//! All images -> one ROC point per distinct score, sums in list order to the last bit, and the text of the official files (`fddb_spec.md`,
+//! All images -> one ROC point per distinct score, with bit-exact sums in list order, and the text of the official files (`fddb_spec.md`,
 //! sections 8 and 9).
 
 use std::sync::atomic::Ordering;
@@ -14,7 +14,7 @@ use super::region::EvaluatedImage;
 use super::step::Matching;
 use crate::domain::Cancel;
 
-/// All images with every detection of score >= `threshold` kept.
+/// The counts over all images with every detection of score >= `threshold` kept.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RocPoint {
     pub threshold: f64,
@@ -25,14 +25,14 @@ pub struct RocPoint {
     pub continuous: f64,
 }
 
-/// An FDDB curve in counts.
+/// An FDDB curve as counts.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RocCurve {
-    /// Annotated faces of all images: what rates are relative to.
+    /// Number of annotated faces in all images: the denominator of the rates.
     pub faces: u64,
-    /// Ascending thresholds: most false positives first.
+    /// By ascending threshold: most false positives first.
     pub points: Vec<RocPoint>,
-    /// Images of the test that could not be read: their faces count as missed, so that the curve is below the true one.
+    /// Number of test images that could not be read: their faces count as missed, so the curve is too low.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unreadable: u64,
 }
@@ -42,18 +42,18 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// The curve of `images`, which are evaluated in parallel and summed in the given order.
+/// Computes the curve of `images`, evaluated in parallel and summed in the given order.
 pub fn roc(images: &[EvaluatedImage], matching: Matching) -> RocCurve {
     merge(&match_images(images, matching))
 }
 
-/// Matches every image; the outcomes can be merged into the pooled curve and into each fold's.
+/// Matches every image; the outcomes can be merged into the pooled curve and per-fold curves.
 pub fn match_images(images: &[EvaluatedImage], matching: Matching) -> Vec<ImageOutcome> {
     images.par_iter().map(|image| match_image(image, matching)).collect()
 }
 
-/// [`match_images`], which takes minutes on crowds of thousands: `tell` gets how many of all detections are done, several times a second.
-/// `None` after a cancel.
+/// [`match_images`] with progress, for crowds of thousands that take minutes: `tell` receives the number of finished detections several
+/// times per second. Returns `None` after a cancellation.
 pub fn match_images_watched(
     images: &[EvaluatedImage],
     matching: Matching,
@@ -80,7 +80,7 @@ pub fn match_images_watched(
     (!watch.stop.load(Ordering::Relaxed)).then_some(outcomes)
 }
 
-/// Sums outcomes in their order into one curve.
+/// Sums outcomes in order into one curve.
 pub fn merge<'a>(outcomes: impl IntoIterator<Item = &'a ImageOutcome>) -> RocCurve {
     let outcomes: Vec<&ImageOutcome> = outcomes.into_iter().collect();
     let thresholds = distinct_thresholds(&outcomes);
@@ -101,7 +101,7 @@ fn distinct_thresholds(outcomes: &[&ImageOutcome]) -> Vec<f64> {
     thresholds
 }
 
-/// Rows `start..end` in which an image contributes the same numbers.
+/// Rows `start..end` to which an image contributes the same numbers.
 struct Run {
     start: usize,
     end: usize,
@@ -128,7 +128,7 @@ fn runs(outcome: &ImageOutcome, thresholds: &[f64]) -> Vec<Run> {
     each.collect()
 }
 
-/// True and false positives of each row, by sums of differences (whole numbers: their order does not matter).
+/// Computes true and false positives of each row from summed differences (integers, so order does not matter).
 fn sum_counts(runs: &[Vec<Run>], rows: usize) -> (Vec<u64>, Vec<u64>) {
     let (mut discrete, mut false_positives) = (vec![0_u64; rows + 1], vec![0_u64; rows + 1]);
     for run in runs.iter().flatten() {
@@ -148,10 +148,10 @@ fn sum_counts(runs: &[Vec<Run>], rows: usize) -> (Vec<u64>, Vec<u64>) {
     (discrete, false_positives)
 }
 
-/// Rows summed at once: their sums stay in the fastest cache.
+/// Rows summed at once, so that the sums stay in the L1 cache.
 const ROWS_AT_ONCE: usize = 2048;
 
-/// `((image 1 + image 2) + image 3) + ...` in each row, in f64 and in list order: the official program's bits.
+/// Sums `((image 1 + image 2) + image 3) + ...` in each row, in f64 and list order, to match the official program bit by bit.
 fn sum_continuous(runs: &[Vec<Run>], rows: usize) -> Vec<f64> {
     let mut sums = vec![0.0; rows];
     sums.par_chunks_mut(ROWS_AT_ONCE).enumerate().for_each(|(block, sums)| {
@@ -159,7 +159,7 @@ fn sum_continuous(runs: &[Vec<Run>], rows: usize) -> Vec<f64> {
         for image in runs {
             let from = image.partition_point(|run| run.end <= first);
             for run in image[from..].iter().take_while(|run| run.start < end) {
-                // Adding 0 changes nothing, and images without a match are many.
+                // Adding 0 changes nothing, and many images have no match.
                 if run.continuous != 0.0 {
                     let (a, b) = (run.start.max(first) - first, run.end.min(end) - first);
                     sums[a..b].iter_mut().for_each(|sum| *sum += run.continuous);
@@ -171,7 +171,7 @@ fn sum_continuous(runs: &[Vec<Run>], rows: usize) -> Vec<f64> {
 }
 
 impl RocCurve {
-    /// What stands behind the curve's name where it is below the true one; empty else.
+    /// Returns the note after the curve's name if the curve is too low; otherwise empty.
     pub fn mark(&self) -> String {
         match self.unreadable {
             0 => String::new(),
@@ -180,29 +180,29 @@ impl RocCurve {
         }
     }
 
-    /// Rate of a count; 0 without faces.
+    /// Converts a count to a rate; 0 without faces.
     fn rate(&self, count: f64) -> f64 {
         if self.faces == 0 { 0.0 } else { count / self.faces as f64 }
     }
 
-    /// Discrete true positive rate at the last point with at most `fp` false positives; a curve that ends earlier keeps its
-    /// last value, one that starts later has 0.
+    /// Returns the discrete true positive rate at the last point with at most `fp` false positives. A curve that ends earlier keeps its
+    /// last value; one that starts later has 0.
     pub fn discrete_tpr_at(&self, fp: u64) -> f64 {
         self.rate(self.point_at(fp).map_or(0.0, |p| p.discrete))
     }
 
-    /// Continuous true positive rate, as `discrete_tpr_at`.
+    /// The continuous true positive rate, like `discrete_tpr_at`.
     pub fn continuous_tpr_at(&self, fp: u64) -> f64 {
         self.rate(self.point_at(fp).map_or(0.0, |p| p.continuous))
     }
 
-    /// The point with the lowest threshold that has at most `fp` false positives, which need not fall all along.
+    /// Returns the point with the lowest threshold that has at most `fp` false positives, which are not always monotone.
     pub fn point_at(&self, fp: u64) -> Option<&RocPoint> {
         self.points.iter().find(|p| p.false_positives <= fp)
     }
 
-    /// At most about `count` points for drawing: of each number of false positives the one with the lowest threshold; the first, the
-    /// last, a quarter of `count` at the highest thresholds as a logarithmic axis shows them, the others evenly.
+    /// Returns about `count` points for drawing: the lowest threshold of each false positive count, including the first and last; a quarter
+    /// of `count` at the highest thresholds for a logarithmic axis, the others evenly spaced.
     #[must_use]
     pub fn thinned(&self, count: usize) -> Self {
         let mut points: Vec<RocPoint> = Vec::new();
@@ -219,12 +219,12 @@ impl RocCurve {
         Self { faces: self.faces, points, unreadable: self.unreadable }
     }
 
-    /// `DiscROC.txt` as the official program writes it: rate, false positives, threshold.
+    /// Formats `DiscROC.txt` like the official program: rate, false positives, threshold.
     pub fn disc_text(&self) -> String {
         self.text(|p| p.discrete, true)
     }
 
-    /// `ContROC.txt` as the official program writes it: rate, false positives.
+    /// Formats `ContROC.txt` like the official program: rate, false positives.
     pub fn cont_text(&self) -> String {
         self.text(|p| p.continuous, false)
     }
@@ -234,7 +234,7 @@ impl RocCurve {
         for point in &self.points {
             push_percent_g(&mut out, self.rate(count(point)));
             out.push(' ');
-            // Without faces the official program forgets the false positives too.
+            // Without faces the official program also drops the false positives.
             push_percent_g(&mut out, if self.faces == 0 { 0.0 } else { point.false_positives as f64 });
             if with_threshold {
                 out.push(' ');
@@ -260,7 +260,7 @@ mod tests {
         RocCurve { faces: 10, points: points.map(point).collect(), unreadable: 0 }
     }
 
-    /// An image full of faces that all overlap: minutes of work without a cancel.
+    /// An image full of overlapping faces: minutes of work without a cancellation.
     #[test]
     fn a_crowd_is_told_of_while_it_is_matched_and_left_when_told_to() {
         use crate::evaluation::{Region, ScoredRegion};

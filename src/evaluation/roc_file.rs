@@ -1,7 +1,7 @@
-//! Reads ROC files of other programs (`*DiscROC.txt`, `*ContROC.txt`). Their columns come in different orders: the order is found from the
-//! numbers, and an ambiguous file is refused.
+//! Reads ROC files of other programs (`*DiscROC.txt`, `*ContROC.txt`). Their column order varies: it is inferred from the numbers, and an
+//! ambiguous file is refused.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use super::plot_curve::{CurvePoint, PlotCurve};
@@ -14,16 +14,16 @@ pub enum ColumnOrder {
     FalsePositivesFirst,
 }
 
-/// An imported curve with what was found out about its file.
+/// An imported curve and what was detected in its file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImportedCurve {
     pub curve: PlotCurve,
     pub order: ColumnOrder,
-    /// Whether a third column gave thresholds.
+    /// Whether a third column has thresholds.
     pub has_thresholds: bool,
 }
 
-/// Why a file is no ROC curve. Lines count from 1; the caller knows the file's name.
+/// Why a file is not a ROC curve. Lines count from 1; the caller knows the file name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RocFileError {
     #[error("line {line}: {message}")]
@@ -42,7 +42,7 @@ pub enum RocFileError {
     NoRate,
 }
 
-/// Reads a ROC file and detects its columns; `order` decides where the numbers leave a doubt, and only there.
+/// Reads a ROC file and detects its columns; `order` is only used if the numbers are ambiguous.
 #[expect(clippy::indexing_slicing, reason = "`rows` lets through only rows of at least two numbers")]
 pub fn parse(text: &str, order: Option<ColumnOrder>) -> Result<ImportedCurve, RocFileError> {
     let rows = rows(text)?;
@@ -61,12 +61,12 @@ pub fn parse(text: &str, order: Option<ColumnOrder>) -> Result<ImportedCurve, Ro
     Ok(ImportedCurve { curve: PlotCurve::new(points.collect()), order, has_thresholds: columns == 3 })
 }
 
-/// `DBL_MAX`, and the 1e20 of old Windows builds, stand for "no detections".
+/// `DBL_MAX`, and the 1e20 of old Windows builds, mean "no detections".
 fn is_threshold(value: f64) -> bool {
     value != 1e20 && value < 1e308
 }
 
-/// Rows of two or three numbers. Any line end will do: one file in circulation even mixes CR LF with lone CR.
+/// Parses rows of two or three numbers. Accepts any line ending: one file in circulation even mixes CR LF with lone CR.
 fn rows(text: &str) -> Result<Vec<Vec<f64>>, RocFileError> {
     let mut rows: Vec<Vec<f64>> = Vec::new();
     for (k, line) in text.replace("\r\n", "\n").split(['\n', '\r']).enumerate() {
@@ -103,7 +103,7 @@ fn find_order(rows: &[Vec<f64>]) -> Result<ColumnOrder, RocFileError> {
     }
 }
 
-/// Whether the rate is no lower at the most false positives than at the fewest: a column of scores falls there.
+/// Whether the rate at the most false positives is at least that at the fewest: a score column falls instead.
 #[expect(clippy::indexing_slicing, reason = "`rows` lets through only rows of at least two numbers")]
 fn rises(rows: &[Vec<f64>], rate: usize, count: usize) -> bool {
     let counts = || rows.iter().map(|r| r[count]);
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_score_is_no_rate_and_the_users_word_counts_only_in_doubt() {
-        // Score, false positives, rate: the score falls where the false positives rise.
+        // Score, false positives, rate: the score falls as the false positives rise.
         assert_eq!(parse("0.9 0 0.5\n0.7 3 0.8\n0.2 10 0.9\n", None), Err(RocFileError::NoRate));
         assert_eq!(
             parse("0 0.9\n3 0.7\n", Some(ColumnOrder::FalsePositivesFirst)).map(|c| c.order),
@@ -127,7 +127,7 @@ mod tests {
         let asked = |text: &str| parse(text, Some(ColumnOrder::FalsePositivesFirst)).map(|c| c.order);
         assert_eq!(asked("0.9 10\n0.8 3\n"), Ok(ColumnOrder::RateFirst));
         assert_eq!(asked("0 0\n1 1\n"), Ok(ColumnOrder::FalsePositivesFirst));
-        // Several rates at the fewest false positives, as every ROC file has them.
+        // Several rates at the fewest false positives, as in every ROC file.
         assert_eq!(asked("0.9 5\n0.8 0\n0.1 0\n"), Ok(ColumnOrder::RateFirst));
     }
 

@@ -1,25 +1,25 @@
-//! Which columns of a wide matching problem can matter to the official solver at all.
+//! Selects the columns of a wide matching problem that can matter to the official solver.
 //!
-//! With one row a face and one column a detection, all unstarred columns have lost the same from their first potential: nothing from
-//! the row cover, some Q from the column cover. So a row sees them in a fixed order of slack: from the row cover by falling overlap,
-//! from the column cover by what a column's largest overlap has beyond the row's. Whenever a row has a tight unstarred column it is
-//! reached through the first such column (lowest index among the equal), and at most `rows` columns are starred at any time. So each
-//! row can only use its first `rows + 1` columns in the order "larger value first, lower index first", the value being the overlap or
-//! the negated slack; every other column is dominated, in the search, in the first stars and in the slack. This needs values that are
-//! equal or clearly apart, which `near_tie` tells, and no star lost to rounding, which the solver reports.
+//! With faces as rows and detections as columns, all unstarred columns have lost the same amount from their initial potential: nothing from
+//! the row cover, some Q from the column cover. So a row sees them in a fixed order of slack: by descending overlap from the row cover, by
+//! how far a column's largest overlap exceeds the row's from the column cover. A row with a tight unstarred column is reached through the
+//! first such column (lowest index on ties), and at most `rows` columns are starred at any time. So each row can only use its first `rows +
+//! 1` columns in the order "larger value first, lower index first", the value being the overlap or the negated slack. Every other column is
+//! dominated in the search, in the first stars and in the slack. This requires values that are equal or clearly distinct, which `near_tie`
+//! checks, and no star lost to rounding, which the solver reports.
 
 use std::collections::BTreeSet;
 
-/// Values closer than this without being equal make the reduction unsafe (the solver calls 1e-15 equal).
+/// Unequal values closer than this make the reduction unsafe (the solver treats 1e-15 as equal).
 pub(super) const CLEARLY_APART: f64 = 1e-13;
 
-/// For each row its first columns.
+/// The first columns of each row.
 #[derive(Debug)]
 pub(super) struct RowTops {
     keep: usize,
-    /// A row's columns as `(value, column)`, first column first: those that are kept and the next one.
+    /// A row's columns as `(value, column)`, first column first: the kept ones and the next one.
     rows: Vec<Vec<(f64, u32)>>,
-    /// In how many rows a column is kept.
+    /// In how many rows each column is kept.
     uses: Vec<u32>,
     kept: BTreeSet<u32>,
 }
@@ -29,18 +29,18 @@ impl RowTops {
         Self { keep: rows + 1, rows: vec![Vec::new(); rows], uses: vec![0; columns], kept: BTreeSet::new() }
     }
 
-    /// Whether two neighbours among the first columns of one of `rows`, or the last kept and the next, are too close.
+    /// Whether two neighbours among the first columns of any of `rows`, or the last kept one and the next, are too close.
     pub fn near_tie(&self, rows: &[usize]) -> bool {
         let close = |pair: &[(f64, u32)]| pair[0].0 != pair[1].0 && (pair[0].0 - pair[1].0).abs() < CLEARLY_APART;
         rows.iter().any(|&row| self.rows[row].windows(2).any(close))
     }
 
-    /// The kept columns, ascending.
+    /// Returns the kept columns, ascending.
     pub fn kept(&self) -> Vec<usize> {
         self.kept.iter().map(|&k| k as usize).collect()
     }
 
-    /// Adds a column given its value in each row, which is asked for by rising row. True when any row's columns changed.
+    /// Adds a column; `value` returns its value in each row and is called by ascending row. Returns true if any row's columns changed.
     pub fn insert(&mut self, column: usize, mut value: impl FnMut(usize) -> f64) -> bool {
         let mut changed = false;
         for row in 0..self.rows.len() {

@@ -1,4 +1,4 @@
-//! Objects and detections of several classes on a set of images: what every evaluator but FDDB's compares.
+//! Objects and detections of several classes on a set of images: the input of every evaluator but FDDB's.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::{Annotation, ClassId, Detection};
 use crate::geometry::BoundingBox;
 
-/// Left upper corner and size in pixels, as COCO's files hold a box. The numbers stay as they were read: a detour over corners would
-/// change an overlap's last bits, and with them decisions at a threshold.
+/// Top-left corner and size in pixels, as in COCO's files. The numbers are kept as read: converting to corners would change the last bits
+/// of an overlap, and with them decisions at a threshold.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct XywhBox {
     pub x: f64,
@@ -25,7 +25,7 @@ impl From<BoundingBox> for XywhBox {
 }
 
 impl XywhBox {
-    /// In square pixels.
+    /// Returns the area in square pixels.
     pub fn area(&self) -> f64 {
         self.w * self.h
     }
@@ -36,31 +36,31 @@ impl XywhBox {
         if w > 0.0 && h > 0.0 { w * h } else { 0.0 }
     }
 
-    /// Intersection over union with the bits of pycocotools' `bbIou`; 0 where nothing is shared.
+    /// Intersection over union, bit-identical to pycocotools' `bbIou`; 0 without intersection.
     pub fn iou(&self, truth: &Self) -> f64 {
         let shared = self.intersection(truth);
         if shared > 0.0 { shared / (self.area() + truth.area() - shared) } else { 0.0 }
     }
 
-    /// The part of this box's area that is inside `region`: the overlap with a crowd.
+    /// Returns the fraction of this box's area inside `region`: the overlap with a crowd.
     pub fn share_inside(&self, region: &Self) -> f64 {
         let shared = self.intersection(region);
         if shared > 0.0 { shared / self.area() } else { 0.0 }
     }
 }
 
-/// A class of the set. Objects and detections name it by its index in [`EvaluationSet::classes`].
+/// A class of the set. Objects and detections refer to it by its index in [`EvaluationSet::classes`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetClass {
     /// The dataset's own id.
     pub id: i64,
     pub name: String,
-    /// Whether the dataset lists it. The others are evaluated by TIDE alone, as by the references.
+    /// Whether the dataset lists it. Unlisted classes are only evaluated by TIDE, as in the references.
     #[serde(skip, default = "listed")]
     pub listed: bool,
 }
 
-/// Reports name listed classes alone.
+/// Reports only name listed classes.
 fn listed() -> bool {
     true
 }
@@ -70,22 +70,22 @@ fn listed() -> bool {
 pub struct SetObject {
     pub class: usize,
     pub bbox: XywhBox,
-    /// In square pixels, which tells its size: the annotation's own `area` (COCO's is the mask's), else the box's.
+    /// Area in square pixels, which determines the size range: the annotation's own `area` (in COCO the mask's), otherwise the box's.
     pub area: f64,
-    /// A region of many objects: neither found nor missed counts, several detections may fall on it.
+    /// A region of many objects: not counted as found or missed, and several detections may match it.
     pub crowd: bool,
-    /// VOC's `difficult`, others' `ignore`: neither found nor missed counts. COCO and TIDE know no such flag.
+    /// `difficult` in VOC, `ignore` elsewhere: not counted as found or missed. COCO and TIDE have no such flag.
     pub difficult: bool,
 }
 
 impl SetObject {
-    /// Whether it counts neither as found nor as missed, outside COCO and TIDE.
+    /// Whether it is not counted as found or missed, outside COCO and TIDE.
     pub fn ignored(&self) -> bool {
         self.crowd || self.difficult
     }
 }
 
-/// A detection; a larger score is more confident. Scores are finite.
+/// A detection; a higher score is more confident. Scores are finite.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SetDetection {
     pub class: usize,
@@ -93,25 +93,25 @@ pub struct SetDetection {
     pub score: f64,
 }
 
-/// One image, in the order of the files.
+/// One image, in file order.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SetImage {
-    /// The dataset's own id, by which COCO orders images (this decides between equal scores).
+    /// The dataset's own id, by which COCO orders images (which breaks score ties).
     pub id: i64,
     pub objects: Vec<SetObject>,
     pub detections: Vec<SetDetection>,
 }
 
-/// What is evaluated.
+/// The complete evaluation input.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EvaluationSet {
     pub classes: Vec<SetClass>,
-    /// In the dataset's order.
+    /// In dataset order.
     pub images: Vec<SetImage>,
 }
 
 impl EvaluationSet {
-    /// Gives classes their names by id.
+    /// Sets the class names by id.
     #[must_use]
     pub fn named(mut self, name: impl Fn(i64) -> Option<String>) -> Self {
         for class in &mut self.classes {
@@ -120,8 +120,8 @@ impl EvaluationSet {
         self
     }
 
-    /// Ground truth and detections of images, in their order; classes are those that occur. Annotations that are ignored are taken as
-    /// crowd regions, which is what the importers mark, and objects have the size of their boxes.
+    /// Builds the set from the ground truth and detections of images in order; its classes are those that occur. Ignored annotations become
+    /// crowd regions, which is what the importers mark, and each object has the area of its box.
     pub fn of_images<'a>(images: impl Iterator<Item = (&'a [Annotation], &'a [Detection])>) -> Self {
         let images: Vec<_> = images.collect();
         let annotated = images.iter().flat_map(|image| image.0).map(|a| a.class);
@@ -146,7 +146,7 @@ impl EvaluationSet {
     }
 }
 
-/// Falling scores; 0 and -0 are equal. For stable sorts: equal scores keep their order, as in the references.
+/// Orders descending scores; 0 and -0 are equal. For stable sorts: ties keep their order, as in the references.
 pub(super) fn best_first(a: f64, b: f64) -> Ordering {
     b.partial_cmp(&a).unwrap_or(Ordering::Equal)
 }
@@ -155,7 +155,7 @@ pub(super) fn best_first(a: f64, b: f64) -> Ordering {
 pub(super) mod fixtures {
     use super::*;
 
-    /// An object of class 0 at `y = 0`, as wide as high.
+    /// A square object of class 0 at `y = 0`.
     pub fn object(x: f64, side: f64) -> SetObject {
         let bbox = XywhBox { x, y: 0.0, w: side, h: side };
         SetObject { class: 0, bbox, area: bbox.area(), crowd: false, difficult: false }
@@ -165,7 +165,7 @@ pub(super) mod fixtures {
         SetDetection { class, bbox: XywhBox { x, y: 0.0, w, h }, score }
     }
 
-    /// `classes` classes with ids from 1, and these images.
+    /// A set of `classes` classes with ids from 1, and these images.
     pub fn set(classes: usize, images: Vec<(Vec<SetObject>, Vec<SetDetection>)>) -> EvaluationSet {
         let class = |k: usize| SetClass { id: k as i64 + 1, name: format!("class {}", k + 1), listed: true };
         let images = images.into_iter().enumerate();
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!((empty.iou(&empty), empty.share_inside(&a)), (0.0, 0.0));
     }
 
-    /// A detection of another class on an object is a false positive there, and the object is missed.
+    /// A detection of another class on an object is a false positive for its class, and the object is missed.
     #[test]
     fn annotations_and_detections_keep_their_classes() {
         let bbox = BoundingBox::from_xywh(0.0, 0.0, 50.0, 50.0);

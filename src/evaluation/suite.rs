@@ -1,4 +1,4 @@
-//! Every evaluator of boxes on one set, in the form that is kept with a round: curves thinned to what a screen can show, numbers whole.
+//! Runs every box evaluator on one set. The result is stored with a round: curves thinned for display, metrics at full precision.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +10,9 @@ use super::set::EvaluationSet;
 use super::tide::{Tide, TideReport};
 use super::voc::{Voc, VocReport};
 
-/// Points that a curve keeps at most, about.
+/// Approximate maximum number of points per stored curve.
 const POINTS_MAX: usize = 1200;
-/// False positives per image below this share a stretch of the logarithmic axis.
+/// Values of false positives per image below this share one interval of the logarithmic axis.
 const LEAST_FPPI: f64 = 1e-4;
 
 /// The reports of all evaluators but FDDB's, each at its default thresholds.
@@ -38,7 +38,7 @@ impl Suite {
         Self { coco, voc, precision_recall, miss_rate, tide }
     }
 
-    /// With curves of at most about a thousand points: ends and extremes of each stretch of their axis stay, and the best F1.
+    /// Thins curves to about a thousand points; keeps the ends and extremes of each axis interval, and the best F1.
     #[must_use]
     pub fn thinned(mut self) -> Self {
         let all = std::iter::once(&mut self.precision_recall.overall);
@@ -60,7 +60,7 @@ fn thin_precision_recall(curve: &mut PrCurve) {
     curve.points = thinned(&curve.points, |p| stretch(p.recall), |p| p.precision, |p| Some(*p) == best);
 }
 
-/// The first, lowest, highest and last point of each stretch, and what `is_kept`.
+/// Returns the first, lowest, highest and last point of each interval, and points for which `is_kept` is true.
 fn thinned<T: Copy>(
     points: &[T],
     stretch: impl Fn(&T) -> i64,

@@ -1,5 +1,5 @@
-//! PASCAL VOC's average precision of each class at one IoU threshold, after the development kit's `VOCevaldet`: over 11 recalls
-//! (VOC 2007) and over all recalls (2010 on).
+//! PASCAL VOC's average precision per class at one IoU threshold, following the development kit's `VOCevaldet`: over 11 recalls (VOC 2007)
+//! and over all recalls (from 2010).
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::evaluator::{Cell, Evaluator, Metric, Table, Tabular};
 use super::set::{EvaluationSet, SetClass, SetImage, best_first};
 
-/// VOC's evaluation. Difficult objects (and crowds) neither help nor hurt.
+/// VOC's evaluation. Difficult objects (and crowds) are not counted.
 #[derive(Debug, Clone, Copy)]
 pub struct Voc {
-    /// A detection with at least this IoU finds the object.
+    /// Minimum IoU for a detection to match an object.
     pub iou: f64,
 }
 
@@ -20,24 +20,24 @@ impl Default for Voc {
     }
 }
 
-/// The numbers of one class; `None` without an object that counts.
+/// The metrics of one class; `None` without a counted object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VocClass {
     #[serde(flatten)]
     pub class: SetClass,
-    /// Objects that count: without difficult ones and crowds.
+    /// Number of counted objects, without difficult ones and crowds.
     pub objects: usize,
     pub detections: usize,
-    /// The mean of the largest precisions at a recall of 0, 0.1 ... 1 or more.
+    /// The mean of the largest precisions at recalls >= 0, 0.1 ... 1.
     pub ap_11_point: Option<f64>,
-    /// The area under the precision that is made monotone.
+    /// The area under the monotone precision curve.
     pub ap_all_point: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VocReport {
     pub iou: f64,
-    /// Means over the classes that have objects.
+    /// Means over classes that have objects.
     pub map_11_point: Option<f64>,
     pub map_all_point: Option<f64>,
     pub classes: Vec<VocClass>,
@@ -75,11 +75,11 @@ impl Evaluator for Voc {
 struct Judged {
     class: usize,
     score: f64,
-    /// `None`: it is on a difficult object and does not count.
+    /// `None`: it is on a difficult object and not counted.
     hit: Option<bool>,
 }
 
-/// Each detection goes to the object of its class that it overlaps most, free or not; the second one there is a false positive.
+/// Assigns each detection to the object of its class that it overlaps most, matched or not; a second detection of it is a false positive.
 fn judge_image(image: &SetImage, threshold: f64) -> Vec<Judged> {
     let mut order: Vec<usize> = (0..image.detections.len()).collect();
     order.sort_by(|&a, &b| best_first(image.detections[a].score, image.detections[b].score));
@@ -121,8 +121,8 @@ fn class_report(class: &SetClass, mut judged: Vec<Judged>, objects: usize) -> Vo
     }
 }
 
-/// The recalls are multiples of the double nearest to 0.1, as `0:0.1:1` and `arange(0, 1.1, 0.1)` make them: a recall of exactly 0.3
-/// does not reach the fourth.
+/// The recalls are multiples of the double nearest to 0.1, as in `0:0.1:1` and `arange(0, 1.1, 0.1)`: a recall of exactly 0.3 does not
+/// reach the fourth.
 fn eleven_points(curve: &[(f64, f64)]) -> f64 {
     let precision_from = |recall: f64| curve.iter().filter(|p| p.0 >= recall).map(|p| p.1).fold(0.0, f64::max);
     (0..11).map(|k| precision_from(f64::from(k) * 0.1)).sum::<f64>() / 11.0
@@ -185,13 +185,13 @@ mod tests {
         check(two(), vec![], 0.0, 0.0);
         // Half found: recalls 0 ... 0.5 are 6 of 11.
         check(two(), vec![found(0, 0.0, 50.0, 50.0, 0.9)], 6.0 / 11.0, 0.5);
-        // Hit, false, hit.
+        // Hit, false positive, hit.
         let three =
             vec![found(0, 0.0, 50.0, 50.0, 0.9), found(0, 300.0, 50.0, 50.0, 0.8), found(0, 100.0, 50.0, 50.0, 0.7)];
         check(two(), three, (6.0 + 5.0 * 2.0 / 3.0) / 11.0, 0.5 + 0.5 * 2.0 / 3.0);
     }
 
-    /// The best overlap decides, also where it is taken: the second detection does not fall back to a neighbour.
+    /// The best overlap decides, even if that object is taken: the second detection does not fall back to a neighbour.
     #[test]
     fn a_taken_object_is_not_left_for_a_free_one() {
         let neighbours = vec![object(0.0, 100.0), object(20.0, 100.0)];

@@ -1,10 +1,10 @@
-//! Axis-aligned boxes by their corners, with IoU.
+//! Axis-aligned boxes given by their corners, with IoU.
 
 use std::marker::PhantomData;
 
 use super::ImagePx;
 
-/// An upright box by its corners `x1 <= x2`, `y1 <= y2`, continuous coordinates in the space `S`.
+/// An axis-aligned box with corners `x1 <= x2`, `y1 <= y2`, in continuous coordinates of the space `S`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BoundingBox<S = ImagePx> {
     pub x1: f64,
@@ -15,12 +15,12 @@ pub struct BoundingBox<S = ImagePx> {
 }
 
 impl<S> BoundingBox<S> {
-    /// Corners are put in order, so that width and height are never negative.
+    /// Sorts the corners, so that width and height are never negative.
     pub fn new(x1: f64, y1: f64, x2: f64, y2: f64) -> Self {
         Self { x1: x1.min(x2), y1: y1.min(y2), x2: x1.max(x2), y2: y1.max(y2), space: PhantomData }
     }
 
-    /// From the left upper corner and size (FDDB's and COCO's `x y w h`).
+    /// From the top-left corner and size (`x y w h` in FDDB and COCO).
     pub fn from_xywh(x: f64, y: f64, width: f64, height: f64) -> Self {
         Self::new(x, y, x + width, y + height)
     }
@@ -37,7 +37,7 @@ impl<S> BoundingBox<S> {
         self.width() * self.height()
     }
 
-    /// `(x, y)` of the centre.
+    /// Returns the centre `(x, y)`.
     pub fn center(&self) -> (f64, f64) {
         (f64::midpoint(self.x1, self.x2), f64::midpoint(self.y1, self.y2))
     }
@@ -52,20 +52,20 @@ impl<S> BoundingBox<S> {
         w.max(0.0) * h.max(0.0)
     }
 
-    /// Intersection over union in 0..=1; 0 when both boxes are empty.
+    /// Returns the intersection over union in 0..=1; 0 when both boxes are empty.
     pub fn iou(&self, other: &Self) -> f64 {
         let intersection = self.intersection_area(other);
         let union = self.area() + other.area() - intersection;
         if union > 0.0 { intersection / union } else { 0.0 }
     }
 
-    /// The largest IoU with any of `others`, with its index; `None` when there are none.
+    /// Returns the index of the box in `others` with the largest IoU, and that IoU; `None` if `others` is empty.
     pub fn max_iou(&self, others: &[Self]) -> Option<(usize, f64)> {
         let overlaps = others.iter().map(|other| self.iou(other)).enumerate();
         overlaps.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))
     }
 
-    /// Cut to `0..=width`, `0..=height`.
+    /// Clips the box to `0..=width`, `0..=height`.
     #[must_use]
     pub fn clipped(&self, width: f64, height: f64) -> Self {
         Self::new(
@@ -76,7 +76,7 @@ impl<S> BoundingBox<S> {
         )
     }
 
-    /// Grown by `factor` about its centre (1 leaves it as it is).
+    /// Scales the box by `factor` about its centre (1 leaves it unchanged).
     #[must_use]
     pub fn scaled(&self, factor: f64) -> Self {
         let (cx, cy) = self.center();

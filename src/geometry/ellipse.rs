@@ -1,11 +1,11 @@
-//! FDDB's ellipses: half axes, angle, centre.
+//! FDDB's ellipses: semi-axes, angle, centre.
 
 use std::marker::PhantomData;
 
 use super::{BoundingBox, ImagePx};
 
-/// An ellipse as FDDB writes it: half axes `ra`, `rb` in pixels of `S`, angle `theta` of the `ra` axis in radians (x to the
-/// right, y down), centre `cx`, `cy`.
+/// An ellipse as in FDDB: semi-axes `ra`, `rb` in pixels of `S`, angle `theta` of the `ra` axis in radians (x to the right, y down), centre
+/// `cx`, `cy`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ellipse<S = ImagePx> {
     pub ra: f64,
@@ -21,13 +21,13 @@ impl<S> Ellipse<S> {
         Self { ra, rb, theta, cx, cy, space: PhantomData }
     }
 
-    /// The upright ellipse that touches the four sides of `b`: `ra` is its half height, `theta` a right angle, as most of FDDB's.
+    /// The axis-aligned ellipse that touches the four sides of `b`: `ra` is half its height and `theta` a right angle, as in most of FDDB.
     pub fn inscribed(b: &BoundingBox<S>) -> Self {
         let (cx, cy) = b.center();
         Self::new(b.height() / 2.0, b.width() / 2.0, std::f64::consts::FRAC_PI_2, cx, cy)
     }
 
-    /// The tight upright box around the ellipse.
+    /// Returns the tight axis-aligned box around the ellipse.
     pub fn bounding_box(&self) -> BoundingBox<S> {
         let (sin, cos) = self.theta.sin_cos();
         let half_w = (self.ra * cos).hypot(self.rb * sin);
@@ -47,7 +47,7 @@ impl<S> Ellipse<S> {
         u * u + v * v <= 1.0
     }
 
-    /// `count` points on the outline, evenly spaced in the parameter, for drawing.
+    /// Returns `count` points on the outline, evenly spaced in the parameter, for drawing.
     pub fn outline(&self, count: usize) -> Vec<(f64, f64)> {
         let (sin, cos) = self.theta.sin_cos();
         (0..count)
@@ -59,7 +59,7 @@ impl<S> Ellipse<S> {
             .collect()
     }
 
-    /// Mirrored left to right in an image of this width.
+    /// Mirrors it left to right in an image of this width.
     #[must_use]
     pub fn flipped(&self, width: f64) -> Self {
         Self::new(self.ra, self.rb, -self.theta, width - self.cx, self.cy)

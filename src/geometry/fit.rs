@@ -1,10 +1,10 @@
-//! The conversion of points, boxes and ellipses between two coordinate spaces.
+//! Converts points, boxes and ellipses between two coordinate spaces.
 
 use std::marker::PhantomData;
 
 use super::{BoundingBox, Ellipse};
 
-/// An axis-aligned map `to = from * scale + offset` between two spaces, invertible without loss.
+/// An invertible axis-aligned map `to = from * scale + offset` between two spaces.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fit<From, To> {
     pub scale_x: f64,
@@ -15,7 +15,7 @@ pub struct Fit<From, To> {
 }
 
 impl<From, To> Fit<From, To> {
-    /// A map with its own scale for each axis. Scales must be positive.
+    /// A map with separate scales for both axes. Scales must be positive.
     pub fn new(scale_x: f64, scale_y: f64, offset_x: f64, offset_y: f64) -> Self {
         Self { scale_x, scale_y, offset_x, offset_y, spaces: PhantomData }
     }
@@ -30,7 +30,7 @@ impl<From, To> Fit<From, To> {
         BoundingBox::new(x1, y1, x2, y2)
     }
 
-    /// Maps an ellipse by the mean scale of both axes; exact where they agree, which resizing keeps to a pixel.
+    /// Maps an ellipse by the mean scale of both axes; exact if they are equal, which resizing ensures up to a pixel.
     pub fn ellipse(&self, e: &Ellipse<From>) -> Ellipse<To> {
         let scale = (self.scale_x * self.scale_y).sqrt();
         let (cx, cy) = self.point(e.cx, e.cy);

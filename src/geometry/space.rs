@@ -1,13 +1,13 @@
-//! The coordinate spaces that a box can live in, as marker types.
+//! The coordinate spaces of boxes, as marker types.
 
-/// Pixels of the image as decoded, EXIF orientation applied; x to the right, y down, continuous.
+/// Pixels of the decoded image with EXIF orientation applied; x to the right, y down, continuous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImagePx;
 
-/// Pixels of the resized image that enters the network.
+/// Pixels of the resized network input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetworkPx;
 
-/// Points of the window.
+/// Points in the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScreenPx;

@@ -1,5 +1,5 @@
-//! The thread that backs up the database beside the one that writes, so that no verdict waits for a copy. It also checks a database that
-//! was too large to be checked when it was opened.
+//! The thread that backs up the database in parallel to the writer thread, so that no verdict waits for a backup. It also checks a database
+//! that was too large to check on opening.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 use super::{Damage, OwnerThread, Waker};
 use crate::store::{Store, StoreError};
 
-/// The newest copy may be this old before another one is due.
+/// Maximum age of the newest backup before another one is due.
 const BACKUP_INTERVAL: Duration = Duration::from_hours(1);
-/// A backup that failed is not tried, nor complained about, again before this long: it is asked for after every verdict.
+/// Pause after a failed backup before it is retried and reported again: a backup is requested after every verdict.
 const RETRY_PAUSE: Duration = Duration::from_mins(10);
 
-/// A request makes a backup if one is due; the first one always checks for damage. Answers with the damage it found.
+/// A request makes a backup if one is due; the first one always checks for damage. The reply contains any damage found.
 pub type BackupKeeper = OwnerThread<(), Option<Damage>>;
 
-/// Keeps backups of `database` on a thread of its own. The database is only read.
+/// Starts a thread that backs up `database`. The database is only read.
 pub fn start_backups(database: PathBuf, waker: Waker) -> std::io::Result<BackupKeeper> {
     let open = move || Ok(Keeper { database: database.clone(), store: None, is_checked: false, failed: None });
     let serve = |keeper: &mut Keeper, ()| match keeper.keep(Instant::now()) {
@@ -27,7 +27,7 @@ pub fn start_backups(database: PathBuf, waker: Waker) -> std::io::Result<BackupK
 
 struct Keeper {
     database: PathBuf,
-    /// Opened when it is first needed: one that another program holds fails like any other backup.
+    /// Opened on first use: if another program holds it, this fails like any other backup.
     store: Option<Store>,
     is_checked: bool,
     failed: Option<Instant>,
@@ -49,7 +49,7 @@ impl Keeper {
             unopened => unopened.insert(Store::open_read_only(&self.database)?),
         };
         let made = store.back_up_if_due(BACKUP_INTERVAL)?;
-        // Making a backup checked what it copied.
+        // Making a backup already checked the copied data.
         if made.is_none() && !self.is_checked {
             store.check_if_large()?;
         }
@@ -67,7 +67,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let database = dir.path().join("quarry.db");
         Store::create(&database).unwrap();
-        // A file where the folder of the backups has to be.
+        // A file in place of the backup folder.
         let in_the_way = dir.path().join("backups");
         std::fs::write(&in_the_way, "").unwrap();
         let mut keeper = Keeper { database, store: None, is_checked: false, failed: None };

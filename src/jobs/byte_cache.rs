@@ -1,4 +1,4 @@
-//! A cache with a budget in bytes, evicted by last use.
+//! An LRU cache with a byte budget.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,7 +9,7 @@ struct Slot<V> {
     last_use: u64,
 }
 
-/// Keeps what was used last, within `budget` bytes.
+/// Keeps the most recently used entries within `budget` bytes.
 pub struct ByteCache<K, V> {
     slots: HashMap<K, Slot<V>>,
     budget: usize,
@@ -22,7 +22,7 @@ impl<K: Eq + Hash + Clone, V> ByteCache<K, V> {
         Self { slots: HashMap::new(), budget: budget_bytes, used: 0, clock: 0 }
     }
 
-    /// The value, marked as used now.
+    /// Returns the value and marks it as used.
     pub fn get(&mut self, key: &K) -> Option<&V> {
         self.clock += 1;
         let slot = self.slots.get_mut(key)?;
@@ -34,7 +34,8 @@ impl<K: Eq + Hash + Clone, V> ByteCache<K, V> {
         self.slots.contains_key(key)
     }
 
-    /// Puts a value in and evicts the longest unused ones until the budget holds. The newest always stays, even when it alone is larger.
+    /// Inserts a value and evicts the least recently used ones until the budget is met. The newest always stays, even if it alone is
+    /// larger.
     pub fn insert(&mut self, key: K, value: V, bytes: usize) {
         self.clock += 1;
         self.remove(&key);

@@ -1,10 +1,10 @@
-//! Parts of very large images on disk, so that showing one again does not decode the whole image again.
+//! A disk cache for parts of very large images, so that showing one again does not decode the whole image.
 //!
-//! It is only a cache: an entry that is missing, cut off, damaged or stale is made again. The name of an entry holds the blake3 of the image
-//! and the part; its content holds what the file system said of the image's file when the part was cut. A file that says something else
-//! now is read again, so that an image that changed is still noticed.
+//! A missing, truncated, damaged or stale entry is recreated. An entry's name contains the blake3 of the image and the part; its content
+//! records the image file's metadata when the part was cut. If the metadata differs now, the file is read again, so that a changed image is
+//! detected.
 
-// Readers of outside bytes do not index: a file must not be able to panic them.
+// Parsers of untrusted input do not index: no file may cause a panic.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::io::Write as _;
@@ -17,27 +17,27 @@ use super::{DecodeRequest, Pixels};
 use crate::domain::read_bytes;
 use crate::geometry::BoundingBox;
 
-/// Images of this many pixels or more are worth an entry: smaller ones are decoded in less than a tenth of a second.
+/// Minimum pixel count for an entry: smaller images are decoded in less than a tenth of a second.
 pub const LARGE_PIXELS: u64 = 16_000_000;
-/// Bytes that the cache takes on disk at most.
+/// Maximum size of the cache on disk in bytes.
 const BUDGET: u64 = 1 << 30;
-/// Part of the budget that stays when the entries that were not used for longest are removed.
+/// Fraction of the budget that remains after the least recently used entries are evicted.
 const KEPT: f64 = 0.75;
 
 const MAGIC: &[u8; 8] = b"quarryC1";
 const HASH: usize = 32;
-/// Magic, stamp, what the pixels cover, width, height; then the pixels, and the blake3 of all before it.
+/// Magic, stamp, covered region, width, height; then the pixels, and the blake3 of everything before.
 const HEADER: usize = MAGIC.len() + HASH + 4 * 8 + 2 * 4;
-/// Longest side of an entry.
+/// Maximum side length of an entry.
 const SIDE_MAX: u32 = super::WHOLE_SIDE_MAX;
 const ENTRY_MAX: u64 = HEADER as u64 + HASH as u64 + SIDE_MAX as u64 * SIDE_MAX as u64 * 3;
 
-/// What the file system says of a file: another one after each change of its content.
+/// A hash of file metadata that changes with the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp([u8; HASH]);
 
 impl Stamp {
-    /// `None` where the file is not there.
+    /// `None` if the file does not exist.
     pub fn of(path: &Path) -> Option<Self> {
         let known = std::fs::metadata(path).ok()?;
         let modified = known.modified().ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_nanos();
@@ -53,18 +53,18 @@ impl Stamp {
     }
 }
 
-/// The folder of the entries.
+/// The cache folder.
 pub struct CropCache {
     folder: PathBuf,
     budget: u64,
-    /// Bytes in the folder; `None` until they were counted.
+    /// Bytes in the folder; `None` until counted.
     used: Mutex<Option<u64>>,
-    /// Nothing can be written there: reported once, not tried again.
+    /// The folder is not writable: reported once, not retried.
     is_off: AtomicBool,
 }
 
 impl CropCache {
-    /// In `$XDG_CACHE_HOME/quarry`, by default `~/.cache/quarry`. `None` without a home.
+    /// Opens `$XDG_CACHE_HOME/quarry`, by default `~/.cache/quarry`. `None` without a home folder.
     pub fn of_user() -> Option<Self> {
         let from = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
         let base = from("XDG_CACHE_HOME")
@@ -81,15 +81,15 @@ impl CropCache {
         &self.folder
     }
 
-    /// Bytes that the entries take.
+    /// Returns the total size of the entries in bytes.
     pub fn bytes(&self) -> u64 {
         self.entries().iter().map(|(_, _, bytes)| bytes).sum()
     }
 
-    /// Removes all entries, but none that is being written; why the first one cannot be removed.
+    /// Removes all entries except those being written; the error is from the first one that cannot be removed.
     pub fn clear(&self) -> std::io::Result<()> {
         for (_, path, bytes) in self.entries() {
-            // Names of entries are hashes in hexadecimal digits.
+            // Entry names are hexadecimal hashes.
             if path.file_name().is_none_or(|name| name.len() != 2 * HASH) {
                 continue;
             }
@@ -101,12 +101,12 @@ impl CropCache {
         Ok(())
     }
 
-    /// Bytes that background work may fill: entries that are needed next must not push each other out.
+    /// Byte budget of background prefetching: entries needed soon must not evict each other.
     pub fn fill_budget(&self) -> u64 {
         self.budget / 2
     }
 
-    /// The part that was cut before, if the image's file is still the one that it was cut from.
+    /// Returns a cached part, if the image file is unchanged since it was cut.
     pub fn find(&self, request: &DecodeRequest, side: u32) -> Option<Pixels> {
         let path = self.path(request, side);
         let bytes = read_bytes(&path, ENTRY_MAX).ok()?;
@@ -115,19 +115,19 @@ impl CropCache {
             self.remove(&path, bytes.len() as u64);
             return None;
         };
-        // What was used last goes last.
+        // Update the modification time, which orders eviction.
         if let Ok(file) = std::fs::File::options().append(true).open(&path) {
             let _ = file.set_modified(SystemTime::now());
         }
         Some(pixels)
     }
 
-    /// Whether there is an entry; [`CropCache::find`] says whether it holds.
+    /// Whether an entry exists; [`CropCache::find`] also validates it.
     pub fn has(&self, request: &DecodeRequest, side: u32) -> bool {
         self.path(request, side).is_file()
     }
 
-    /// Keeps a part that was cut from the file with this stamp.
+    /// Stores a part cut from the file with this stamp.
     pub fn keep(&self, request: &DecodeRequest, side: u32, stamp: Stamp, pixels: &Pixels) {
         if pixels.is_changed || self.is_off.load(Ordering::Relaxed) {
             return;
@@ -161,7 +161,7 @@ impl CropCache {
         *used = Some(if now > self.budget { self.evict() } else { now });
     }
 
-    /// Removes what was not used for longest; the bytes that stay.
+    /// Evicts the least recently used entries; returns the remaining bytes.
     fn evict(&self) -> u64 {
         let mut entries = self.entries();
         entries.sort();
@@ -177,7 +177,7 @@ impl CropCache {
         used
     }
 
-    /// When each was used last, where it is and its bytes.
+    /// Lists the entries with last use, path and size in bytes.
     fn entries(&self) -> Vec<(SystemTime, PathBuf, u64)> {
         let Ok(folder) = std::fs::read_dir(&self.folder) else { return Vec::new() };
         let entry = |entry: std::fs::DirEntry| {
@@ -226,7 +226,7 @@ fn entry(stamp: Stamp, pixels: &Pixels) -> Vec<u8> {
     bytes
 }
 
-/// The pixels of an entry that is whole and was cut from the file with this stamp.
+/// Parses the pixels of a complete entry cut from the file with this stamp.
 fn parse(bytes: &[u8], stamp: Stamp) -> Option<Pixels> {
     let (content, hash) = bytes.split_last_chunk::<HASH>()?;
     if blake3::hash(content).as_bytes() != hash {
@@ -314,7 +314,7 @@ mod tests {
             *damaged.get_mut(at).unwrap() ^= 1;
             assert_eq!(parse(&damaged, stamp), None, "byte {at}");
         }
-        // Sealed, but impossible.
+        // A valid checksum, but impossible values.
         for impossible in [
             Pixels { width: 5, ..pixels(4) },
             Pixels { width: 0, height: 0, rgb: Vec::new(), ..pixels(4) },
@@ -347,7 +347,7 @@ mod tests {
             file.set_modified(SystemTime::now() - age).unwrap();
         }
         assert!(cache.find(&at(0), 16).is_some());
-        // Another start counts what is there.
+        // After a restart the existing entries are counted.
         let cache = CropCache::new(dir.path().join("cache"), one * 8);
         cache.keep(&at(8), 16, stamp, &pixels(16));
         let kept: Vec<i64> = (0..9).filter(|candidate| cache.has(&at(*candidate), 16)).collect();

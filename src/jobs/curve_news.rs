@@ -1,6 +1,6 @@
-//! Reads new curves for the screen: each is parsed and thinned once, off the window's thread.
+//! Reads new curves for the screen: each is parsed and thinned once, off the UI thread.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use crate::workflow::run_curves::{RunCurves, metrics_file, read_run, run_files};
 use crate::workflow::tested_round::{FDDB_TEXT, corrected_metrics_of, metrics_of};
 use crate::workflow::{Project, WorkflowError};
 
-/// Points that an evaluation keeps that is no longer its round's newest.
+/// Maximum points of an evaluation that is not its round's newest.
 const EARLIER_POINTS_MAX: usize = 1200;
 
 /// One evaluation of a round.
@@ -26,41 +26,41 @@ pub struct ReadCurve {
     pub round: u32,
     pub label: String,
     pub step: u64,
-    /// Whole where it is the newest of its label, else thinned.
+    /// Complete if it is the newest with its label, otherwise thinned.
     pub curve: RocCurve,
 }
 
-/// What changed since the last time.
+/// The changes since the last report.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CurveNews {
     pub curves: Vec<ReadCurve>,
     /// `(round, step, average precision)` of each round's newest evaluation.
     pub precision: Vec<(u32, u64, AveragePrecision)>,
-    /// What the evaluators of boxes made of a round's last test, by round.
+    /// The box evaluators' results on each round's last test, by round.
     pub metrics: Vec<(u32, RoundMetrics)>,
-    /// The same on corrected ground truth, of rounds on whose test images something is corrected; all of them, where one changed.
+    /// The same on corrected ground truth, for rounds with corrections on their test images; complete if any changed.
     pub corrected: Option<Vec<(u32, RoundMetrics)>>,
-    /// All cross-validations, where one of them changed.
+    /// All cross-validations, if any changed.
     pub runs: Option<Vec<RunCurves>>,
-    /// One line for each that cannot be read.
+    /// One message for each file that cannot be read.
     pub unreadable: Vec<String>,
 }
 
-/// What was reported already.
+/// What was already reported.
 #[derive(Debug, Default)]
 pub(super) struct ReportedCurves {
-    /// A hash of the text, so that a step that a resumed round measured again is reported again.
+    /// Values are hashes of the text, so that a step that a resumed round evaluated again is reported again.
     evaluations: HashMap<(RoundId, u64, String), [u8; 32]>,
     runs: Vec<Seen>,
-    /// By round: its file of metrics, and of detections where there are none.
+    /// By round: its metrics file, or its detections if there is none.
     metrics: HashMap<RoundId, Vec<Seen>>,
     corrected: Vec<(u32, RoundMetrics)>,
 }
 
-/// A file with its length and when it was changed.
+/// A file with its length and modification time.
 type Seen = (PathBuf, u64, Option<SystemTime>);
 
-/// Of rounds whose metrics were not kept, detections up to this size are measured here; `quarry evaluate round` measures all.
+/// If a round's metrics were not stored, detections up to this size are evaluated here; `quarry evaluate round` handles any size.
 const MEASURED_BYTES_MAX: u64 = 64 << 20;
 
 impl ReportedCurves {
@@ -147,7 +147,7 @@ fn corrected_news(
     }
 }
 
-/// Length 0 where there is no such file.
+/// Length 0 if the file does not exist.
 fn seen(file: PathBuf) -> Seen {
     let data = file.metadata();
     let (length, changed) = data.map_or((0, None), |data| (data.len(), data.modified().ok()));
@@ -168,7 +168,7 @@ impl CurveNews {
     }
 }
 
-/// The average precision of the last evaluation that has one; a size without objects has none.
+/// Returns the average precision of the last evaluation that has one; a size without objects has none.
 fn newest_precision(store: &Store, round: RoundId) -> Result<Option<(u64, AveragePrecision)>, WorkflowError> {
     let mut newest = [None; 6];
     for (name, found) in AveragePrecision::NAMES.into_iter().zip(&mut newest) {

@@ -1,5 +1,5 @@
-//! A small pool that decodes images and cuts crops out of them, nearest first. Each list of requests replaces the one before, so images
-//! scrolled out of sight are never decoded.
+//! A small thread pool that decodes images and cuts crops, nearest first. Each list of requests replaces the previous one, so images
+//! scrolled out of view are never decoded.
 
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
@@ -15,19 +15,19 @@ use super::{ByteCache, Waker};
 use crate::domain::{ImageId, caught};
 use crate::geometry::BoundingBox;
 
-/// Decoded images that the pool keeps, in bytes.
+/// Byte budget of the decoded images kept in memory.
 const DECODED_BUDGET: usize = 96 << 20;
-/// Finished images that may wait for the window.
+/// Maximum number of finished images queued for the window.
 const RESULT_QUEUE: usize = 256;
 
-/// Reads an image file as RGB and compares its bytes with the blake3 that they had when they were imported; or says why not.
+/// Reads an image file as RGB and compares its bytes with the blake3 recorded at import; the error says why not.
 pub type Decode = fn(&Path, &str) -> Result<Decoded, String>;
 
-/// An image as it was read.
+/// A decoded image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {
     pub image: RgbImage,
-    /// The file differs from the one that was imported.
+    /// The file has changed since the import.
     pub is_changed: bool,
 }
 
@@ -37,7 +37,7 @@ pub struct DecodedPart {
     pub result: Result<Pixels, String>,
 }
 
-/// An image in memory, and what the file system said of its file before and after it was read; `None` where that differed.
+/// An image in memory, and its file's metadata stamp; `None` if that changed during the read.
 struct Read {
     decoded: Decoded,
     stamp: Option<Stamp>,
@@ -54,9 +54,9 @@ struct State {
     requests: VecDeque<DecodeRequest>,
     in_work: HashSet<DecodeKey>,
     decoded: ByteCache<ImageId, Arc<Read>>,
-    /// Parts of large images to be cut for the disk while nothing is requested, image by image.
+    /// Parts of large images to cache on disk while no request is pending, grouped by image.
     ahead: VecDeque<Vec<DecodeRequest>>,
-    /// One thread does so.
+    /// Whether a thread is prefetching.
     is_ahead: bool,
     closed: bool,
 }
@@ -70,7 +70,7 @@ struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     decode: Decode,
-    /// Where parts of large images are kept.
+    /// The disk cache for parts of large images.
     cache: Option<CropCache>,
     waker: Waker,
 }
@@ -81,7 +81,7 @@ impl Shared {
     }
 }
 
-/// The pool. Dropping it ends and joins its threads.
+/// The pool. Dropping it stops and joins its threads.
 pub struct DecodePool {
     shared: Arc<Shared>,
     pictures: Option<Receiver<DecodedPart>>,
@@ -89,7 +89,7 @@ pub struct DecodePool {
 }
 
 impl DecodePool {
-    /// `cache`: where parts of very large images are kept on disk.
+    /// `cache` is the disk cache for parts of very large images.
     pub fn start(threads: usize, decode: Decode, cache: Option<CropCache>, waker: Waker) -> std::io::Result<Self> {
         let state = State {
             requests: VecDeque::new(),
@@ -110,7 +110,7 @@ impl DecodePool {
         Ok(pool)
     }
 
-    /// What is wanted now, most wanted first. Replaces all earlier requests that no thread has begun.
+    /// Sets the requested images, most urgent first. Replaces all earlier requests that no thread has started.
     pub fn want(&self, requests: impl IntoIterator<Item = DecodeRequest>) {
         let mut state = self.shared.lock();
         let fresh = requests.into_iter().filter(|w| !state.in_work.contains(&w.key)).collect();
@@ -119,8 +119,8 @@ impl DecodePool {
         self.shared.changed.notify_all();
     }
 
-    /// Parts of large images that will be wanted some time, those of one image together: cut in the background and kept on disk, as far as
-    /// the cache has room. Replaces what was named before.
+    /// Sets the parts of large images to prefetch, grouped by image: they are cut in the background and cached on disk while there is room.
+    /// Replaces the previous list.
     pub fn keep_ahead(&self, images: impl IntoIterator<Item = Vec<DecodeRequest>>) {
         let Some(cache) = &self.shared.cache else { return };
         let mut room = cache.fill_budget();
@@ -135,7 +135,7 @@ impl DecodePool {
         self.shared.changed.notify_all();
     }
 
-    /// The next finished image, if one waits.
+    /// Returns the next finished image, if any.
     pub fn poll(&self) -> Option<DecodedPart> {
         self.pictures.as_ref().and_then(|pictures| pictures.try_recv().ok())
     }
@@ -179,7 +179,7 @@ fn work(shared: &Shared, sender: &Sender<DecodedPart>) {
             return;
         }
         (shared.waker)();
-        // The window has it already.
+        // The window already has it.
         if let (Some((stamp, pixels)), Some(cache)) = (to_keep, &shared.cache) {
             cache.keep(&request, request.key.side(), stamp, &pixels);
         }
@@ -206,7 +206,7 @@ fn next_task(shared: &Shared) -> Option<Task> {
     }
 }
 
-/// The pixels, and the stamp of the image's file where it is worth being kept on disk.
+/// Returns the pixels, and the file's stamp if they are worth caching on disk.
 fn make(shared: &Shared, request: &DecodeRequest) -> Result<(Pixels, Option<Stamp>), String> {
     let side = request.key.side();
     let kept = shared.lock().decoded.get(&request.image).cloned();
@@ -231,13 +231,13 @@ fn read(shared: &Shared, request: &DecodeRequest) -> Result<Read, String> {
     Ok(Read { decoded, stamp })
 }
 
-/// Cuts what the disk does not have of an image.
+/// Cuts an image's parts that are not cached yet.
 fn keep(shared: &Shared, parts: &[DecodeRequest]) {
     let Some(cache) = &shared.cache else { return };
     let is_missing = |part: &&DecodeRequest| !cache.has(part, part.key.side());
     let missing: Vec<&DecodeRequest> = parts.iter().filter(is_missing).collect();
     let Some(first) = missing.first() else { return };
-    // What cannot be read is reported when it is to be shown.
+    // A read error is reported when the image is shown.
     let Ok(read) = read(shared, first) else { return };
     let Some(stamp) = read.stamp.filter(|_| read.is_large()) else { return };
     for part in missing {
@@ -249,7 +249,7 @@ fn keep(shared: &Shared, parts: &[DecodeRequest]) {
     }
 }
 
-/// The pixels of `region` within the image, widened to whole pixels, shrunk (never enlarged) to fit `side`.
+/// Returns the pixels of `region` within the image, extended to whole pixels and shrunk (never enlarged) to fit `side`.
 fn cut(decoded: &Decoded, region: Option<&BoundingBox>, side: u32) -> Pixels {
     let Decoded { image, is_changed } = decoded;
     let (width, height) = (f64::from(image.width()), f64::from(image.height()));
@@ -348,7 +348,7 @@ mod tests {
         check(BoundingBox::new(50.0, 30.0, 60.0, 40.0), 10, (1, 1), [39., 19., 40., 20.]);
     }
 
-    /// As [`decode`], of a file of one byte for each image; large.
+    /// Like [`decode`], for one-byte files; large.
     fn decode_large(path: &Path, content_hash: &str) -> Result<Decoded, String> {
         let shade = *crate::domain::read_bytes(path, 16).map_err(|e| e.to_string())?.first().unwrap();
         let image = RgbImage::from_pixel(5000, 4000, image::Rgb([shade, 0, 0]));
@@ -387,7 +387,7 @@ mod tests {
         pool.want([part(2)]);
         let shown = wait(&pool).result.unwrap();
         assert_eq!((shown.rgb.first(), shown.covers.x1, decoded()), (Some(&7), 200.0, 1));
-        // Shown first, kept afterwards.
+        // Shown first, cached afterwards.
         pool.want([part(4)]);
         assert_eq!(wait(&pool).result.unwrap().covers.x1, 400.0);
         assert_eq!(decoded(), 2);
@@ -396,7 +396,7 @@ mod tests {
         pool.want([part(4)]);
         wait(&pool).result.unwrap();
         assert_eq!(decoded(), 2);
-        // Another content of the file is read, and shown as it is.
+        // A file with other content is read and shown as it is.
         drop(pool);
         std::fs::write(&path, [9, 9]).unwrap();
         let pool = start();

@@ -1,4 +1,4 @@
-//! The threads of the Images screen, read-only: one answers what rounds found on the images, one checks whether files exist.
+//! The read-only threads of the Images screen: one loads the rounds' detections on the images, one checks whether files exist.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub enum ImageReply {
 
 pub type ImageReader = OwnerThread<ImageRequest, ImageReply>;
 
-/// Opens `database` for reading on a thread of its own, so that the detections of a large round hold up nothing else.
+/// Opens `database` read-only on its own thread, so that loading a large round's detections does not block anything else.
 pub fn start_image_reader(database: PathBuf, waker: Waker) -> std::io::Result<ImageReader> {
     let open = move || {
         let store = Store::open_read_only(&database).map_err(|error| error.to_string())?;
@@ -46,7 +46,7 @@ fn answer(store: &Store, inspector: &mut Inspector, request: ImageRequest) -> Re
     })
 }
 
-/// A file with the blake3 that its bytes had.
+/// A file with the blake3 of its expected content.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FileToCheck {
     pub image: ImageId,
@@ -54,12 +54,12 @@ pub struct FileToCheck {
     pub content_hash: String,
 }
 
-/// Some files, and how closely they are looked at.
+/// Files to check, and how thoroughly.
 pub type FileRequest = (Vec<FileToCheck>, FileDepth);
 
 pub type FileChecker = OwnerThread<FileRequest, Vec<(ImageId, Option<FileProblem>)>>;
 
-/// Looks at files on a thread of its own.
+/// Starts a thread that checks files.
 pub fn start_file_checker(waker: Waker) -> std::io::Result<FileChecker> {
     let serve = |(): &mut (), (files, depth): FileRequest| {
         let check = |file: FileToCheck| (file.image, check_file(&file.path, &file.content_hash, depth));

@@ -1,5 +1,5 @@
-//! Long work for the app: named threads, bounded queues, wakers. All threads of the app start here. A worker gets a [`Waker`] and calls it
-//! last, with no lock held.
+//! Background work of the app: named threads, bounded queues, wakers. All threads of the app start here. A worker gets a [`Waker`] and
+//! calls it last, without holding a lock.
 
 mod backups;
 mod byte_cache;
@@ -33,5 +33,5 @@ pub use writer::{Annotator, Damage, VerdictWriter, WriteReply, WriteRequest, Wri
 
 use std::sync::Arc;
 
-/// Asks the window for another frame. Cheap, callable from any thread.
+/// Requests another frame of the window. Cheap, callable from any thread.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;

@@ -1,4 +1,4 @@
-//! A background task that yields one value: on its own thread, with progress, stopped and joined when dropped.
+//! A background task that returns one value: runs on its own thread, reports progress, and is stopped and joined on drop.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -8,7 +8,7 @@ use poll_promise::Promise;
 use super::Waker;
 use crate::domain::{Cancel, Progress, caught};
 
-/// The work; dropping it stops it and waits for its thread.
+/// The task; dropping it stops it and joins its thread.
 pub struct OneShot<T: Send + 'static> {
     promise: Option<Promise<Result<T, String>>>,
     progress: Arc<Mutex<Option<Progress>>>,
@@ -17,7 +17,7 @@ pub struct OneShot<T: Send + 'static> {
 }
 
 impl<T: Send + 'static> OneShot<T> {
-    /// Starts `work` on a thread called `name`. An error, and a panic too, is one sentence for the user.
+    /// Starts `work` on a thread called `name`. An error or a panic becomes one sentence for the user.
     pub fn start(
         name: &str,
         work: impl FnOnce(&mut dyn FnMut(Progress), &Cancel) -> Result<T, String> + Send + 'static,
@@ -41,7 +41,7 @@ impl<T: Send + 'static> OneShot<T> {
         Ok(Self { promise: Some(promise), progress, cancel, thread: Some(thread) })
     }
 
-    /// The value, once.
+    /// Returns the value once.
     pub fn poll(&mut self) -> Option<Result<T, String>> {
         match self.promise.take()?.try_take() {
             Ok(value) => Some(value),
@@ -61,7 +61,7 @@ impl<T: Send + 'static> Drop for OneShot<T> {
     fn drop(&mut self) {
         self.cancel.cancel();
         if let Some(thread) = self.thread.take() {
-            // What it panicked with was reported as its error.
+            // A panic was already reported as the error.
             let _ = thread.join();
         }
     }

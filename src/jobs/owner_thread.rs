@@ -1,4 +1,4 @@
-//! A thread that owns a value which must not cross threads (a database connection) and answers requests in order.
+//! A thread that owns a value that must not cross threads (a database connection) and answers requests in order.
 
 use std::collections::VecDeque;
 use std::thread::JoinHandle;
@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use super::Waker;
 use crate::domain::caught;
 
-/// The number of a request, rising by one.
+/// The increasing number of a request.
 pub type Ticket = u64;
 
 /// The reply to the request with this ticket. Every request gets exactly one.
@@ -26,7 +26,7 @@ struct Asked<Q> {
     at: Instant,
 }
 
-/// The handle of the thread. Dropping it lets the requests that were made finish, then joins: a verdict that was asked for is written.
+/// The thread's handle. Dropping it lets pending requests finish, then joins: a requested verdict is always written.
 pub struct OwnerThread<Q, A> {
     requests: Option<Sender<Asked<Q>>>,
     answers: Receiver<Answer<A>>,
@@ -37,8 +37,8 @@ pub struct OwnerThread<Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> OwnerThread<Q, A> {
-    /// Starts the thread. `open` runs on it and makes what it owns. When that fails, the requests that were made until then are answered
-    /// with its error, and the first that is made afterwards tries again: what another program holds is let go of some time.
+    /// Starts the thread. `open` runs on it and creates the owned value. If that fails, the requests made until then are answered with its
+    /// error, and the next request retries: another program may have released the database.
     pub fn start<S, Open, Serve>(name: &str, open: Open, serve: Serve, waker: Waker) -> std::io::Result<Self>
     where
         Open: FnMut() -> Result<S, String> + Send + 'static,
@@ -73,14 +73,14 @@ impl<Q: Send + 'static, A: Send + 'static> OwnerThread<Q, A> {
         ticket
     }
 
-    /// The next answer, if one waits.
+    /// Returns the next answer, if any.
     pub fn poll(&mut self) -> Option<Answer<A>> {
         let answer = self.answers.try_recv().ok().or_else(|| self.returned.pop_front())?;
         self.open -= 1;
         Some(answer)
     }
 
-    /// The next answer; where none waits yet, it is waited for, but not longer than `at_most`.
+    /// Waits up to `at_most` for the next answer.
     pub fn wait(&mut self, at_most: Duration) -> Option<Answer<A>> {
         if let Some(answer) = self.poll() {
             return Some(answer);
@@ -90,7 +90,7 @@ impl<Q: Send + 'static, A: Send + 'static> OwnerThread<Q, A> {
         Some(answer)
     }
 
-    /// How many requests have no answer yet.
+    /// Returns the number of unanswered requests.
     pub fn open_requests(&self) -> usize {
         self.open
     }
@@ -117,7 +117,7 @@ fn serve_all<S, Q, A>(
                 .unwrap_or_else(|panic| Err(format!("the program failed: {}", panic.reported()))),
             Err(reason) => Err(reason.clone()),
         };
-        // Nobody listens once the handle is dropped; the request itself was still served.
+        // Nobody listens after the handle is dropped; the request itself was still served.
         let _ = outbox.send(Answer { ticket, result });
         waker();
     }
@@ -210,14 +210,14 @@ mod tests {
             }
         };
         let mut owner = OwnerThread::start("test", open, |(), n: u32| Ok(n), Arc::new(|| {})).unwrap();
-        // Made while it is opened: both learn how that ended, without a try of their own.
+        // Made while it is opened: both get the result of that attempt, without another one.
         owner.ask(1);
         owner.ask(2);
         drop(closed);
         assert!(wait(&mut owner).result.is_err());
         assert!(wait(&mut owner).result.is_err());
         assert_eq!(tries.load(Ordering::SeqCst), 1);
-        // Made afterwards, however soon.
+        // Made later, however soon.
         owner.ask(3);
         assert_eq!(wait(&mut owner).result, Ok(3));
     }

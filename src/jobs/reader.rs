@@ -1,4 +1,4 @@
-//! The thread that reads the project for the screens.
+//! The thread that reads project data for the screens.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -40,19 +40,19 @@ pub enum ReadRequest {
     Round(RoundId),
     /// The steps of a round, from its log.
     Steps(RoundId),
-    /// How the review of these candidates stands; the project's counts are of this annotator alone where one is named.
+    /// Verdict counts of these candidates; the project's counts are limited to this annotator if one is named.
     Numbers {
         query: Box<CandidateQuery>,
         annotator: Option<String>,
     },
     Annotators,
-    /// What can be taken over from earlier rounds for what the query finds.
+    /// Verdicts of earlier rounds that can be carried over to the query's candidates.
     Inheritable {
         query: Box<CandidateQuery>,
     },
-    /// How many decisions are left with groups found with these settings.
+    /// The number of decisions left if groups were found with these settings.
     GroupPreview(GroupConfig),
-    /// Whether crops of imported detections wait for their embeddings, or those for their grouping, and are to have them.
+    /// Whether imported detections still lack embeddings, or embeddings still wait for grouping, and the project wants them.
     EmbeddingsMissing,
     /// The best members of a group.
     Members {
@@ -64,55 +64,55 @@ pub enum ReadRequest {
         limit: usize,
     },
     Candidate(CandidateId),
-    /// Candidates as they stand now.
+    /// The current state of candidates.
     Rows(Vec<CandidateId>),
-    /// Candidates that are left on very large images.
+    /// Undecided candidates on very large images.
     OnLargeImages,
-    /// What the first page of the review needs, and nothing that takes long: the filter's text, the distance of its groups, the rounds,
-    /// the classes, the shares.
+    /// The data for the first page of the review, limited to fast queries: the filter's text, the groups' distance, the rounds, the
+    /// classes, the shares.
     ReviewSetUp,
 }
 
-/// The setting that holds the review's filter.
+/// The setting that stores the review's filter.
 pub const REVIEW_FILTER: &str = "review_filter";
 
-/// Candidates on very large images whose crops are made ahead at most; the disk has room for no more.
+/// Maximum number of candidates on very large images whose crops are prefetched; the disk cache has no room for more.
 const KEPT_AHEAD: usize = 1000;
 
-/// The project at a glance.
+/// A summary of the project.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overview {
     pub datasets: Vec<Dataset>,
     pub classes: Vec<Class>,
-    /// Those whose objects are annotated as ellipses.
+    /// Classes whose objects are annotated as ellipses.
     pub elliptic: HashSet<ClassId>,
     pub images: u64,
     pub faces: u64,
-    /// Images of each split.
+    /// Number of images in each split.
     pub splits: Vec<(String, u64)>,
     pub rounds: Vec<RoundRecord>,
-    /// Everyone who gave a verdict.
+    /// Everyone who has given a verdict.
     pub annotators: Vec<String>,
     /// How the review is divided.
     pub shares: Option<Shares>,
     pub counts: VerdictCounts,
-    /// The number of the newest round that made steps, with its median step in seconds.
+    /// The number of the newest round with training steps, and its median step time in seconds.
     pub speed: Option<(u32, f64)>,
     pub cross_validations: Vec<RunState>,
-    /// Why they cannot be read.
+    /// Why they could not be read.
     pub cross_validation_problem: Option<String>,
 }
 
-/// What is drawn over an image.
+/// Everything drawn over an image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageDetail {
     pub record: ImageRecord,
     pub path: PathBuf,
     pub ground_truth: Vec<Annotation>,
-    /// The same and what was deleted, as corrections name them.
+    /// Includes deleted objects, as corrections refer to them.
     pub objects: Vec<ObjectRow>,
     pub detections: Vec<Detection>,
-    /// Annotators who marked the image as complete: its annotation misses no object.
+    /// Annotators who marked the image as complete: no object lacks an annotation.
     pub complete_by: Vec<String>,
 }
 
@@ -122,10 +122,10 @@ pub enum ReadReply {
     Page(Page),
     Count(u64),
     Image(Box<ImageDetail>),
-    /// What was not reported before.
+    /// Changes since the last report.
     Curves(Box<CurveNews>),
     Round(Box<RoundReport>),
-    /// Of the round with this number.
+    /// For the round with this number.
     Steps(u32, Vec<StepReport>),
     Numbers(Box<ReviewNumbers>),
     Annotators(Box<AnnotatorStatistics>),
@@ -145,13 +145,13 @@ pub enum ReadReply {
         elliptic: HashSet<ClassId>,
         shares: Option<Shares>,
     },
-    /// The request cannot be answered: the database is damaged.
+    /// The request cannot be answered because the database is damaged.
     Damaged(Damage),
 }
 
 pub type ProjectReader = OwnerThread<ReadRequest, ReadReply>;
 
-/// Opens `database` for reading on a thread of its own.
+/// Opens `database` for reading on its own thread.
 pub fn start_reader(database: PathBuf, waker: Waker) -> std::io::Result<ProjectReader> {
     let open = move || {
         let store = Store::open_read_only(&database).map_err(|e| e.to_string())?;
@@ -166,7 +166,7 @@ pub fn start_reader(database: PathBuf, waker: Waker) -> std::io::Result<ProjectR
     OwnerThread::start("Project reader", open, serve, waker)
 }
 
-/// What the thread owns.
+/// The state owned by the thread.
 struct ReaderState {
     store: Store,
     told: ReportedCurves,
@@ -274,7 +274,7 @@ fn speed(store: &Store, rounds: &[RoundRecord]) -> Result<Option<(u32, f64)>, St
     Ok(None)
 }
 
-/// The decisions of the log; with a gesture, each of its candidates by itself.
+/// Returns the decisions in the log; for one gesture, each of its candidates individually.
 fn history(store: &Store, query: &HistoryQuery, limit: usize) -> Result<Vec<HistoryStep>, StoreError> {
     if query.gesture.is_none() {
         return store.history_steps(query, limit);

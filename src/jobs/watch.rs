@@ -1,5 +1,5 @@
-//! The thread that checks every 0.4 seconds whether another window or program committed to the project, and reports what is new in the
-//! logs. A check is one read of SQLite's counter; it wakes the window only for news.
+//! The thread that polls every 0.4 seconds for commits by another window or program, and reports new log rows. A poll reads SQLite's change
+//! counter; it wakes the window only if something changed.
 
 use std::path::PathBuf;
 use std::thread::JoinHandle;
@@ -11,21 +11,21 @@ use super::Waker;
 use crate::domain::caught;
 use crate::store::{LogNews, Store};
 
-/// Interval of the checks: others' decisions appear within a second.
+/// Poll interval: others' decisions appear within a second.
 const PAUSE: Duration = Duration::from_millis(400);
-/// Number of checks skipped after the database could not be opened.
+/// Number of polls skipped after the database could not be opened.
 const POLLS_SKIPPED: u32 = 75;
-/// Rows of a log that are reported one by one. Where there are more, readers reload everything.
+/// Maximum number of new log rows reported individually. If there are more, readers reload everything.
 pub const NEWS_AT_ONCE: usize = 5_000;
 
-/// The handle of the thread. Dropping it ends and joins it.
+/// The thread's handle. Dropping it stops and joins it.
 pub struct ProjectWatch {
     stop: Option<Sender<()>>,
     news: Receiver<LogNews>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Watches `database` on a thread of its own.
+/// Watches `database` on its own thread.
 pub fn start_watch(database: PathBuf, waker: Waker) -> std::io::Result<ProjectWatch> {
     let (stop, stopped) = bounded::<()>(0);
     let (outbox, news) = unbounded();
@@ -37,7 +37,7 @@ pub fn start_watch(database: PathBuf, waker: Waker) -> std::io::Result<ProjectWa
     Ok(ProjectWatch { stop: Some(stop), news, thread: Some(thread) })
 }
 
-/// A database that cannot be read just now is looked at again: the readers say what is wrong with it.
+/// Retries a database that cannot be read: the readers report what is wrong with it.
 fn watch(database: &std::path::Path, stopped: &Receiver<()>, outbox: &Sender<LogNews>, waker: &Waker) {
     let mut open = None;
     let mut wait = 0;

@@ -1,6 +1,6 @@
-//! One piece of long work on its own named thread: started, watched, stopped, joined.
+//! A long-running job on its own named thread: started, monitored, stopped, joined.
 //!
-//! Order of news: any number of events, then exactly one [`JobNews::Finished`], after success, stop, error and panic alike.
+//! Order of messages: any number of events, then exactly one [`JobNews::Finished`], after success, stop, error and panic alike.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -11,22 +11,22 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::Waker;
 use crate::domain::{Cancel, Progress, Rate, caught};
 
-/// Events that may wait for the window before the worker waits for it.
+/// Capacity of the event queue; a full queue blocks the worker.
 const QUEUE_LENGTH: usize = 4096;
 
 /// A use case with its configuration. `Ok` and `Err` carry one sentence for the user.
 pub type Work<E> = Box<dyn FnOnce(&mut dyn FnMut(E), &Cancel) -> Result<String, String> + Send>;
 
-/// What a job is about. One job of a kind runs at a time.
+/// The kind of a job. At most one job of a kind runs at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum JobKind {
-    /// Training and mining: they share the checkpoint and the processor.
+    /// Training and mining: they share the checkpoint and the CPU.
     Round,
-    /// Bringing images in.
+    /// Importing images.
     Import,
     /// Writing figures and tables.
     Export,
-    /// Finding the candidates that look alike.
+    /// Grouping similar candidates.
     Grouping,
 }
 
@@ -53,7 +53,7 @@ pub enum JobError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Done(String),
-    /// Ended early because it was asked to.
+    /// Stopped early on request.
     Stopped(String),
     Failed(String),
 }
@@ -64,7 +64,7 @@ pub enum JobNews<E> {
     Finished(Outcome),
 }
 
-/// A running job. Dropping it stops the work and waits for its thread.
+/// A running job. Dropping it stops the work and joins its thread.
 pub struct Job<E> {
     cancel: Cancel,
     news: Option<Receiver<JobNews<E>>>,
@@ -73,8 +73,8 @@ pub struct Job<E> {
 }
 
 impl<E: Send + 'static> Job<E> {
-    /// Starts `work` on a thread called `name`. Events for which `progress_of` returns something replace the latest progress;
-    /// all others are queued.
+    /// Starts `work` on a thread called `name`. Events for which `progress_of` returns `Some` replace the latest progress; all others are
+    /// queued.
     pub fn start(
         name: &str,
         work: Work<E>,
@@ -104,7 +104,7 @@ impl<E: Send + 'static> Job<E> {
         self.cancel.resume();
     }
 
-    /// Whether it was asked to pause; it may not have paused yet.
+    /// Whether a pause was requested; the work may not have paused yet.
     pub fn is_paused(&self) -> bool {
         self.cancel.is_paused()
     }
@@ -117,7 +117,7 @@ impl<E: Send + 'static> Job<E> {
         self.with_rate().map(|(progress, _)| progress)
     }
 
-    /// How fast the progress goes and what is left, in words; empty while that is unknown.
+    /// Formats the speed and the time left; empty while unknown.
     pub fn rate(&self) -> String {
         self.with_rate().map_or_else(String::new, |(_, rate)| rate.in_words())
     }
@@ -126,7 +126,7 @@ impl<E: Send + 'static> Job<E> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The next piece of news, if one waits.
+    /// Returns the next message, if any.
     pub fn poll(&self) -> Option<JobNews<E>> {
         self.news.as_ref().and_then(|news| news.try_recv().ok())
     }
@@ -135,10 +135,10 @@ impl<E: Send + 'static> Job<E> {
 impl<E> Drop for Job<E> {
     fn drop(&mut self) {
         self.cancel.cancel();
-        // Without a receiver a worker that waits for room in the queue continues at once.
+        // Without a receiver, a worker blocked on a full queue continues at once.
         self.news = None;
         if let Some(thread) = self.thread.take() {
-            // The worker catches its panics; what is left to say was said in `Finished`.
+            // The worker catches panics and reports them in `Finished`.
             let _ = thread.join();
         }
     }
@@ -179,13 +179,13 @@ impl<E> Worker<E> {
     }
 
     fn send(&self, news: JobNews<E>) {
-        // A closed queue means that the handle was dropped: nobody listens any more, and the cancel flag is set.
+        // A closed queue means that the handle was dropped; the cancel flag is already set.
         let _ = self.sender.send(news);
         (self.waker)();
     }
 }
 
-/// The jobs that run now, at most one of a kind.
+/// The running jobs, at most one of each kind.
 pub struct JobBoard<E> {
     jobs: Vec<(JobKind, Job<E>)>,
 }
@@ -219,7 +219,7 @@ impl<E: Send + 'static> JobBoard<E> {
         self.jobs.iter().map(|(kind, job)| (*kind, job))
     }
 
-    /// The next news of any job. A finished job leaves the board with its last news.
+    /// Returns the next message of any job. A finished job is removed with its last message.
     pub fn poll(&mut self) -> Option<(JobKind, JobNews<E>)> {
         let (index, kind, news) =
             self.jobs.iter().enumerate().find_map(|(i, (kind, job))| job.poll().map(|news| (i, *kind, news)))?;

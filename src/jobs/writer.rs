@@ -1,5 +1,5 @@
-//! The thread that writes verdicts, notes and settings: it owns the project's writing connection and answers when a decision is on the
-//! disk. Damage of the database is only reported.
+//! The thread that writes verdicts, notes and settings: it owns the project's write connection and replies once a decision is on disk.
+//! After database damage it only reports the damage.
 
 use std::path::PathBuf;
 
@@ -12,44 +12,44 @@ use crate::store::{
 };
 use crate::workflow::{Project, WorkflowError};
 
-/// Gestures over more candidates than this do not read their images again.
+/// Gestures over more candidates than this do not reload their images.
 const REFRESHED_MAX: usize = 64;
-/// An undo or a redo over up to this many reads its candidates again, though not all of their images.
+/// An undo or redo of up to this many candidates reloads them, though not all of their images.
 const RELOADED_MAX: usize = 2_000;
 
-/// What is to be written. Verdicts and corrections are one gesture each, in one line of undo; all are answered as [`WriteReply::Verdict`].
+/// A write request. Each verdict or correction is one undo step; all are answered by [`WriteReply::Verdict`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum WriteRequest {
-    /// The candidates, and of the groups all that waits for a verdict when this is written.
+    /// Decides the candidates, and all group members that are undecided when this is written.
     Decide {
         candidates: Vec<CandidateId>,
         groups: Vec<GroupId>,
         verdict: Verdict,
-        /// Of a wrong class.
+        /// For a wrong class.
         class: Option<ClassId>,
         reason: Option<String>,
         by: Annotator,
     },
-    /// All that the query finds when this is written, loaded or not.
+    /// Decides everything that the query matches when this is written, loaded or not.
     DecideQuery {
         query: Box<CandidateQuery>,
         verdict: Verdict,
-        /// Of a wrong class.
+        /// For a wrong class.
         class: Option<ClassId>,
         reason: Option<String>,
         by: Annotator,
     },
-    /// Takes over what earlier rounds decided on these candidates.
+    /// Carries over the verdicts of earlier rounds on these candidates.
     Inherit {
         candidates: Vec<CandidateId>,
         by: Annotator,
     },
-    /// Takes over what earlier rounds decided on all that the query finds and that waits.
+    /// Carries over the verdicts of earlier rounds on all undecided candidates that the query matches.
     InheritQuery {
         query: Box<CandidateQuery>,
         by: Annotator,
     },
-    /// Confirms, as estimated, all that the query finds when this is written and that waits.
+    /// Confirms, as estimated, all undecided candidates that the query matches when this is written.
     Estimate {
         query: Box<CandidateQuery>,
         by: Annotator,
@@ -57,17 +57,17 @@ pub enum WriteRequest {
     MissedObject {
         candidate: CandidateId,
         shape: Shape,
-        /// `None`: what the detector took it for.
+        /// `None`: the class that the detector predicted.
         class: Option<ClassId>,
         by: Annotator,
     },
-    /// Objects of the ground truth, of one image or of several.
+    /// Corrects objects of the ground truth, of one image or of several.
     Correct {
         objects: Vec<GroundTruthId>,
         change: ObjectChange,
         by: Annotator,
     },
-    /// An object that was drawn where neither the dataset nor a detection has one.
+    /// Adds an object that was drawn where neither the dataset nor a detection has one.
     AddObject {
         image: ImageId,
         shape: Shape,
@@ -80,39 +80,38 @@ pub enum WriteRequest {
     Redo {
         by: Annotator,
     },
-    /// Sets or removes the annotator's mark that nothing is missed in the image, whichever it has not now. No gesture: it is undone by the
-    /// same request.
+    /// Toggles the annotator's mark that the image is completely annotated. Not a gesture: the same request undoes it.
     MarkImage {
         image: ImageId,
         by: Annotator,
     },
-    /// The user's words on a round, in place of those before. No gesture: nothing to undo.
+    /// Replaces the user's notes on a round. Not a gesture: there is no undo.
     Notes {
         round: RoundId,
         notes: String,
     },
-    /// From now on the random order is a sample of what waits now. Answered as a setting.
+    /// From now on the random order is a sample of what is undecided now. Answered as a setting.
     BeginSample,
-    /// A text that is kept with the project, by name.
+    /// A named text stored with the project.
     Setting {
         name: &'static str,
         value: String,
     },
-    /// Whether the database can be written.
+    /// Checks whether the database can be written.
     Health,
-    /// Write no more: another thread found the database damaged.
+    /// Stop writing: another thread found the database damaged.
     Close(Damage),
 }
 
-/// Who decides.
+/// The annotator who decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Annotator {
     pub name: String,
-    /// Replies hide what others decided, and groups wait for this one alone.
+    /// Replies hide other annotators' verdicts, and group counts are this annotator's alone.
     pub blind: bool,
 }
 
-/// What a request did; it is on the disk.
+/// The result of a request; it is on disk.
 #[derive(Debug, Clone, PartialEq)]
 pub enum WriteReply {
     Verdict(Box<Written>),
@@ -124,11 +123,11 @@ pub enum WriteReply {
         complete: bool,
     },
     Setting,
-    /// `None`: the database is sound.
+    /// `None`: the database is intact.
     Health(Option<Damage>),
 }
 
-/// A database that is damaged: it can only be read.
+/// A damaged database: it can only be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
     /// What is wrong with which file, and what to do.
@@ -138,7 +137,7 @@ pub struct Damage {
 }
 
 impl Damage {
-    /// What an error says of a damaged database; `None` for every other error.
+    /// Returns the damage that an error reports; `None` for every other error.
     pub(super) fn of(error: &StoreError) -> Option<Self> {
         let StoreError::Corrupt { path, backup, .. } = error else { return None };
         let message = error.to_string();
@@ -146,29 +145,29 @@ impl Damage {
     }
 }
 
-/// The gesture is on the disk.
+/// The gesture is on disk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Written {
-    /// `None`: there was nothing to undo or redo, nothing left to decide on, or the objects were so already.
+    /// `None`: nothing to undo or redo, nothing left to decide, or the objects were already in that state.
     pub gesture: Option<Gesture>,
-    /// The gesture's candidates and the others of their images, or those of the images of corrected objects, as they stand now. Of a decision on many nothing, of its undo only
-    /// the candidates, of one over very many nothing either.
+    /// The current rows of the gesture's candidates and the others on their images, or of the images of corrected objects. Empty for a
+    /// large decision; after its undo only the candidates, and empty if there are very many.
     pub changed: Vec<CandidateRow>,
     /// The gesture's first candidate.
     pub row: Option<CandidateRow>,
-    /// The groups of the gesture's candidates of which some still wait, and how many; of a decision on many nothing.
+    /// The gesture's groups that still have undecided candidates, and how many; empty for a large decision.
     pub waiting: Vec<(GroupId, u32)>,
 }
 
 pub type VerdictWriter = OwnerThread<WriteRequest, WriteReply>;
 
-/// What the thread owns.
+/// The state owned by the thread.
 enum Opened {
     Sound(Box<Store>),
     Damaged(Damage),
 }
 
-/// Opens `database` for writing on a thread of its own.
+/// Opens `database` for writing on its own thread.
 pub fn start_writer(database: PathBuf, waker: Waker) -> std::io::Result<VerdictWriter> {
     let open = move || match Project::of_database(&database).and_then(|project| project.open_store_now()) {
         Ok(store) => Ok(Opened::Sound(Box::new(store))),
@@ -178,7 +177,7 @@ pub fn start_writer(database: PathBuf, waker: Waker) -> std::io::Result<VerdictW
     OwnerThread::start("Verdict writer", open, serve, waker)
 }
 
-/// Damage that shows while it writes ends the writing: the database is closed, and from then on the damage is only reported.
+/// Damage found while writing ends all writing: the database is closed, and from then on the damage is only reported.
 fn serve(opened: &mut Opened, request: WriteRequest) -> Result<WriteReply, String> {
     match (&mut *opened, request) {
         (_, WriteRequest::Close(damage)) => {
@@ -211,7 +210,7 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
         }
         WriteRequest::DecideQuery { query, verdict, class, reason, by } => {
             let candidates = store.candidate_ids(&query);
-            // The reader has the same lists in memory; here they are wanted once.
+            // The reader has the same lists in memory; here they are needed once.
             store.forget_lists();
             let ruling = NewVerdict { class, reason: reason.as_deref(), ..NewVerdict::plain(verdict) };
             (decide(store, &candidates?, &by, &ruling, now)?, by)
@@ -256,7 +255,7 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
         }
         WriteRequest::Health | WriteRequest::Close(_) => return Ok(WriteReply::Health(None)),
     };
-    // From here on the gesture is saved: what cannot be read again is left out, it is not a failure to save.
+    // The gesture is saved from here on: a failure to reload rows is not a failure to save.
     let candidates = gesture.as_ref().map_or(&[][..], |g| &g.candidates);
     let row = candidates.first().and_then(|c| store.candidate_row(*c).ok()).map(|row| by.sees(row));
     let changed = gesture.as_ref().and_then(|gesture| changed_by(store, gesture).ok()).unwrap_or_default();
@@ -265,7 +264,7 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
     Ok(WriteReply::Verdict(Box::new(Written { gesture, changed, row, waiting })))
 }
 
-/// `None`: nothing is left to decide on, since the screen was read.
+/// `None`: nothing is left to decide since the screen was read.
 fn decide(
     store: &mut Store,
     candidates: &[CandidateId],
@@ -279,7 +278,7 @@ fn decide(
     store.decide(candidates, &by.name, ruling, now).map(Some)
 }
 
-/// What still waits in the groups of `candidates`, in their order, as far as their rows are among `rows`.
+/// Counts what is undecided in the groups of `candidates`, in their order, for those with rows in `rows`.
 fn waiting_of(store: &Store, candidates: &[CandidateId], rows: &[CandidateRow], by: &Annotator) -> Vec<(GroupId, u32)> {
     let mut groups: Vec<GroupId> = Vec::new();
     for row in rows.iter().filter(|row| candidates.len() <= REFRESHED_MAX && candidates.contains(&row.candidate.id)) {
@@ -290,12 +289,12 @@ fn waiting_of(store: &Store, candidates: &[CandidateId], rows: &[CandidateRow], 
 }
 
 impl Annotator {
-    /// The name in a blind review, where only the annotator's own verdicts count.
+    /// Returns the annotator's name in a blind review, where only their own verdicts count.
     pub fn only(&self) -> Option<&str> {
         self.blind.then_some(self.name.as_str())
     }
 
-    /// The row as this annotator may see it.
+    /// Returns the row as this annotator may see it.
     pub fn sees(&self, row: CandidateRow) -> CandidateRow {
         if self.blind { row.seen_by(&self.name) } else { row }
     }
@@ -304,7 +303,7 @@ impl Annotator {
 fn changed_by(store: &Store, gesture: &Gesture) -> Result<Vec<CandidateRow>, StoreError> {
     let candidates = &gesture.candidates;
     if candidates.len() > REFRESHED_MAX {
-        // A face that comes or goes changes its neighbours too: too much to read.
+        // A face that is added or removed changes its neighbours too: too much to reload.
         let is_brought_back =
             gesture.action != GestureAction::Decide && !gesture.verdict.is_some_and(Verdict::has_class);
         let is_read = is_brought_back && candidates.len() <= RELOADED_MAX;
@@ -332,7 +331,7 @@ mod tests {
     use crate::geometry::BoundingBox;
     use crate::store::{Interval, NewCandidate, NewDataset, NewImage};
 
-    /// A hundred candidates on one image, the first three of them a group.
+    /// A hundred candidates on one image; the first three form a group.
     fn project(dir: &std::path::Path) -> Store {
         let mut store = Store::create(&dir.join("quarry.db")).unwrap();
         let (path, content_hash) = ("one.jpg".into(), "hash".to_owned());
@@ -415,7 +414,7 @@ mod tests {
         let mut store = project(dir.path());
         let ids = store.candidate_ids(&CandidateQuery::default()).unwrap();
         store.set_groups(&[ids[..3].to_vec(), ids[10..14].to_vec()]).unwrap();
-        // The project's own group was the first.
+        // The project's own group was created first.
         let (first, second) = (GroupId(2), GroupId(3));
         let by = Annotator { name: "Ada".to_owned(), blind: false };
         let decide = |candidates: &[CandidateId], groups: &[GroupId]| WriteRequest::Decide {

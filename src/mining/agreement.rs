@@ -1,14 +1,13 @@
-//! Agreement of two annotators beyond chance (Cohen's kappa).
+//! Agreement of two annotators corrected for chance (Cohen's kappa).
 
-/// Agreement of two annotators on what both decided.
+/// The agreement of two annotators on items that both decided.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Agreement {
-    /// Items that both decided.
+    /// Number of items that both decided.
     pub both: u64,
-    /// Share of them on which they agree; NaN without any.
+    /// Fraction of them on which they agree; NaN if there are none.
     pub observed: f64,
-    /// Cohen's kappa: 1 for full agreement, 0 for what chance would give; NaN without items, 1 where both always gave the one
-    /// same answer.
+    /// Cohen's kappa: 1 for full agreement, 0 for chance level; NaN without items, 1 if both always gave the same single answer.
     pub kappa: f64,
 }
 

@@ -1,11 +1,11 @@
-//! An order in which similar crops are neighbours, from their perceptual hashes.
+//! Orders crops by their perceptual hashes so that similar ones are neighbours.
 
-/// Fewer than this are ordered by comparing each pair.
+/// Below this number, each pair is compared.
 const PAIRWISE_MAX: usize = 64;
 
-/// The places of `hashes` as a chain: it begins with the first and continues to what differs in few bits. The nearer half of what is left
-/// comes before the farther half, over and over until few are left, of which the nearest always follows: n log n comparisons, where the
-/// nearest of all at each step would be n squared.
+/// Returns the indices of `hashes` as a chain that starts with the first and continues to hashes that differ in few bits. The nearer half
+/// of the rest is put before the farther half, recursively, until few are left, which are ordered by nearest neighbour: n log n
+/// comparisons, where always taking the nearest would need n squared.
 pub fn chain_of_alike(hashes: &[u64]) -> Vec<usize> {
     let mut places: Vec<usize> = (0..hashes.len()).collect();
     if let Some(first) = hashes.first() {
@@ -14,9 +14,9 @@ pub fn chain_of_alike(hashes: &[u64]) -> Vec<usize> {
     places
 }
 
-/// Puts `places` in order, beginning near `from`; the hash that they end with.
+/// Orders `places`, starting near `from`; returns the last hash.
 fn arrange(hashes: &[u64], places: &mut [usize], from: u64) -> u64 {
-    // Of equally near ones the earlier comes first.
+    // On ties the earlier one comes first.
     let nearness = |place: usize, from: u64| ((hashes[place] ^ from).count_ones(), place);
     if places.len() > PAIRWISE_MAX {
         let half = places.len() / 2;
@@ -68,7 +68,7 @@ mod tests {
         let hashes: Vec<u64> = pictures.iter().map(|(_, hash)| *hash).collect();
         let chain = chain_of_alike(&hashes);
         let changes = chain.windows(2).filter(|pair| pictures[pair[0]].0 != pictures[pair[1]].0).count();
-        // At best 5; in no order some 500.
+        // At best 5; unordered some 500.
         assert!(changes <= 12, "{changes} changes of kind");
     }
 }

@@ -4,21 +4,21 @@ use super::MiningConfig;
 use crate::domain::{Annotation, Detection, FalsePositiveKind, Overlaps, lies_on_ignored};
 use crate::geometry::BoundingBox;
 
-/// What a detection is, given the ground truth of its image.
+/// The class of a detection, given the ground truth of its image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum DetectionClass {
-    /// The best-scored detection of this object of its class (index into the ground truth), IoU at `max_iou` of the config or above.
+    /// The best-scored detection of this object of its class (index into the ground truth), with IoU >= the config's `max_iou`.
     Match(usize),
-    /// Lies on ground truth that is not to be learnt nor counted.
+    /// Overlaps ignored ground truth.
     Ignored,
-    /// Nothing of an object, an object badly placed or of another class, or a second detection of a matched object.
+    /// Background, a badly localised object, an object of another class, or a second detection of a matched object.
     FalsePositive { kind: FalsePositiveKind, overlaps: Overlaps },
 }
 
-/// Classifies detections, parallel to `detections`. A detection with an IoU of `config.max_iou` or more to an object of its class holds it:
-/// highest score first (the first listed among equals), each takes the object of its largest IoU among those of its class still free; where
-/// none is free it is a duplicate. What is on ignored ground truth, or mostly inside it, is ignored. The others go by their largest IoUs
-/// ([`FalsePositiveKind::with_limits`]).
+/// Classifies detections; the result is parallel to `detections`. A detection with IoU >= `config.max_iou` to an object of its class covers
+/// it: in order of descending score (list order on ties), each takes the unmatched object of its class with the largest IoU; if there is
+/// none, it is a duplicate. A detection on ignored ground truth, or mostly inside it, is ignored. The others are classified by their
+/// largest IoUs ([`FalsePositiveKind::with_limits`]).
 pub fn classify(detections: &[Detection], ground_truth: &[Annotation], config: &MiningConfig) -> Vec<DetectionClass> {
     let objects: Vec<BoundingBox> = ground_truth.iter().map(|object| object.shape.bounding_box()).collect();
     let mut free: Vec<bool> = ground_truth.iter().map(|object| !object.ignored).collect();
@@ -54,7 +54,7 @@ fn best_free(
     matching.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0))).map(|(k, _)| k)
 }
 
-/// On an ignored object of any class, or mostly inside one.
+/// Whether a box is on an ignored object of any class, or mostly inside one.
 fn is_ignored(bbox: &BoundingBox, objects: &[BoundingBox], ground_truth: &[Annotation], least: f64) -> bool {
     let ignored = objects.iter().zip(ground_truth).filter(|(_, object)| object.ignored);
     lies_on_ignored(bbox, ignored.map(|(bbox, _)| *bbox), least)

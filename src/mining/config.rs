@@ -1,13 +1,13 @@
-//! Settings of mining.
+//! Mining settings.
 
 use crate::domain::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU};
 
-/// The numbers of mining; the defaults are the paper's and TIDE's.
+/// Mining thresholds; the defaults are the paper's and TIDE's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MiningConfig {
-    /// A detection with this IoU to an object of its class, or more, holds it and is not a candidate.
+    /// A detection whose IoU with an object of its class is at least this covers it and is not a candidate.
     pub max_iou: f64,
-    /// Up to this IoU a candidate is background, above it a badly placed object.
+    /// A candidate with IoU up to this is background; above it, a localisation error.
     pub background_iou: f64,
     /// Detections below this score are not mined.
     pub min_score: f32,

@@ -1,12 +1,12 @@
-//! The hard negatives of several rounds as one list: a region found in several rounds is listed once.
+//! Merges the hard negatives of several rounds: a region found in several rounds is listed once.
 
 use crate::geometry::BoundingBox;
 
-/// Two hard negatives of an image with this IoU or more are the same one. Source: the RPN's own NMS threshold (Ren et al. 2015).
+/// Two hard negatives of an image with this IoU or more count as the same. Source: the RPN's own NMS threshold (Ren et al. 2015).
 pub const SAME_HARD_NEGATIVE_IOU: f64 = 0.7;
 
-/// Of each set of boxes that overlap the best of them by [`SAME_HARD_NEGATIVE_IOU`] or more, the one with the highest score (the first
-/// of equals). `negatives` are those of one image and class, in any order; the result is by score, highest first.
+/// Keeps the highest-scored box (the first on ties) among boxes that overlap it by [`SAME_HARD_NEGATIVE_IOU`] or more. `negatives` belong
+/// to one image and class, in any order; the result is sorted by descending score.
 pub fn deduplicate(mut negatives: Vec<(BoundingBox, f32)>) -> Vec<(BoundingBox, f32)> {
     negatives.sort_by(|a, b| b.1.total_cmp(&a.1));
     let mut kept: Vec<(BoundingBox, f32)> = Vec::with_capacity(negatives.len());
@@ -36,7 +36,7 @@ mod tests {
         check(&[at(0.0, 0.4), at(10.0, 0.9)], &[at(10.0, 0.9)]);
         check(&[at(0.0, 0.4), at(30.0, 0.9)], &[at(30.0, 0.9), at(0.0, 0.4)]);
         check(&[at(0.0, 0.5), at(0.0, 0.5), at(0.0, 0.5)], &[at(0.0, 0.5)]);
-        // No chains: the third is like the second, which is gone, and unlike the first.
+        // Not transitive: the third overlaps the removed second, but not the first.
         check(&[at(0.0, 0.9), at(15.0, 0.8), at(30.0, 0.7)], &[at(0.0, 0.9), at(30.0, 0.7)]);
     }
 }

@@ -1,9 +1,9 @@
-//! A share estimated from a random sample, with its confidence interval.
+//! Estimates a proportion from a random sample, with its confidence interval.
 
-/// A share and the interval that holds the true one with the confidence asked for.
+/// A proportion and its confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Proportion {
-    /// Share in the sample; NaN for an empty sample.
+    /// Proportion in the sample; NaN for an empty sample.
     pub estimate: f64,
     pub low: f64,
     pub high: f64,
@@ -13,8 +13,8 @@ pub struct Proportion {
 /// The z of a two-sided 95 % interval.
 const Z_95: f64 = 1.959_963_984_540_054;
 
-/// Wilson's score interval (1927), 95 %, of `successes` in a random sample of `sample` out of a `population`. The finite population
-/// correction narrows it as the sample nears the whole, of which nothing is left to guess. An empty sample says 0..1.
+/// Wilson's score interval (1927), 95 %, for `successes` in a random sample of size `sample` from a `population`. The finite population
+/// correction narrows it as the sample approaches the population. An empty sample gives 0..1.
 pub fn wilson_interval(successes: u64, sample: u64, population: u64) -> Proportion {
     if sample == 0 {
         return Proportion { estimate: f64::NAN, low: 0.0, high: 1.0, sample };
@@ -25,7 +25,7 @@ pub fn wilson_interval(successes: u64, sample: u64, population: u64) -> Proporti
     if population <= sample {
         return Proportion { estimate, low: estimate, high: estimate, sample };
     }
-    // The correction acts as a sample that is larger by this factor (Cochran, Sampling Techniques, 1977).
+    // The correction acts like a sample larger by this factor (Cochran, Sampling Techniques, 1977).
     let n = n * (whole - 1.0) / (whole - n);
     let z2 = Z_95 * Z_95;
     let centre = (estimate + z2 / (2.0 * n)) / (1.0 + z2 / n);
@@ -33,8 +33,8 @@ pub fn wilson_interval(successes: u64, sample: u64, population: u64) -> Proporti
     Proportion { estimate, low: (centre - half).max(0.0), high: (centre + half).min(1.0), sample }
 }
 
-/// The share among the `population - sample` that the sample left out, from the share of all and the `successes` in the sample: what is
-/// known of the sample is taken off both ends of the interval. Where nothing is left the share is that of all.
+/// Returns the proportion among the `population - sample` items outside the sample, from the overall proportion and the sample's
+/// `successes`: the known sample is subtracted from both ends of the interval. If nothing is left, returns the overall proportion.
 pub fn of_the_rest(all: &Proportion, successes: u64, population: u64) -> Proportion {
     let rest = population.saturating_sub(all.sample) as f64;
     if rest <= 0.0 {
@@ -66,7 +66,7 @@ mod tests {
         let all = wilson_interval(30, 40, 100);
         let rest = of_the_rest(&all, 30, 100);
         assert!(rest.low < all.low && all.high < rest.high, "{all:?} {rest:?}");
-        // Ends of the interval mean the same number of hard negatives in all.
+        // The ends of the interval correspond to the same total number of hard negatives.
         assert!((rest.low * 60.0 + 30.0 - all.low * 100.0).abs() < 1e-9);
         assert_eq!(rest.estimate, 0.75);
         let none = of_the_rest(&wilson_interval(0, 0, 100), 0, 100);

@@ -1,4 +1,4 @@
-//! Pixels of an image and a box -> the perceptual hashes of the crop.
+//! Computes the perceptual hashes of a box's crop from an image's pixels.
 
 use image::{RgbImage, imageops};
 use image_hasher::{HashAlg, HasherConfig};
@@ -6,10 +6,10 @@ use image_hasher::{HashAlg, HasherConfig};
 use crate::domain::PerceptualHashes;
 use crate::geometry::BoundingBox;
 
-/// Bits of the perceptual hash along one side: 8 x 8 make 64.
+/// Side length of the perceptual hash in bits: 8 x 8 make 64.
 const HASH_SIDE: u32 = 8;
 
-/// The perceptual hashes of the crop of a box, cut to whole pixels within the image; one that is outside is its nearest pixel.
+/// Returns the perceptual hashes of a box's crop, rounded to whole pixels and clipped to the image; a box outside is its nearest pixel.
 pub fn hashes_of(image: &RgbImage, bbox: &BoundingBox) -> PerceptualHashes {
     let (width, height) = (f64::from(image.width()), f64::from(image.height()));
     let part = bbox.clipped(width, height);
@@ -21,7 +21,7 @@ pub fn hashes_of(image: &RgbImage, bbox: &BoundingBox) -> PerceptualHashes {
 
 fn content(crop: &RgbImage) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
-    // The same bytes in another shape are another image.
+    // The same bytes with other dimensions are a different image.
     hasher.update(&crop.width().to_le_bytes()).update(&crop.height().to_le_bytes()).update(crop.as_raw());
     *hasher.finalize().as_bytes()
 }

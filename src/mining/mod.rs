@@ -1,4 +1,4 @@
-//! Detections + ground truth -> ranked, grouped candidates, and the statistics of their review. Pure functions, without files.
+//! Detections + ground truth -> ranked, grouped candidates, and review statistics. Pure functions without file access.
 
 mod agreement;
 mod chain;

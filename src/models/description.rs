@@ -1,7 +1,7 @@
-//! `model.toml`: a network's input and how its output is read. Omitted values come from the model's file or are those of the usual
-//! exporters.
+//! `model.toml`: describes a network's input and how to decode its output. Omitted values come from the model's file or default to those of
+//! common exporters.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};
@@ -21,36 +21,36 @@ pub enum Layout {
     Yolov5,
     /// `[B, 4 + K, N]` or `[B, N, 4 + K]`: centre, size, K class scores (YOLOv8, YOLO11).
     Yolov8,
-    /// NMS inside: `[B, N, 6]` (corners, score, class), `[N, 7]` (image, corners, class, score), or the four outputs `num_dets`, boxes,
-    /// scores, classes.
+    /// With built-in NMS: `[B, N, 6]` (corners, score, class), `[N, 7]` (image, corners, class, score), or the four outputs `num_dets`,
+    /// boxes, scores, classes.
     Nms,
     /// `logits [B, Q, K(+ 1)]` and `pred_boxes [B, Q, 4]`: centre and size as fractions.
     Detr,
 }
 
-/// What makes scores of a DETR's logits.
+/// How a DETR's logits become scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Activation {
     /// Over all classes; the last one is "no object" (DETR).
     Softmax,
-    /// Each class for itself (Deformable DETR, RT-DETR).
+    /// Each class independently (Deformable DETR, RT-DETR).
     Sigmoid,
 }
 
-/// How an image is brought to the network's size.
+/// How an image is resized to the network's input size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Resize {
-    /// The same scale for both axes, the rest filled.
+    /// Same scale for both axes; the rest is padded.
     Letterbox,
-    /// Each axis by its own scale.
+    /// Separate scale for each axis.
     Stretch,
-    /// Filled to the input's shape at its own size first, then resized whole: the same scale for both axes, to the fraction of a pixel.
+    /// Padded to the input's aspect ratio at its original size, then resized: exactly the same scale for both axes.
     Pad,
 }
 
-/// Where a letterboxed image lies.
+/// Position of a letterboxed image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Anchor {
@@ -65,7 +65,7 @@ pub enum Colour {
     Bgr,
 }
 
-/// How boxes are written; a layout has its own form where this is left out.
+/// How boxes are encoded; each layout has its own default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BoxForm {
@@ -82,14 +82,14 @@ pub struct InputSettings {
     pub size: Option<[u32; 2]>,
     pub resize: Resize,
     pub anchor: Anchor,
-    /// What fills the rest of a letterbox, 0 to 255.
+    /// Padding value of a letterbox, 0 to 255.
     pub pad: u8,
     pub colour: Colour,
-    /// A network gets `(pixel * scale - mean) / std`, channel by channel in the order of `colour`.
+    /// The network receives `(pixel * scale - mean) / std` per channel in the order of `colour`.
     pub scale: f64,
     pub mean: [f64; 3],
     pub std: [f64; 3],
-    /// Most images at once.
+    /// Maximum batch size.
     pub batch: Option<usize>,
 }
 
@@ -110,7 +110,7 @@ impl Default for InputSettings {
 }
 
 impl InputSettings {
-    /// In words that are kept with the round.
+    /// A description stored with the round.
     pub fn text(&self, (width, height): (u32, u32)) -> String {
         let resize = match (self.resize, self.anchor) {
             (Resize::Stretch, _) => "stretched to".to_owned(),
@@ -126,17 +126,17 @@ impl InputSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutputSettings {
-    /// Lowest score that is kept, 0 to 1.
+    /// Minimum score of a detection, 0 to 1.
     pub score_threshold: f32,
-    /// IoU above which the lower of two boxes of a class goes; for layouts without NMS inside.
+    /// IoU above which the lower-scored of two boxes of a class is removed; for layouts without built-in NMS.
     pub nms_iou: f64,
-    /// Most detections an image.
+    /// Maximum number of detections per image.
     pub max_detections: usize,
     pub boxes: Option<BoxForm>,
     /// Boxes are fractions of the input's size.
     pub normalised: Option<bool>,
     pub activation: Option<Activation>,
-    /// The number of the first class; 1 where 0 is the background. Left out: 1 for torchvision, else 0.
+    /// The number of the first class; 1 if 0 is the background. Default: 1 for torchvision, otherwise 0.
     pub first_class: Option<i64>,
 }
 
@@ -158,19 +158,19 @@ impl Default for OutputSettings {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelDescription {
-    /// Derived from the outputs if omitted.
+    /// Inferred from the outputs if omitted.
     pub layout: Option<Layout>,
-    /// Names in the order of the network's class numbers; those in the file's metadata where it is left out.
+    /// Names in the order of the network's class numbers; if omitted, those in the file's metadata.
     pub classes: Vec<String>,
     pub input: InputSettings,
     pub output: OutputSettings,
 }
 
-/// Sides beyond this need more memory for a batch than a workstation has.
+/// Larger sides need more memory for a batch than a workstation has.
 const LARGEST_SIDE: u32 = 8192;
 
 impl ModelDescription {
-    /// The description beside a model: `NAME.toml`, else `model.toml`, else what is usual.
+    /// Reads the description next to a model: `NAME.toml`, else `model.toml`, else the defaults.
     pub fn beside(model: &Path) -> Result<Self, ModelError> {
         let candidates = [model.with_extension("toml"), model.with_file_name("model.toml")];
         match candidates.iter().find(|path| path.exists()) {
@@ -226,7 +226,7 @@ impl ModelDescription {
         }
     }
 
-    /// Where a description would be looked for.
+    /// Returns the path where a description is looked for.
     pub fn place(model: &Path) -> PathBuf {
         model.with_extension("toml")
     }

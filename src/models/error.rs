@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 pub enum ModelError {
     #[error("{}: {what}; {advice}", path.display())]
     File { path: PathBuf, what: String, advice: &'static str },
-    /// The network's outputs are not understood.
+    /// The network's outputs could not be interpreted.
     #[error("{}: {problem}", path.display())]
     Layout { path: PathBuf, problem: String },
     #[error("{0}")]

@@ -1,4 +1,4 @@
-//! An image -> the network's input: resized as OpenCV's bilinear does (no smoothing before it), normalised, channel by channel.
+//! Converts an image to the network's input: resized like OpenCV's bilinear (without smoothing first), normalised, in planar channels.
 
 use image::RgbImage;
 
@@ -7,20 +7,20 @@ use super::resize::resize;
 use super::{Anchor, Colour, InputSettings, ModelError, Resize};
 use crate::geometry::{Fit, ImagePx, NetworkPx};
 
-/// One image as the network takes it.
+/// One image as network input.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prepared {
-    /// `[3, height, width]`, row by row.
+    /// `[3, height, width]` in row-major order.
     pub values: Vec<f32>,
     pub width: usize,
     pub height: usize,
-    /// The image's own width and height.
+    /// Width and height of the original image.
     pub of_image: (u32, u32),
-    /// From the image's pixels to the input's.
+    /// Maps image pixels to input pixels.
     pub fit: Fit<ImagePx, NetworkPx>,
 }
 
-/// Where the resized image is in the input.
+/// Position of the resized image in the input.
 struct Place {
     width: u32,
     height: u32,
@@ -28,7 +28,7 @@ struct Place {
     top: u32,
 }
 
-/// Resizes and normalises `image` for an input of `(width, height)`.
+/// Resizes and normalises `image` for an input size of `(width, height)`.
 pub fn prepare(
     image: &RgbImage,
     settings: &InputSettings,
@@ -71,7 +71,7 @@ pub fn prepare(
     Ok(Prepared { values, width: width as usize, height: height as usize, of_image: image.dimensions(), fit })
 }
 
-/// The image is filled to the input's shape before it is resized.
+/// Pads the image to the input's aspect ratio before resizing it.
 fn prepare_padded(
     image: &RgbImage,
     settings: &InputSettings,
@@ -85,7 +85,7 @@ fn prepare_padded(
         Anchor::TopLeft => (0, 0),
         Anchor::Centre => ((outer_width - own_width) / 2, (outer_height - own_height) / 2),
     };
-    // In the network's order of colours the filling is the same in all.
+    // The padding is the same in every channel, so the channel order does not matter.
     let mut padded = RgbImage::from_pixel(outer_width, outer_height, image::Rgb([settings.pad; 3]));
     image::imageops::replace(&mut padded, image, i64::from(left), i64::from(top));
     let whole = InputSettings { resize: Resize::Stretch, ..settings.clone() };
@@ -95,7 +95,7 @@ fn prepare_padded(
     Ok(Prepared { of_image: image.dimensions(), fit, ..prepared })
 }
 
-/// As ultralytics' LetterBox rounds: the padding's halves are rounded after a tenth is taken from or added to them.
+/// Rounds like ultralytics' LetterBox: each half of the padding is rounded after subtracting or adding 0.1.
 fn place(image: &RgbImage, settings: &InputSettings, width: u32, height: u32) -> Place {
     if settings.resize == Resize::Stretch {
         return Place { width, height, left: 0, top: 0 };
@@ -116,7 +116,7 @@ fn place(image: &RgbImage, settings: &InputSettings, width: u32, height: u32) ->
     }
 }
 
-/// `[rows, 3, H, W]`; rows without an image are zeros.
+/// Builds `[rows, 3, H, W]`; rows without an image are zeros.
 pub fn batch(prepared: &[&Prepared], rows: usize) -> Array {
     let (width, height) = prepared.first().map_or((1, 1), |first| (first.width, first.height));
     let mut values = Vec::with_capacity(rows * 3 * width * height);

@@ -1,5 +1,5 @@
-//! A network's named outputs -> boxes with classes and scores, in pixels of its input. Supports the layouts of the usual exporters; outputs
-//! that fit none, or several, are an error with their shapes.
+//! Converts a network's named outputs to boxes with classes and scores, in pixels of its input. Supports the layouts of common exporters;
+//! outputs that match none, or several, are an error that lists their shapes.
 
 use super::{Activation, BoxForm, Layout, OutputSettings};
 use crate::geometry::{BoundingBox, NetworkPx};
@@ -11,10 +11,10 @@ pub struct Array {
     pub values: Vec<f32>,
 }
 
-/// Outputs by name, in the network's order.
+/// Outputs by name, in network order.
 pub type Outputs = Vec<(String, Array)>;
 
-/// A box of the network.
+/// A box predicted by the network.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Raw {
     /// From 0.
@@ -23,15 +23,15 @@ pub struct Raw {
     pub bbox: BoundingBox<NetworkPx>,
 }
 
-/// What a batch's outputs hold.
+/// The decoded outputs of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
-    /// As many classes as the outputs have room for; 0 if unknown.
+    /// Number of classes in the outputs; 0 if unknown.
     pub classes: usize,
     pub of_images: Vec<Vec<Raw>>,
 }
 
-/// More columns than this are boxes, not classes: the largest class list in use has some 1,200 (LVIS).
+/// More columns than this are boxes rather than classes: the largest class list in use has some 1,200 (LVIS).
 const MOST_CLASSES: usize = 2000;
 
 impl Array {
@@ -40,23 +40,23 @@ impl Array {
         self.values.chunks_exact(columns.max(1))
     }
 
-    /// The values of one image in a batch.
+    /// Returns the values of one image in a batch.
     fn of_image(&self, image: usize, images: usize) -> &[f32] {
         let each = self.values.len() / images.max(1);
         self.values.get(image * each..(image + 1) * each).unwrap_or(&[])
     }
 }
 
-/// All names and shapes, for messages: `output0 [1, 84, 8400]`.
+/// Formats all names and shapes for messages: `output0 [1, 84, 8400]`.
 pub fn shapes(outputs: &Outputs) -> String {
     outputs.iter().map(|(name, array)| format!("{name} {:?}", array.shape)).collect::<Vec<_>>().join(", ")
 }
 
-/// The layout that the outputs have. `named` classes are known by name (0: none), `images` were in the batch.
+/// Detects the layout of the outputs. `named` is the number of named classes (0: none), `images` the batch size.
 ///
 /// # Errors
 ///
-/// The shapes fit no layout, or two; the text says what a `model.toml` would have to say.
+/// The shapes match no layout, or two; the message says what to put in `model.toml`.
 pub fn recognise(outputs: &Outputs, named: usize, images: usize) -> Result<Layout, String> {
     let has = |part: &str| find(outputs, &[part]).is_some();
     if has("pred_boxes") && has("logits") {
@@ -89,7 +89,7 @@ pub fn recognise(outputs: &Outputs, named: usize, images: usize) -> Result<Layou
     }
 }
 
-/// What a single `[B, rows, columns]` may be.
+/// Returns the possible layouts of a single `[B, rows, columns]`.
 fn one_output(rows: usize, columns: usize, named: usize) -> Vec<Layout> {
     if named > 0 {
         let mut fits = Vec::new();
@@ -115,7 +115,7 @@ fn one_output(rows: usize, columns: usize, named: usize) -> Vec<Layout> {
     if columns == 6 && rows <= 1000 {
         return vec![Layout::Nms];
     }
-    // Channels before places is YOLOv8 alone; places before channels may be either.
+    // Channels before boxes is only YOLOv8; boxes before channels may be either.
     match few {
         5.. if few <= 4 + MOST_CLASSES && many > few => {
             if rows < columns || few == 5 {
@@ -138,11 +138,12 @@ pub fn name_of(layout: Layout) -> &'static str {
     }
 }
 
-/// The detections of every image of a batch (`named` classes are known by name, 0: none), above the threshold, after NMS where the network has none inside.
+/// Decodes the detections of every image in a batch (`named` classes have names, 0: none): above the threshold, after NMS if the network
+/// has none built in.
 ///
 /// # Errors
 ///
-/// The outputs are not of this layout.
+/// The outputs do not have this layout.
 pub fn read(
     outputs: &Outputs,
     layout: Layout,
@@ -155,7 +156,7 @@ pub fn read(
     let reader = Reader { settings, size, named, unit: settings.normalised };
     let mut found = match layout {
         Layout::Torchvision => {
-            // The export has no batch axis: one image a run.
+            // The export has no batch axis: one image per run.
             let three = Three::find(outputs).filter(|_| images == 1).ok_or_else(unfit)?;
             reader.listed(three.boxes, three.scores, three.classes, None, 1, settings.first_class.unwrap_or(1))
         }
@@ -212,7 +213,7 @@ impl Reader<'_> {
         score >= self.settings.score_threshold
     }
 
-    /// Boxes, scores and classes as arrays of their own.
+    /// Decodes boxes, scores and classes from separate arrays.
     fn listed(
         &self,
         boxes: &Array,
@@ -261,10 +262,10 @@ impl Reader<'_> {
         Some(Found { classes: 0, of_images })
     }
 
-    /// Rows of centre, size, (objectness,) class scores; in either order of the last two axes.
+    /// Decodes rows of centre, size, (objectness,) class scores, with the last two axes in either order.
     fn yolo(&self, array: &Array, before: usize, images: usize) -> Option<Found> {
         let [batch, rows, columns] = array.shape.as_slice() else { return None };
-        // As many channels as there are named classes, else the fewer of both; YOLOv5 has its channels last.
+        // The channel axis matches the number of named classes, otherwise it is the shorter one; YOLOv5 has channels last.
         let expected = before + self.named;
         let is_transposed = before == 4
             && if *columns == expected {
@@ -339,7 +340,7 @@ fn probabilities(logits: &[f32], activation: Activation) -> Vec<f32> {
     }
 }
 
-/// Class by class, highest score first, the lower of two that overlap by more than `limit` goes.
+/// Applies NMS per class: of two boxes that overlap by more than `limit`, removes the lower-scored one.
 fn suppressed(mut found: Vec<Raw>, limit: f64, most: usize) -> Vec<Raw> {
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut kept: Vec<Raw> = Vec::new();
@@ -355,13 +356,13 @@ fn suppressed(mut found: Vec<Raw>, limit: f64, most: usize) -> Vec<Raw> {
     kept
 }
 
-/// The array whose name has one of `parts` in it.
+/// Returns the array whose name contains one of `parts`.
 fn find<'a>(outputs: &'a Outputs, parts: &[&str]) -> Option<&'a Array> {
     let has = |name: &str| parts.iter().any(|part| name.to_ascii_lowercase().contains(part));
     outputs.iter().find(|(name, _)| has(name)).map(|(_, array)| array)
 }
 
-/// The output with the boxes where there are others beside it (masks' prototypes, feature maps): the first of two or three axes.
+/// Returns the output with the boxes when there are others (mask prototypes, feature maps): the first with two or three axes.
 fn main_output(outputs: &Outputs) -> Option<&Array> {
     outputs.iter().map(|(_, array)| array).find(|array| matches!(array.shape.len(), 2 | 3))
 }
@@ -374,7 +375,8 @@ struct Three<'a> {
 }
 
 impl<'a> Three<'a> {
-    /// By names, else by shapes: exporters number the outputs. Of two lists of N, labels are the whole numbers, scores are within 0 to 1.
+    /// Matches by name, otherwise by shape (exporters number the outputs). Of two lists of N, labels are integers and scores are within 0
+    /// to 1.
     fn find(outputs: &'a Outputs) -> Option<Self> {
         let boxes = outputs.iter().map(|(_, array)| array).find(|array| matches!(array.shape.as_slice(), [_, 4]))?;
         let count = boxes.shape[0];

@@ -1,7 +1,7 @@
-//! Third-party detectors that Quarry runs: an ONNX or TorchScript file and the `model.toml` beside it -> detections on decoded images.
+//! Runs third-party detectors: an ONNX or TorchScript file with its `model.toml` -> detections on decoded images.
 //!
-//! The path of an image: `input` resizes and normalises it, a `Runtime` runs the network, `layout` makes boxes of its output, which
-//! are mapped back to the image's pixels here.
+//! Pipeline: `input` resizes and normalises an image, a `Runtime` runs the network, `layout` decodes its output to boxes, which are mapped
+//! back to image pixels here.
 
 mod description;
 mod error;
@@ -25,26 +25,27 @@ pub use self::input::Prepared;
 pub use self::layout::{Array, Found, Outputs};
 use crate::geometry::BoundingBox;
 
-/// What runs a network. Arrays are plain numbers, so that no runtime's types leave its file.
+/// Runs a network. Arrays are plain numbers, so that runtime types do not leak.
 trait Runtime: std::fmt::Debug {
-    /// `[B, 3, H, W]` in, the named outputs out. `sizes` are the images' own `(width, height)`, for networks that ask for them.
+    /// Takes `[B, 3, H, W]` and returns the named outputs. `sizes` are the original `(width, height)`, for networks that have such an
+    /// input.
     fn run(&mut self, input: &Array, sizes: &[(u32, u32)]) -> Result<Outputs, ModelError>;
-    /// Class names and input size from the file itself.
+    /// Returns class names and input size from the file.
     fn facts(&self) -> FileFacts;
 }
 
-/// What a model's file says about itself.
+/// Metadata of a model file.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct FileFacts {
     /// Names in the order of the network's class numbers.
     classes: Vec<String>,
-    /// `(width, height)` where they are fixed.
+    /// `(width, height)` if fixed.
     size: Option<(u32, u32)>,
-    /// Images in a batch where that is fixed.
+    /// Batch size if fixed.
     batch: Option<usize>,
 }
 
-/// The kind of a model's file.
+/// The format of a model file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelFormat {
     Onnx,
@@ -52,7 +53,7 @@ pub enum ModelFormat {
 }
 
 impl ModelFormat {
-    /// By the file's extension; `None` where it is a checkpoint of Quarry or something else.
+    /// By file extension; `None` for a Quarry checkpoint or anything else.
     pub fn of(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
         match extension.as_str() {
@@ -63,10 +64,10 @@ impl ModelFormat {
     }
 }
 
-/// A detection as a third-party model gives it, in pixels of the image, best first.
+/// A third-party model's detection in image pixels, best first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ModelDetection {
-    /// Place of the class in [`Model::classes`], from 0.
+    /// Index of the class in [`Model::classes`], from 0.
     pub class: usize,
     pub bbox: BoundingBox,
     pub score: f32,
@@ -78,27 +79,27 @@ pub struct Model {
     path: PathBuf,
     description: ModelDescription,
     classes: Vec<String>,
-    /// Neither the file nor its description names the classes: numbers are in for names, as many as were seen.
+    /// Neither the file nor its description names the classes: numbers are used as names, up to the largest one seen.
     is_unnamed: bool,
     size: (u32, u32),
-    /// Most images in a batch; a network of a fixed batch gets exactly this many.
+    /// Maximum batch size; a network with a fixed batch size always gets exactly this many.
     batch: usize,
     is_batch_fixed: bool,
     layout: Option<Layout>,
     runtime: Box<dyn Runtime>,
 }
 
-/// Images that a network of any batch size gets at once.
+/// Batch size for a network that accepts any.
 const BATCH: usize = 8;
-/// The side of a network's input if neither the file nor `model.toml` gives one.
+/// Input side length if neither the file nor `model.toml` gives one.
 const USUAL_SIDE: u32 = 640;
 
 impl Model {
-    /// Loads the model and its description: `NAME.toml` or `model.toml` beside the file, or the file's own metadata.
+    /// Loads the model and its description: `NAME.toml` or `model.toml` next to the file, or the file's own metadata.
     ///
     /// # Errors
     ///
-    /// The file or its description cannot be read; the runtime is missing or does not take the model; nobody names the classes.
+    /// The file or its description cannot be read; the runtime is missing or rejects the model; the classes have no names.
     pub fn load(path: &Path, device: &str, threads: usize) -> Result<Self, ModelError> {
         let format = ModelFormat::of(path).ok_or_else(|| {
             ModelError::file(
@@ -131,38 +132,38 @@ impl Model {
         }
     }
 
-    /// Names in the order of [`ModelDetection::class`]; empty until the first image if only the output's shape determines how many there
-    /// are.
+    /// Returns names in the order of [`ModelDetection::class`]; empty until the first image if their number is only known from the output's
+    /// shape.
     pub fn classes(&self) -> &[String] {
         &self.classes
     }
 
-    /// How images reach the network, in words that are kept with the round.
+    /// Describes how images are fed to the network; stored with the round.
     pub fn input_text(&self) -> String {
         self.description.input.text(self.size)
     }
 
-    /// All that `model.toml` says or leaves at its default, in one line.
+    /// Formats all `model.toml` settings, including defaults, on one line.
     pub fn settings_text(&self) -> String {
         format!("{:?} {:?} {:?}", self.description, self.size, self.classes)
     }
 
-    /// Images that are best given at once.
+    /// Returns the preferred batch size.
     pub fn batch(&self) -> usize {
         self.batch
     }
 
-    /// Makes images ready for [`Model::detect`], on any thread.
+    /// Returns a function that prepares images for [`Model::detect`] on any thread.
     pub fn preparer(&self) -> impl Fn(&RgbImage) -> Result<Prepared, ModelError> + Send + Sync + use<> {
         let (settings, size) = (self.description.input.clone(), self.size);
         move |image| input::prepare(image, &settings, size)
     }
 
-    /// The objects on each of `images`, best first.
+    /// Detects objects on each of `images`, best first.
     ///
     /// # Errors
     ///
-    /// The runtime fails; the outputs fit no known layout, or several.
+    /// The runtime fails; the outputs match no known layout, or several.
     pub fn detect(&mut self, images: &[&Prepared]) -> Result<Vec<Vec<ModelDetection>>, ModelError> {
         let mut all = Vec::with_capacity(images.len());
         for part in images.chunks(self.batch) {
@@ -193,7 +194,7 @@ impl Model {
         Ok(of_images.map(|(found, prepared)| in_image(found, prepared, settings)).collect())
     }
 
-    /// Gives classes numbers for names where the model names none, and refuses a class that has no name.
+    /// Numbers the classes if the model names none, and refuses a class without a name.
     fn take_classes(&mut self, found: &Found) -> Result<(), ModelError> {
         if self.classes.is_empty() && found.classes > 0 {
             self.classes = (0..found.classes).map(|class| format!("class {class}")).collect();
@@ -218,7 +219,7 @@ impl Model {
     }
 }
 
-/// Detections back in the image's pixels, clipped to it; empty ones are left out.
+/// Maps detections back to image pixels, clips them to the image and drops empty ones.
 fn in_image(found: Vec<layout::Raw>, prepared: &Prepared, settings: &OutputSettings) -> Vec<ModelDetection> {
     let back = prepared.fit.inverse();
     let (width, height) = (f64::from(prepared.of_image.0), f64::from(prepared.of_image.1));
@@ -255,7 +256,7 @@ fn load_runtime(
     }
 }
 
-/// Class names in a model's metadata: Python's or JSON's dictionary from number to name, a list, or names line by line.
+/// Parses class names in a model's metadata: a Python or JSON dictionary from number to name, a list, or one name per line.
 #[cfg_attr(not(feature = "onnx"), allow(dead_code, reason = "only ONNX files have metadata"))]
 fn names_in(text: &str) -> Vec<String> {
     let text = text.trim();
@@ -271,7 +272,7 @@ fn names_in(text: &str) -> Vec<String> {
         quoted.push((rest.get(..start).unwrap_or("").to_owned(), inner.get(..end).unwrap_or("").to_owned()));
         rest = inner.get(end + 1..).unwrap_or("");
     }
-    // `{0: 'a', 1: 'b'}` has its numbers outside the quotes, `{"0": "a"}` as every other string.
+    // `{0: 'a', 1: 'b'}` has its numbers outside the quotes; in `{"0": "a"}` they are strings like the others.
     let is_json = text.starts_with('{')
         && quoted.len() % 2 == 0
         && quoted.iter().step_by(2).all(|(_, key)| key.parse::<u32>().is_ok());
@@ -287,7 +288,7 @@ fn names_in(text: &str) -> Vec<String> {
     quoted.into_iter().map(|(_, name)| name).collect()
 }
 
-/// Names by number; a number without a name gets one, so that the others keep theirs. Empty where numbers run away.
+/// Orders names by number; a missing name is filled in, so that the others keep their numbers. Empty if numbers are implausibly large.
 fn in_order(mut numbered: Vec<(u32, String)>) -> Vec<String> {
     numbered.sort();
     let Some((highest, _)) = numbered.last() else { return Vec::new() };

@@ -1,6 +1,6 @@
-//! ONNX files through ONNX Runtime's shared library, which is loaded when the first model needs it.
+//! Runs ONNX files with ONNX Runtime's shared library, which is loaded when the first model needs it.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use ort::value::{DynValue, Tensor, TensorElementType, ValueType};
 use super::{Array, FileFacts, ModelError, Outputs, Runtime};
 use crate::domain::data_folder;
 
-/// Names the library; set it to use one of your own.
+/// Environment variable with the path of a custom library.
 const LIBRARY_VARIABLE: &str = "QUARRY_ONNXRUNTIME";
 const LIBRARY: &str = "libonnxruntime.so";
 
@@ -45,7 +45,7 @@ impl Onnx {
         let environment = environment()?;
         let advice = "check that it is a whole ONNX file; an opset that is too new needs a newer ONNX Runtime, or an export with an older `opset`";
         let refused = |error: &dyn std::fmt::Display| ModelError::file(path, first_line(&error.to_string()), advice);
-        // Looked at here, so that a FIFO, a folder or a missing file is reported in Quarry's words.
+        // Opened here first, so that a FIFO, a folder or a missing file gets Quarry's own error message.
         crate::domain::open_regular(path)
             .map_err(|error| ModelError::file(path, std::io::Error::from(error), "check the path"))?;
         let builder = Session::builder(environment).map_err(|e| refused(&e))?;
@@ -66,7 +66,7 @@ impl Onnx {
         Ok(Self { session, path: path.to_path_buf(), inputs, facts })
     }
 
-    /// The tensor for an input: the images, or their sizes where a network asks for those beside them.
+    /// Returns the tensor for an input: the images, or their sizes if a network has a second input for them.
     fn value(
         &self,
         input: &Input,
@@ -83,7 +83,7 @@ impl Onnx {
         let mut shape: Vec<i64> = images.shape.iter().map(|side| *side as i64).collect();
         match input.shape.len() {
             4 => {}
-            // One image without a batch axis, as torchvision's detectors take it.
+            // One image without a batch axis, as torchvision's detectors expect it.
             3 if shape.first() == Some(&1) => drop(shape.remove(0)),
             3 => {
                 return Err(unfit(
@@ -145,7 +145,7 @@ impl Runtime for Onnx {
     }
 }
 
-/// The numbers of a tensor as f32; `None` for what is not a tensor of numbers.
+/// Converts a tensor's numbers to f32; `None` if it is not numeric.
 fn numbers(value: &DynValue) -> Option<Array> {
     let shaped = |shape: &[i64], values: Vec<f32>| Array {
         shape: shape.iter().map(|side| (*side).max(0) as usize).collect(),
@@ -180,7 +180,7 @@ fn facts_of(session: &Session, inputs: &[Input]) -> FileFacts {
             _ => Some(1),
         };
     }
-    // Ultralytics writes `[height, width]` for a network of any size.
+    // Ultralytics stores `[height, width]` for a network that accepts any size.
     let size = size.or_else(|| {
         let text = custom("imgsz")?;
         let sides: Vec<u32> = text
@@ -197,7 +197,7 @@ fn facts_of(session: &Session, inputs: &[Input]) -> FileFacts {
     FileFacts { classes, size, batch }
 }
 
-/// ONNX Runtime's environment, which a process has once.
+/// Returns the process-wide ONNX Runtime environment.
 fn environment() -> Result<&'static Environment, ModelError> {
     static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
     let made = ENVIRONMENT.get_or_init(|| {
@@ -215,7 +215,7 @@ fn environment() -> Result<&'static Environment, ModelError> {
     made.as_ref().map_err(|problem| ModelError::Runtime(problem.clone()))
 }
 
-/// The user's own library, one beside the program, or the one of `make setup` or `quarry setup`.
+/// Finds the user's own library, one next to the program, or the one from `make setup` or `quarry setup`.
 pub(super) fn library() -> Option<PathBuf> {
     if let Some(own) = std::env::var_os(LIBRARY_VARIABLE) {
         return Some(PathBuf::from(own));

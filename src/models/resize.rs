@@ -1,21 +1,21 @@
-//! RGB bytes resized to the bit as OpenCV's `INTER_LINEAR` does: as YOLO's letterbox and most Python preprocessing do.
+//! Resizes RGB bytes bit-exactly like OpenCV's `INTER_LINEAR`, as YOLO's letterbox and most Python preprocessing do.
 //!
-//! Weights of 11 bits, rows first, then columns with the same shifts and rounding (`resize.cpp`: `HResizeLinear`, `VResizeLinear`). Exactly
-//! half the size in both directions is the mean of four pixels there too.
+//! 11-bit weights, rows first, then columns with the same shifts and rounding (`resize.cpp`: `HResizeLinear`, `VResizeLinear`). As in
+//! OpenCV, exactly half the size in both directions is the mean of four pixels.
 
 use image::RgbImage;
 
 /// One is 2048.
 const BITS: u32 = 11;
 
-/// Where a target's row or column lies among the source's: two places beside each other and their weights.
+/// The source position of a target row or column: two neighbouring indices and their weights.
 #[derive(Debug, Clone, Copy)]
 struct Tap {
     places: [usize; 2],
     weights: [i32; 2],
 }
 
-/// RGB bytes of `width` x `height`, row by row; both and the image's own sides are not 0.
+/// Resizes to RGB bytes of `width` x `height` in row-major order; both sizes and the image's sides are not 0.
 pub(super) fn resize(image: &RgbImage, width: u32, height: u32) -> Vec<u8> {
     let (own_width, own_height) = image.dimensions();
     if (own_width, own_height) == (width, height) {
@@ -27,7 +27,7 @@ pub(super) fn resize(image: &RgbImage, width: u32, height: u32) -> Vec<u8> {
     }
     let columns = taps(own_width, width, true);
     let mut out = Vec::with_capacity(width as usize * height as usize * 3);
-    // The two rows that were resized last, with their places: targets beside each other share them.
+    // The last two resized rows with their indices: neighbouring target rows share them.
     let mut kept: [(usize, Vec<i32>); 2] = [(usize::MAX, Vec::new()), (usize::MAX, Vec::new())];
     for tap in taps(own_height, height, false) {
         if kept[0].0 != tap.places[0] && kept[1].0 == tap.places[0] {
@@ -59,9 +59,9 @@ fn resize_row(row: &[u8], columns: &[Tap], out: &mut Vec<i32>) {
     }
 }
 
-/// `holds_edge`: beyond the edge a column is the edge's own, a row the edge's twice, each with its weight.
+/// `holds_edge`: beyond the edge, a column is the edge column once, a row the edge row twice, each with its weight.
 fn taps(own: u32, target: u32, holds_edge: bool) -> Vec<Tap> {
-    // As OpenCV has it: the inverse of an inverse, and single precision from the fraction on.
+    // As in OpenCV: the inverse of an inverse, and single precision from the fraction on.
     let scale = 1.0 / (f64::from(target) / f64::from(own));
     let last = i64::from(own) - 1;
     let tap = |k: u32| {
@@ -92,14 +92,14 @@ fn halved(rows: &[&[u8]]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// The source's bytes: no two neighbours alike, all values, the same in scripts/resize_fixture.py.
+    /// Source bytes with all values and no equal neighbours; the same as in scripts/resize_fixture.py.
     fn source(width: u32, height: u32) -> RgbImage {
         RgbImage::from_fn(width, height, |x, y| {
             image::Rgb([0, 1, 2].map(|c: u32| ((x * 73 + y * 151 + c * 199).wrapping_mul(2_654_435) >> 11) as u8))
         })
     }
 
-    /// `width height target-width target-height` and, in the next line, the bytes that OpenCV gives, in hex.
+    /// `width height target-width target-height` and, in the next line, OpenCV's result in hex.
     #[test]
     fn every_byte_is_opencvs() {
         let text = include_str!("../../tests/fixtures/models/opencv_linear.txt");

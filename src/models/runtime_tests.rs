@@ -1,4 +1,4 @@
-//! The runtimes themselves on small real files: tests/fixtures/models (made by scripts/model_fixtures.py) and a module that is traced here.
+//! Tests the runtimes on small real files: tests/fixtures/models (made by scripts/model_fixtures.py) and a module traced here.
 
 #![cfg(any(feature = "onnx", feature = "torch"))]
 
@@ -6,7 +6,7 @@ use image::{Rgb, RgbImage};
 
 use super::*;
 
-/// A 64 x 64 image with one cell of the network's grid (8 pixels) in a colour, at column 3 and row 2.
+/// A 64 x 64 image with one cell of the network's grid (8 pixels) coloured, at column 3 and row 2.
 fn image_of(colour: [u8; 3]) -> RgbImage {
     RgbImage::from_fn(
         64,

@@ -1,10 +1,10 @@
-//! Models with a runtime of known outputs: the network's input, how its outputs are decoded, and what is refused.
+//! Tests models with a runtime of known outputs: the network's input, output decoding, and what is refused.
 
 use image::{Rgb, RgbImage};
 
 use super::*;
 
-/// Gives the same outputs whatever it is shown, and keeps what it was shown.
+/// Returns the same outputs for any input, and records its inputs.
 #[derive(Debug)]
 struct Fixed {
     outputs: Outputs,
@@ -55,7 +55,7 @@ fn every_layout_gives_the_same_object() {
         assert!(corners.iter().zip(IN_IMAGE).all(|(a, b)| (a - b).abs() < 1e-3), "{outputs:?}: {corners:?}");
     };
     let two = ["cat", "dog"];
-    // YOLOv8: channels first, and last; the second place is below the threshold.
+    // YOLOv8: channels first, and last; the second box is below the threshold.
     let first = [50., 1., 50., 1., 20., 2., 10., 2., 0.1, 0.01, 0.8, 0.02];
     check(&[("output0", array(&[1, 6, 2], &first))], &two, "layout = \"yolov8\"");
     let last = [50., 50., 20., 10., 0.1, 0.8, 1., 1., 2., 2., 0.01, 0.02];
@@ -73,7 +73,7 @@ fn every_layout_gives_the_same_object() {
         ("det_classes", array(&[1, 2], &[1., 0.])),
     ];
     check(&four, &two, "");
-    // torchvision counts classes from 1, by names and, where exporters number the outputs, by what they hold.
+    // torchvision numbers classes from 1; outputs are found by name or, if exporters number them, by content.
     let boxes = array(&[2, 4], &[40., 45., 60., 55., 1., 1., 2., 2.]);
     let (labels, scores) = (array(&[2], &[2., 1.]), array(&[2], &[0.8, 0.01]));
     check(&[("boxes", boxes.clone()), ("labels", labels.clone()), ("scores", scores.clone())], &two, "");
@@ -105,7 +105,7 @@ fn what_fits_no_layout_or_several_is_asked_for_with_its_shapes() {
     check(&[1, 2000, 85], &[], &["several layouts", "yolov5, yolov8"]);
     check(&[1, 2000, 85], &["a", "b"], &["match no known layout"]);
     check(&[1, 300, 6], &["a", "b"], &["several layouts", "nms, yolov8"]);
-    // A batch that is not there.
+    // A batch size that does not match.
     check(&[2, 84, 8400], &[], &["match no known layout"]);
 }
 
@@ -125,7 +125,7 @@ fn a_layout_that_does_not_fit_is_refused_and_scores_stay_within_0_and_1() {
 
 #[test]
 fn nms_is_class_by_class_and_ends_at_the_most_detections() {
-    // Three boxes at one place: two of class 0, one of class 1; one elsewhere.
+    // Three overlapping boxes: two of class 0, one of class 1; and one elsewhere.
     let rows: [[f32; 6]; 4] = [
         [50., 50., 20., 20., 0.9, 0.0],
         [51., 50., 20., 20., 0.7, 0.0],
@@ -154,7 +154,7 @@ fn images_are_letterboxed_as_ultralytics_does_and_stretched_where_that_is_said()
     let settings: InputSettings = toml::from_str("").unwrap();
     let prepared = input::prepare(&image, &settings, (4, 4)).unwrap();
     let grey = 114.0 / 255.0;
-    // Two rows of image between one row of grey above and below.
+    // Two image rows between one grey row above and one below.
     let plane = |value: f32| [[grey; 4], [value; 4], [value; 4], [grey; 4]].concat();
     assert_eq!(prepared.values, [plane(1.0), plane(0.0), plane(0.2)].concat());
     assert_eq!(
@@ -170,7 +170,7 @@ fn images_are_letterboxed_as_ultralytics_does_and_stretched_where_that_is_said()
     let corner = input::prepare(&image, &toml::from_str("anchor = \"top-left\"\npad = 0").unwrap(), (4, 4)).unwrap();
     assert_eq!(corner.values[..16], [[1.0; 4], [1.0; 4], [0.0; 4], [0.0; 4]].concat());
 
-    // An odd rest: ultralytics rounds 1.5 - 0.1 to 1 before and 1.5 + 0.1 to 2 after.
+    // An odd remainder: ultralytics rounds 1.5 - 0.1 to 1 before and 1.5 + 0.1 to 2 after.
     let prepared = input::prepare(&RgbImage::new(10, 7), &settings, (10, 10)).unwrap();
     assert!((prepared.fit.offset_y - 1.0).abs() < 1e-9, "{:?}", prepared.fit);
 }

@@ -1,7 +1,8 @@
-//! TorchScript files through libtorch. A module that needs operators of other libraries (torchvision's NMS) is refused by libtorch, which
+//! Runs TorchScript files with libtorch. A module that needs operators of other libraries (torchvision's NMS) is refused by libtorch, whose
+//! error names them.
 //! names them.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ pub(super) struct TorchScript {
     device: Device,
 }
 
-/// Names of the outputs of a module that returns a tuple: TorchScript has none.
+/// Name for the outputs of a module that returns a tuple: TorchScript has none.
 const NAMELESS: &str = "output";
 
 impl TorchScript {
@@ -58,7 +59,7 @@ impl Runtime for TorchScript {
     }
 }
 
-/// All tensors of a value with their keys, or numbered.
+/// Collects all tensors of a value with their keys or indices.
 fn collect(value: &IValue, name: &str, found: &mut Outputs) -> Result<(), tch::TchError> {
     match value {
         IValue::Tensor(tensor) => {
@@ -88,7 +89,7 @@ fn collect(value: &IValue, name: &str, found: &mut Outputs) -> Result<(), tch::T
     Ok(())
 }
 
-/// libtorch's own words without its C++ frames.
+/// Returns libtorch's message without its C++ frames.
 fn libtorch_message(error: &tch::TchError) -> String {
     crate::detector::libtorch_message(&error.to_string())
 }

@@ -1,8 +1,8 @@
-//! Connections that only read, also where nothing can be written: a read-only folder or file system, a full disk.
+//! Read-only connections, which also work where nothing can be written: a read-only folder or file system, a full disk.
 //!
-//! SQLite reads a database with a write-ahead log through shared memory beside it, which has to be made. Where that fails and no other
-//! program has the database open, it is read without: immutable where there is no log, else with the log's index in this process's memory.
-//! An incomplete commit of a killed process is rolled back in a copy.
+//! SQLite reads a WAL database through a shared memory file next to it, which has to be created. If that fails and no other program has the
+//! database open, it is read without: as immutable if there is no WAL, otherwise with the WAL index in this process's memory. An incomplete
+//! commit of a killed process is rolled back in a copy.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -15,23 +15,23 @@ use super::StoreError;
 use super::companions::{beside, wal_of};
 use super::header::Header;
 
-/// How long a call waits for another program that writes.
+/// Maximum time that a call waits for another writer.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Shared memory that is in use has at least this; what is shorter was left by a try that failed for lack of space.
-/// Source: SQLite's `WALINDEX_PGSZ`.
+/// Minimum size of shared memory in use; a shorter file was left by an attempt that failed for lack of space. Source: SQLite's
+/// `WALINDEX_PGSZ`.
 const SHARED_MEMORY_BYTES: u64 = 32 << 10;
 
-/// For how long a connection is meant.
+/// The intended lifetime of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// For one read: no files are created beside the database if possible.
+    /// A single read: avoids creating files next to the database.
     Once,
-    /// Follows what other connections commit.
+    /// Follows the commits of other connections.
     Lasting,
 }
 
-/// Opens `path`, whose header was looked at, for reading alone.
+/// Opens `path`, whose header was checked, read-only.
 pub(super) fn read_only(path: &Path, header: Header, reading: Reading) -> Result<Connection, StoreError> {
     let has_log = std::fs::metadata(wal_of(path)).is_ok_and(|m| m.len() > 0);
     let is_open_elsewhere = std::fs::metadata(beside(path, "-shm")).is_ok_and(|m| m.len() >= SHARED_MEMORY_BYTES);
@@ -55,8 +55,8 @@ pub(super) fn read_only(path: &Path, header: Header, reading: Reading) -> Result
     if has_log { with_private_log_index(path, failed) } else { immutable(path) }
 }
 
-/// Waits until another connection has written. SQLite's own waiting looks less and less often, up to each tenth of a second: beside a
-/// mining that writes all the time a verdict would be delayed repeatedly.
+/// Waits until another connection has finished writing. SQLite's own backoff grows to a tenth of a second: during mining, which writes all
+/// the time, a verdict would be delayed repeatedly.
 pub(super) fn wait_for_others(looks: i32) -> bool {
     let now = Instant::now();
     let since = SINCE.with(|since| {
@@ -73,15 +73,15 @@ pub(super) fn wait_for_others(looks: i32) -> bool {
 }
 
 thread_local! {
-    /// When this thread began to wait: sleeps take longer than they were asked to.
+    /// When this thread started to wait: sleeps take longer than requested.
     static SINCE: Cell<Instant> = Cell::new(Instant::now());
 }
 
-/// This many polls are a millisecond apart.
+/// This many polls are one millisecond apart.
 const OFTEN: i32 = 200;
 const SELDOM: Duration = Duration::from_millis(5);
 
-/// Settings of every connection: nothing in a file that somebody else made is run, and pages are looked at more closely.
+/// Settings of every connection: code in a file from elsewhere is never executed, and pages are checked more strictly.
 pub(super) fn harden(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
@@ -96,21 +96,21 @@ fn plain(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Another connection to the same file; `None` where it has none or it cannot be opened twice.
+/// Opens another connection to the same file; `None` if it has no file or cannot be opened twice.
 pub(super) fn second_reader(c: &Connection) -> Option<Connection> {
     let path = c.path().filter(|path| !path.is_empty())?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let opened = Connection::open_with_flags(path, flags).ok()?;
     harden(&opened).ok()?;
-    // Where nothing can be written only the first connection knows how to read.
+    // Where nothing can be written, only the first connection can read.
     opened.pragma_query_value(None, "user_version", |r| r.get::<_, i64>(0)).is_ok().then_some(opened)
 }
 
-/// Ids from which on two connections read the candidates: fewer are read as fast as a thread starts.
+/// Minimum id count for reading candidates with two connections: fewer are read as fast as a thread starts.
 pub(super) const HALVED_FROM: i64 = 50_000;
 
-/// What `read` gives of all candidates, by ranges of ids (both ends included). From `halved_from` ids on a second connection reads the upper
-/// half meanwhile; where it fails, the first one reads that too.
+/// Returns what `read` finds among all candidates, by id ranges (both ends inclusive). From `halved_from` ids on, a second connection reads
+/// the upper half in parallel; if it fails, the first one reads everything.
 pub(super) fn read_candidates<T: Send>(
     c: &Connection,
     halved_from: i64,
@@ -135,14 +135,14 @@ pub(super) fn read_candidates<T: Send>(
     Ok(found)
 }
 
-/// The header alone, read as SQLite reads it: what is damaged behind it does not matter yet.
+/// Reads only the header, the way SQLite does: damage elsewhere does not matter yet.
 fn probe(connection: &Connection) -> rusqlite::Result<()> {
     harden(connection)?;
     connection.pragma_query_value(None, "user_version", |r| r.get::<_, i64>(0)).map(|_| ())
 }
 
-/// A killed process left a commit half made, and the pages before it in a journal: a connection that may not write cannot take it back. A
-/// copy is read instead; for a lasting look the copy only shows that it can be done, and it is done.
+/// Handles a commit left incomplete by a killed process, with the original pages in a journal: a read-only connection cannot roll it back.
+/// Reads a copy instead; for a lasting connection, the copy only proves that the rollback works before it is done.
 fn without_half_a_commit(path: &Path, reading: Reading, failed: rusqlite::Error) -> Result<Connection, StoreError> {
     let failed = |_| StoreError::from(failed).at(path);
     let (copy, folder) = copied_with_journal(path).map_err(|cause| StoreError::Io { path: path.to_owned(), cause })?;
@@ -152,7 +152,7 @@ fn without_half_a_commit(path: &Path, reading: Reading, failed: rusqlite::Error)
         probe(&connection).map(|()| connection)
     };
     let copied = writing(&copy).map_err(failed)?;
-    // Another program may have done it meanwhile.
+    // Another program may have rolled it back in the meantime.
     if let Ok(connection) = plain(path) {
         return Ok(connection);
     }
@@ -161,7 +161,7 @@ fn without_half_a_commit(path: &Path, reading: Reading, failed: rusqlite::Error)
     {
         return Ok(connection);
     }
-    // The connection holds the file open; on Unix its name is not needed any more.
+    // The connection keeps the file open; on Unix its name is no longer needed.
     if cfg!(unix) {
         drop(folder);
     } else {
@@ -170,7 +170,7 @@ fn without_half_a_commit(path: &Path, reading: Reading, failed: rusqlite::Error)
     Ok(copied)
 }
 
-/// A copy of the database with its journal, in a folder of its own.
+/// Copies the database with its journal into a temporary folder.
 fn copied_with_journal(path: &Path) -> std::io::Result<(PathBuf, tempfile::TempDir)> {
     let folder = tempfile::tempdir()?;
     let copy = folder.path().join("copy.db");
@@ -179,7 +179,7 @@ fn copied_with_journal(path: &Path) -> std::io::Result<(PathBuf, tempfile::TempD
     Ok((copy, folder))
 }
 
-/// The file does not change meanwhile: no lock is taken and no files are created beside it.
+/// Assumes that the file does not change: takes no locks and creates no files next to it.
 fn immutable(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let opened = Connection::open_with_flags(uri(path, "immutable=1"), flags);
@@ -187,18 +187,18 @@ fn immutable(path: &Path) -> Result<Connection, StoreError> {
     connection.map_err(|e| StoreError::from(e).at(path))
 }
 
-/// Reads the log as well, whose index then is in this process's memory (SQLite's "WAL without shared memory").
+/// Also reads the WAL, with its index in this process's memory (SQLite's "WAL without shared memory").
 #[cfg(unix)]
 fn with_private_log_index(path: &Path, failed: rusqlite::Error) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let open = || -> rusqlite::Result<Connection> {
-        // This way of reaching files takes no locks, which a file that may not be written does not give.
+        // This VFS takes no locks, which a read-only file does not allow.
         let connection = Connection::open_with_flags_and_vfs(path, flags, c"unix-none")?;
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         probe(&connection)?;
         Ok(connection)
     };
-    // The first failure says more about the place.
+    // The first failure is more informative.
     open().map_err(|_| StoreError::from(failed).at(path))
 }
 
@@ -207,7 +207,7 @@ fn with_private_log_index(path: &Path, failed: rusqlite::Error) -> Result<Connec
     Err(StoreError::from(failed).at(path))
 }
 
-/// `file:` with everything escaped that has a meaning in a URI.
+/// Returns a `file:` URI with special characters escaped.
 fn uri(path: &Path, query: &str) -> PathBuf {
     #[cfg(unix)]
     let bytes = {

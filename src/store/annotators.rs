@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use super::{Store, StoreError};
 
 impl Store {
-    /// Everyone who gave a verdict, in the order of their first.
+    /// Returns everyone who gave a verdict, ordered by their first one.
     pub fn annotators(&self) -> Result<Vec<String>, StoreError> {
         self.read(|c| {
             let mut statement = c.prepare_cached("SELECT name FROM annotators ORDER BY id")?;

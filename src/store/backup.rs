@@ -1,6 +1,6 @@
-//! Rolling backups through SQLite's backup API, in the folder `backups` beside the database, and restoring one.
+//! Rolling backups with SQLite's backup API, in the folder `backups` next to the database, and restoring one.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};
@@ -15,47 +15,47 @@ use super::integrity::check;
 use super::{Store, StoreError, rescue};
 use crate::domain::{finish_file, make_folder, open_regular, unfinished_file};
 
-/// Copies kept of each kind before the oldest goes.
+/// Maximum number of backups of each kind.
 const KEPT: usize = 10;
-/// Copies of a kind take at most this much together, as long as [`KEPT_AT_LEAST`] are left.
+/// Maximum total size of the backups of a kind, as long as [`KEPT_AT_LEAST`] remain.
 const KEPT_BYTES: u64 = 4 << 30;
 const KEPT_AT_LEAST: usize = 2;
 const ROLLING: &str = "rolling";
 const MIGRATION: &str = "before-migration";
 
-/// What putting a backup in the place of a damaged database came to.
+/// The result of replacing a damaged database with a backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Restored {
     pub backup: PathBuf,
-    /// Where the damaged database lies now, with its log.
+    /// New path of the damaged database; its WAL is next to it.
     pub damaged: PathBuf,
-    /// Verdicts of the damaged database that the backup lacked.
+    /// Verdicts recovered from the damaged database that the backup lacked.
     pub rescued: u64,
     /// Rows of its log that could not be read.
     pub unreadable: u64,
-    /// Why no verdict could be read of it at all.
+    /// Why none of its verdicts could be read.
     pub nothing_readable: Option<String>,
 }
 
 impl Store {
-    /// Writes a checked copy of the database as it is now and drops the oldest of more than ten.
+    /// Writes a checked backup of the database and removes the oldest of more than ten.
     pub fn back_up(&self) -> Result<PathBuf, StoreError> {
         self.back_up_as(ROLLING)
     }
 
-    /// [`Store::back_up`] if the newest copy is older than `interval` or there is none; `None` when nothing was due.
+    /// [`Store::back_up`] if the newest backup is older than `interval` or there is none; `None` if none is due.
     pub fn back_up_if_due(&self, interval: Duration) -> Result<Option<PathBuf>, StoreError> {
         let newest = self.backups().pop().and_then(|b| std::fs::metadata(b.path).ok()?.modified().ok());
         let fresh = newest.is_some_and(|time| time.elapsed().is_ok_and(|age| age < interval));
         if fresh { Ok(None) } else { self.back_up().map(Some) }
     }
 
-    /// Whether there is anything in the project that a backup would save.
+    /// Whether the project contains anything worth backing up.
     pub fn is_worth_a_backup(&self) -> Result<bool, StoreError> {
         self.read(|c| Ok(c.query_row("SELECT EXISTS (SELECT 1 FROM images)", [], |r| r.get(0))?))
     }
 
-    /// All copies, oldest first.
+    /// Returns all backups, oldest first.
     pub fn backups(&self) -> Vec<BackupFile> {
         list(&self.path)
     }
@@ -70,13 +70,13 @@ impl Store {
         let failed = |cause| StoreError::Io { path: folder.clone(), cause };
         let unfinished = unfinished_file(&folder).map_err(failed)?;
         self.copy_to(unfinished.path()).map_err(|error| match error.at(unfinished.path()) {
-            // A copy is as sound as what it was made of.
+            // A backup is as intact as its source.
             StoreError::Corrupt { detail, .. } => {
                 self.diagnosed(StoreError::Corrupt { path: self.path.clone(), detail, backup: None })
             }
             other => other,
         })?;
-        // Other processes may have made copies meanwhile.
+        // Other processes may have made backups in the meantime.
         let number = list(&self.path).last().map_or(0, |b| b.number).saturating_add(1);
         let target = folder.join(format!("{number:06}-{kind}.db"));
         finish_file(unfinished, &target).map_err(failed)?;
@@ -86,13 +86,13 @@ impl Store {
 
     fn copy_to(&self, target: &Path) -> Result<(), StoreError> {
         let mut copy = Connection::open(target)?;
-        // An unfinished copy is thrown away: it needs no log, which a kill would leave behind.
+        // An unfinished backup is discarded: it needs no journal, which a kill would leave behind.
         copy.pragma_update(None, "journal_mode", "MEMORY")?;
         {
             let backup = rusqlite::backup::Backup::new(&self.connection, &mut copy)?;
             backup.run_to_completion(i32::MAX, Duration::from_millis(20), None)?;
         }
-        // A copy has no writers: without WAL it is one file, complete in itself.
+        // A backup has no writers: without WAL it is a single complete file.
         copy.pragma_update(None, "journal_mode", "DELETE")?;
         check(&copy)?;
         copy.close().map_err(|(_, e)| e.into())
@@ -105,7 +105,7 @@ impl Store {
         for (newer, backup) in of_kind.enumerate() {
             bytes += std::fs::metadata(&backup.path).map_or(0, |m| m.len());
             if newer >= KEPT || (newer >= KEPT_AT_LEAST && bytes > KEPT_BYTES) {
-                // One backup too many is harmless.
+                // An extra backup is harmless.
                 let _ = std::fs::remove_file(&backup.path);
             }
         }
@@ -124,8 +124,8 @@ impl std::fmt::Display for Restored {
     }
 }
 
-/// Puts a backup in the place of a damaged database and brings back the newer verdicts that can still be read. The damaged file stays
-/// beside it with its log. No connection may be open on it. The backup is checked first and stays where it is.
+/// Replaces a damaged database with a backup and recovers newer verdicts that are still readable. The damaged file is kept next to it with
+/// its WAL. No connection may be open. The backup is checked first and kept.
 pub fn restore_backup(database: &Path, backup: &Path) -> Result<Restored, StoreError> {
     let opened = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY);
     opened.map_err(StoreError::from).and_then(|c| check(&c)).map_err(|e| e.at(backup))?;
@@ -142,7 +142,7 @@ pub fn restore_backup(database: &Path, backup: &Path) -> Result<Restored, StoreE
     Ok(restored)
 }
 
-/// The backup's bytes take the database's name; what the damaged one is called now. Its name is never without a file.
+/// Copies the backup to the database's path; returns the new path of the damaged file. The database's path always has a file.
 fn exchange_files(database: &Path, backup: &Path) -> Result<PathBuf, StoreError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -155,14 +155,14 @@ fn exchange_files(database: &Path, backup: &Path) -> Result<PathBuf, StoreError>
     unfinished.as_file().sync_all().map_err(failed(database))?;
     let aside = (1..u32::MAX).map(|n| database.with_file_name(format!("damaged-{n}.db"))).find(|path| !path.exists());
     let aside = aside.unwrap_or_else(|| database.with_file_name("damaged.db"));
-    // What the log beside it holds belongs to the damaged file, and would spoil the restored one.
+    // The WAL belongs to the damaged file and would corrupt the restored one.
     for ending in ["-wal", "-shm"] {
         let log = beside(database, ending);
         if log.exists() {
             std::fs::rename(&log, beside(&aside, ending)).map_err(failed(&log))?;
         }
     }
-    // Not every file system has links.
+    // Not every file system supports hard links.
     if std::fs::hard_link(database, &aside).is_err() {
         std::fs::rename(database, &aside).map_err(failed(database))?;
     }

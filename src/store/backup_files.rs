@@ -1,6 +1,6 @@
-//! The backups beside a database: lists them and finds the newest one that passes SQLite's check. Making and restoring them: `backup.rs`.
+//! Lists the backups next to a database and finds the newest one that passes SQLite's check. `backup.rs` makes and restores them.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};
@@ -9,15 +9,15 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::integrity::check;
 
-/// A copy of the database.
+/// A backup of the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupFile {
     pub path: PathBuf,
-    /// Counts up over all copies of a project: order does not depend on the clock.
+    /// Increases over all backups of a project, so that their order does not depend on the clock.
     pub number: u64,
 }
 
-/// The newest backup that passes SQLite's check.
+/// Returns the newest backup that passes SQLite's check.
 pub(super) fn newest_good(database: &Path) -> Option<PathBuf> {
     list(database).into_iter().rev().map(|b| b.path).find(|path| {
         let opened = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);

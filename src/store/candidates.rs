@@ -1,4 +1,4 @@
-//! Mined candidates: writes them, and reads those that a list shows.
+//! Writes mined candidates, and reads those that a list shows.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -15,20 +15,20 @@ use super::{Cursor, Store, StoreError, exchange, queue_index};
 use crate::domain::{Basis, Candidate, CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
 use crate::geometry::BoundingBox;
 
-/// A candidate as mining hands it over.
+/// A candidate as produced by mining.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NewCandidate {
     pub image: ImageId,
-    /// What the detector took it for.
+    /// The class that the detector predicted.
     pub class: ClassId,
     pub bbox: BoundingBox,
     pub score: f32,
-    /// Largest IoU with an object of the image, of any class; 0 without objects.
+    /// Largest IoU with an object of any class in the image; 0 without objects.
     pub max_iou: f64,
     pub kind: FalsePositiveKind,
 }
 
-/// A candidate with what a list shows beside it.
+/// A candidate with the data that a list shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CandidateRow {
     pub candidate: Candidate,
@@ -36,17 +36,17 @@ pub struct CandidateRow {
     pub image_name: String,
     pub split: Option<String>,
     pub group: Option<GroupId>,
-    /// Candidates in its group, itself among them; 1 without a group.
+    /// Number of candidates in its group, including itself; 1 without a group.
     pub group_size: u32,
-    /// Of those, how many wait for a verdict; all in a blind review, which does not tell what others decided.
+    /// Number of those that are undecided; in a blind review all, so as not to reveal others' verdicts.
     pub group_waiting: u32,
-    /// Where the image lies as the dataset's root stands now; it may be gone.
+    /// The image's path under the dataset's current root; it may not exist.
     pub file: PathBuf,
-    /// blake3 of the image when it was imported.
+    /// blake3 of the image at import.
     pub content_hash: String,
-    /// What an earlier round decided on the same thing, where this one waits.
+    /// An earlier round's verdict on the same region or object, if this candidate is undecided.
     pub inherits: Option<Inherited>,
-    /// Each annotator's current verdict, in the order of their first verdicts.
+    /// Each annotator's current verdict, ordered by their first verdicts.
     pub held: Vec<Held>,
 }
 
@@ -54,23 +54,23 @@ pub struct CandidateRow {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
     pub rows: Vec<CandidateRow>,
-    /// Where the next page starts; `None` after the last.
+    /// Start of the next page; `None` after the last.
     pub next: Option<Cursor>,
 }
 
-/// The current verdict of an annotator on a candidate.
+/// An annotator's current verdict on a candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     pub annotator: String,
     pub verdict: Verdict,
-    /// Of a missed object and of a wrong class.
+    /// For a missed object and for a wrong class.
     pub class: Option<ClassId>,
     pub reason: Option<String>,
     pub basis: Basis,
 }
 
 impl CandidateRow {
-    /// The row as it looks to an annotator who must not see what others decided.
+    /// Returns the row as shown to an annotator who must not see others' verdicts.
     #[must_use]
     pub fn seen_by(mut self, annotator: &str) -> Self {
         self.inherits = None;
@@ -80,13 +80,13 @@ impl CandidateRow {
         self
     }
 
-    /// What the verdict that counts rests on.
+    /// Returns how the effective verdict was reached.
     pub fn basis(&self) -> Basis {
         let mut agreeing = self.held.iter().filter(|held| Some(held.verdict) == self.candidate.verdict);
         agreeing.next_back().map_or(Basis::Reviewed, |held| held.basis)
     }
 
-    /// The reason that was given with the verdict that counts: the newest that agrees with it.
+    /// Returns the reason given with the effective verdict: the newest one that agrees with it.
     pub fn reason(&self) -> Option<&str> {
         let agreeing = self.held.iter().filter(|held| Some(held.verdict) == self.candidate.verdict);
         agreeing.rev().find_map(|held| held.reason.as_deref())
@@ -94,10 +94,10 @@ impl CandidateRow {
 }
 
 impl Store {
-    /// Makes the candidates of a round on the images `looked` equal to `new`, in one transaction; other images keep theirs, as nothing
-    /// was learnt about them. One with the same image, class and box (an IoU of 0.9 at least, one to one, best first: another device
-    /// differs in the last bits) keeps its id and verdicts and takes the new box; one that is gone stays as long as the log
-    /// holds a verdict on it. Merged verdicts that waited for one are taken in.
+    /// Replaces a round's candidates on the images `looked` with `new` in one transaction; other images keep theirs, as nothing was learnt
+    /// about them. A candidate with the same image, class and box (IoU >= 0.9, one to one, best first: another device differs in the last
+    /// bits) keeps its id and verdicts and takes the new box; one that is missing from `new` stays as long as the log has a verdict on it.
+    /// Merged verdicts that were waiting for a candidate are placed.
     pub fn replace_candidates(
         &mut self,
         round: RoundId,
@@ -112,7 +112,7 @@ impl Store {
         })
     }
 
-    /// As [`Store::replace_candidates`] for a few images of many: only they are read, and merged verdicts that wait are left to
+    /// [`Store::replace_candidates`] for a few images of many: reads only these, and leaves waiting merged verdicts to
     /// [`Store::end_mining`].
     pub fn replace_some_candidates(
         &mut self,
@@ -140,9 +140,9 @@ impl Store {
         Ok(self.candidate_rows(&[candidate])?.remove(0))
     }
 
-    /// The rows of these candidates, in their order. An id that the project does not have is an error.
+    /// Returns the rows of these candidates in order. An unknown id is an error.
     pub fn candidate_rows(&self, candidates: &[CandidateId]) -> Result<Vec<CandidateRow>, StoreError> {
-        // A page of one large group counts it once.
+        // A page from one large group counts it once.
         let (mut sizes, mut of_groups) = (HashMap::new(), OfGroups::new());
         self.read(|c| {
             let row = |id: &CandidateId| {
@@ -156,7 +156,7 @@ impl Store {
         })
     }
 
-    /// All candidates of an image, of every round and verdict, by round, highest score first.
+    /// Returns all candidates of an image, of every round and verdict, by round, highest score first.
     pub fn candidates_of_image(&self, image: ImageId) -> Result<Vec<Candidate>, StoreError> {
         self.read(|c| {
             let sql =
@@ -217,7 +217,7 @@ fn held(c: &Connection, candidate: CandidateId) -> Result<Vec<Held>, StoreError>
     Ok(c.prepare_cached(sql)?.query_map([candidate.0], read)?.collect::<Result<_, _>>()?)
 }
 
-/// How many are in it, and how many of them wait.
+/// Returns the number of its members, and how many are undecided.
 fn group_size(c: &Connection, group: GroupId) -> Result<(u32, u32), StoreError> {
     let shown = is_present(c)?;
     let sql =
@@ -225,13 +225,13 @@ fn group_size(c: &Connection, group: GroupId) -> Result<(u32, u32), StoreError> 
     Ok(c.prepare_cached(&sql)?.query_row([group.0], |r| Ok((r.get(0)?, r.get(1)?)))?)
 }
 
-/// Where a candidate lies, exactly: a deterministic detector finds the same boxes again.
+/// A candidate's exact position: a deterministic detector finds the same boxes again.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) struct Place(i64, i64, [u64; 4]);
 
 impl Place {
     pub(super) fn of(image: ImageId, class: ClassId, b: &BoundingBox) -> Self {
-        // Adding zero makes -0.0 and 0.0 the same place.
+        // Adding zero turns -0.0 into 0.0, so that both compare equal.
         Self(image.0, class.0, [b.x1, b.y1, b.x2, b.y2].map(|v| (v + 0.0).to_bits()))
     }
 }
@@ -245,10 +245,10 @@ pub(super) fn stored_boxes(tx: &Transaction<'_>, round: RoundId) -> Result<HashM
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Ids of candidates and where they lie, in the order of the ids.
+/// Candidate ids and positions, ordered by id.
 pub(super) type StoredSpots = (Vec<i64>, Vec<Spot>);
 
-/// All of a round.
+/// Reads all of a round.
 fn stored_spots(tx: &Transaction<'_>, round: RoundId) -> Result<StoredSpots, StoreError> {
     let sql = "SELECT id, image_id, class_id, x1, y1, x2, y2 FROM candidates WHERE round_id = ?1 ORDER BY id";
     let mut statement = tx.prepare(sql)?;
@@ -256,7 +256,7 @@ fn stored_spots(tx: &Transaction<'_>, round: RoundId) -> Result<StoredSpots, Sto
     Ok(rows.collect::<rusqlite::Result<Vec<(i64, Spot)>>>()?.into_iter().unzip())
 }
 
-/// Those of a round on one image.
+/// Reads those of a round on one image.
 pub(super) fn spots_on(tx: &Transaction<'_>, round: RoundId, image: ImageId) -> Result<StoredSpots, StoreError> {
     let sql = "SELECT id, image_id, class_id, x1, y1, x2, y2 FROM candidates WHERE image_id = ?1 AND round_id = ?2 ORDER BY id";
     let mut statement = tx.prepare_cached(sql)?;
@@ -268,8 +268,8 @@ fn stored_spot(r: &Row<'_>) -> rusqlite::Result<(i64, Spot)> {
     Ok((r.get(0)?, Spot { place: (r.get(1)?, r.get(2)?), bbox: bounding_box(r, 3)? }))
 }
 
-/// What [`Store::replace_candidates`] says, `stored` being all candidates of the round on the images `looked` at least; the ids of
-/// `new`.
+/// Implements [`Store::replace_candidates`]; `stored` contains at least all candidates of the round on the images `looked`. Returns the ids
+/// of `new`.
 pub(super) fn replace_on(
     tx: &Transaction<'_>,
     round: RoundId,
@@ -306,7 +306,7 @@ pub(super) fn replace_on(
     Ok(of_new)
 }
 
-/// `stored` is where the candidate lay so far.
+/// `stored` is the candidate's previous position.
 fn update(tx: &Transaction<'_>, id: i64, stored: &BoundingBox, new: &NewCandidate) -> Result<(), StoreError> {
     let sql = "UPDATE candidates SET score = ?2, max_iou = ?3, kind = ?4 WHERE id = ?1";
     tx.prepare_cached(sql)?.execute(params![id, new.score, new.max_iou, new.kind.as_str()])?;
@@ -314,7 +314,7 @@ fn update(tx: &Transaction<'_>, id: i64, stored: &BoundingBox, new: &NewCandidat
         let sql = "UPDATE candidates SET x1 = ?2, y1 = ?3, x2 = ?4, y2 = ?5 WHERE id = ?1";
         let b = &new.bbox;
         tx.prepare_cached(sql)?.execute(params![id, b.x1, b.y1, b.x2, b.y2])?;
-        // It looks a little otherwise now.
+        // The crop has changed slightly.
         for sql in ["DELETE FROM looks WHERE candidate_id = ?1", "DELETE FROM embeddings WHERE candidate_id = ?1"] {
             tx.prepare_cached(sql)?.execute([id])?;
         }
@@ -331,7 +331,7 @@ fn insert(tx: &Transaction<'_>, round: RoundId, new: &NewCandidate) -> Result<i6
     Ok(tx.prepare_cached(sql)?.insert(values)?)
 }
 
-/// Marks the candidates of an image as found on bytes that it no longer has, and forgets what they looked like; how many they are.
+/// Marks an image's candidates as found on outdated content and deletes their hashes; returns their number.
 pub(super) fn mark_stale(tx: &Transaction<'_>, image: ImageId) -> Result<usize, StoreError> {
     let of_image = "SELECT id FROM candidates WHERE image_id = ?1";
     for table in ["looks", "features", "embeddings"] {

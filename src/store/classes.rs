@@ -1,4 +1,4 @@
-//! Classes of objects: the project's list, with the names that they had before and the classes that were merged into others.
+//! The project's object classes, with their former names and the classes merged into them.
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -8,18 +8,18 @@ use crate::domain::{Class, ClassId, ImageId};
 
 const COLUMNS: &str = "id, name, color, position, origin";
 
-/// What is of a class.
+/// Counts of what belongs to a class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ClassCounts {
-    /// Ground truth of all sources.
+    /// Ground truth annotations from all sources.
     pub objects: u64,
     pub candidates: u64,
-    /// Rows of the verdict log that name the class, undone ones too.
+    /// Rows of the verdict log that name the class, including undone ones.
     pub verdicts: u64,
 }
 
 impl Store {
-    /// In the order of their positions. Classes that were merged into others are not among them.
+    /// Returns the classes by position, without those merged into others.
     pub fn classes(&self) -> Result<Vec<Class>, StoreError> {
         self.read(|c| {
             let sql = format!("SELECT {COLUMNS} FROM classes WHERE merged_into IS NULL ORDER BY position, id");
@@ -28,12 +28,12 @@ impl Store {
         })
     }
 
-    /// The class of this name, also one that was called so before or was merged into another one since.
+    /// Returns the class with this current or former name; a merged class resolves to its target.
     pub fn class_by_name(&self, name: &str) -> Result<Option<ClassId>, StoreError> {
         self.read(|c| find(c, name))
     }
 
-    /// The class of this name, as [`Store::class_by_name`] finds it, or a new one at the end of the list.
+    /// Returns the class found by [`Store::class_by_name`], or appends a new one to the list.
     pub fn add_class(&mut self, name: &str, origin: &str) -> Result<ClassId, StoreError> {
         self.write(|tx| find_or_insert(tx, name, origin))
     }
@@ -52,8 +52,7 @@ impl Store {
         })
     }
 
-    /// Gives a class another name. The old one keeps finding it, so that datasets that are imported again and verdict files of other
-    /// copies still do.
+    /// Renames a class. The old name still resolves to it, so that reimported datasets and verdict files of other copies keep working.
     pub fn rename_class(&mut self, class: ClassId, name: &str) -> Result<(), StoreError> {
         let name = sound_name(name)?;
         self.write(|tx| {
@@ -69,7 +68,7 @@ impl Store {
                 );
                 return Err(StoreError::Invalid(text));
             }
-            // A class may take back a name that it had.
+            // A class may return to a former name.
             tx.execute("DELETE FROM former_class_names WHERE name = ?1", [name])?;
             keep_name(tx, &old.name, class)?;
             tx.execute("UPDATE classes SET name = ?2 WHERE id = ?1", params![class.0, name])?;
@@ -77,8 +76,8 @@ impl Store {
         })
     }
 
-    /// Makes everything of class `from` one of `into`: ground truth, detections, candidates and what verdicts say. The log itself stays
-    /// as it is; `from` goes from the list, and its names find `into` from then on.
+    /// Moves everything of class `from` to `into`: ground truth, detections, candidates and the classes of verdicts. The log itself is
+    /// unchanged; `from` leaves the list, and its names resolve to `into` from then on.
     pub fn merge_classes(&mut self, from: ClassId, into: ClassId) -> Result<(), StoreError> {
         if from == into {
             return Err(StoreError::Invalid("a class cannot be merged into itself; name two classes".to_owned()));
@@ -93,7 +92,7 @@ impl Store {
             tx.execute("UPDATE standing_verdicts SET class_id = ?2 WHERE class_id = ?1", [from.0, into.0])?;
             tx.execute("UPDATE former_class_names SET class_id = ?2 WHERE class_id = ?1", [from.0, into.0])?;
             tx.execute("UPDATE classes SET merged_into = ?2 WHERE id = ?1 OR merged_into = ?1", [from.0, into.0])?;
-            // The row keeps its uid, which other copies' verdicts name; its name is free for another class only through `into`.
+            // The row keeps its uid, which other copies' verdicts refer to; its name now resolves to `into`.
             keep_name(tx, &gone.name, into)?;
             tx.execute("UPDATE classes SET name = 'merged ' || hex(uid) WHERE id = ?1", [from.0])?;
             images.into_iter().try_for_each(|image| settle::rematch(tx, image))?;
@@ -102,7 +101,7 @@ impl Store {
     }
 }
 
-/// The class of this name, under which it is listed or was before.
+/// Finds a class by current or former name.
 pub(super) fn find(c: &Connection, name: &str) -> Result<Option<ClassId>, StoreError> {
     let sql = "SELECT id FROM classes WHERE name = ?1 AND merged_into IS NULL
                UNION ALL SELECT class_id FROM former_class_names WHERE name = ?1 LIMIT 1";
@@ -117,7 +116,7 @@ pub(super) fn find_or_insert(tx: &Transaction<'_>, name: &str, origin: &str) -> 
     }
 }
 
-/// The class that another copy of the project calls `uid` and `name`; a new one where neither is known.
+/// Finds the class that another copy of the project calls `uid` and `name`; creates it if both are unknown.
 pub(super) fn of_other_copy(tx: &Transaction<'_>, uid: [u8; 16], name: &str) -> Result<ClassId, StoreError> {
     let sql = "SELECT coalesce(merged_into, id) FROM classes WHERE uid = ?1";
     let by_uid = tx.prepare_cached(sql)?.query_row([uid], |r| r.get(0)).optional()?;
@@ -131,7 +130,7 @@ pub(super) fn of_other_copy(tx: &Transaction<'_>, uid: [u8; 16], name: &str) -> 
     }
 }
 
-/// A class that can be given to something: listed, not merged into another one.
+/// Checks that a class can be assigned: listed, not merged into another one.
 pub(super) fn live(c: &Connection, class: ClassId) -> Result<Class, StoreError> {
     let sql = format!("SELECT {COLUMNS} FROM classes WHERE id = ?1 AND merged_into IS NULL");
     let found = c.prepare_cached(&sql)?.query_row([class.0], from_row).optional()?;
@@ -154,7 +153,7 @@ fn keep_name(tx: &Transaction<'_>, name: &str, class: ClassId) -> Result<(), Sto
     Ok(())
 }
 
-/// The images on which a merge of two classes changes how candidates lie to the ground truth.
+/// Returns the images where merging two classes changes how candidates match the ground truth.
 fn images_of(tx: &Transaction<'_>, a: ClassId, b: ClassId) -> Result<Vec<ImageId>, StoreError> {
     let sql = "SELECT DISTINCT image_id FROM candidates WHERE image_id IN (
                    SELECT image_id FROM candidates WHERE class_id IN (?1, ?2)
@@ -163,7 +162,7 @@ fn images_of(tx: &Transaction<'_>, a: ClassId, b: ClassId) -> Result<Vec<ImageId
     Ok(statement.query_map([a.0, b.0], |r| r.get(0).map(ImageId))?.collect::<Result<_, _>>()?)
 }
 
-/// Blanks around a name are none of it, and a name is one line of something.
+/// Trims a name and checks that it is one non-empty line.
 fn sound_name(name: &str) -> Result<&str, StoreError> {
     let name = name.trim();
     if name.is_empty() || name.chars().any(char::is_control) || name.len() > 200 {

@@ -1,4 +1,4 @@
-//! Conversions between domain types and columns: words, boxes, shapes.
+//! Converts between domain types and columns: enum words, boxes, shapes.
 
 use rusqlite::types::Type;
 use rusqlite::{Row, RowIndex};
@@ -8,7 +8,7 @@ use crate::domain::{
 };
 use crate::geometry::{BoundingBox, Ellipse};
 
-/// A value that is stored as a word.
+/// A value stored as a word.
 pub(super) trait Word: Sized {
     fn from_word(word: &str) -> Option<Self>;
 }
@@ -24,7 +24,7 @@ macro_rules! word {
 }
 word!(AnnotationSource, Basis, CorrectionAct, FalsePositiveKind, RoundState, Verdict);
 
-/// Reads a word; one that this version does not know is an error that names it.
+/// Reads a word; an unknown word is an error that quotes it.
 pub(super) fn word<T: Word>(row: &Row<'_>, index: impl RowIndex) -> rusqlite::Result<T> {
     let text: String = row.get(index)?;
     T::from_word(&text).ok_or_else(|| unknown(&text))
@@ -35,12 +35,12 @@ pub(super) fn optional_word<T: Word>(row: &Row<'_>, index: impl RowIndex) -> rus
     text.map(|t| T::from_word(&t).ok_or_else(|| unknown(&t))).transpose()
 }
 
-/// Four columns from `first` on: x1, y1, x2, y2.
+/// Reads four columns from `first` on: x1, y1, x2, y2.
 pub(super) fn bounding_box(row: &Row<'_>, first: usize) -> rusqlite::Result<BoundingBox> {
     Ok(BoundingBox::new(row.get(first)?, row.get(first + 1)?, row.get(first + 2)?, row.get(first + 3)?))
 }
 
-/// A shape as columns: its word and a, b, c, d, e.
+/// Returns a shape as columns: its word and a, b, c, d, e.
 pub(super) fn shape_columns(shape: &Shape) -> (&'static str, [f64; 4], Option<f64>) {
     match shape {
         Shape::Rectangle(r) => ("rectangle", [r.x1, r.y1, r.x2, r.y2], None),
@@ -48,7 +48,7 @@ pub(super) fn shape_columns(shape: &Shape) -> (&'static str, [f64; 4], Option<f6
     }
 }
 
-/// Six columns from `first` on: shape, a, b, c, d, e; `None` where the first is NULL.
+/// Reads six columns from `first` on: shape, a, b, c, d, e; `None` if the first is NULL.
 pub(super) fn optional_shape(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Shape>> {
     let word: Option<String> = row.get(first)?;
     let number = |k: usize| row.get::<_, f64>(first + k);
@@ -63,7 +63,7 @@ pub(super) fn optional_shape(row: &Row<'_>, first: usize) -> rusqlite::Result<Op
     }
 }
 
-/// Nine columns from `first` on: class_id, shape, a, b, c, d, e, source, ignored.
+/// Reads nine columns from `first` on: class_id, shape, a, b, c, d, e, source, ignored.
 pub(super) fn annotation(row: &Row<'_>, first: usize) -> rusqlite::Result<Annotation> {
     let shape = optional_shape(row, first + 1)?.ok_or_else(|| unknown("NULL"))?;
     Ok(Annotation {

@@ -1,8 +1,8 @@
-//! The names of the files that SQLite keeps beside a database.
+//! Names of the files that SQLite creates next to a database.
 
 use std::path::{Path, PathBuf};
 
-/// The write-ahead log beside a database.
+/// Returns the write-ahead log of a database.
 pub(super) fn wal_of(path: &Path) -> PathBuf {
     beside(path, "-wal")
 }

@@ -1,4 +1,4 @@
-//! Opens the database and holds its one connection: settings, checks, and the wrapper of every read and write.
+//! Opens the database and owns its connection: settings, checks, and the wrapper of every read and write.
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
@@ -18,10 +18,9 @@ use super::queue_index::QueueIndex;
 use super::{StoreError, backup_files, error, migrations, schema};
 use crate::domain::{LockError, WorkLock, network_file_system};
 
-/// Between two tries to change the journal's mode, for which SQLite itself does not wait.
+/// Pause between attempts to change the journal mode, for which SQLite itself does not wait.
 const MODE_PAUSE: Duration = Duration::from_millis(20);
-/// Up to this size the whole file is checked when it is opened (about 0.2 s); larger ones by [`Store::check_if_large`] and with
-/// each backup.
+/// Files up to this size are checked completely when opened (about 0.2 s); larger ones by [`Store::check_if_large`] and with each backup.
 const CHECKED_ON_OPEN_BYTES: u64 = 48 << 20;
 
 /// The project's database: one connection, for one thread.
@@ -29,22 +28,22 @@ pub struct Store {
     pub(super) connection: Connection,
     pub(super) path: PathBuf,
     pub(super) queue_index: RefCell<Option<QueueIndex>>,
-    /// This connection wrote since the queue index was brought up to date.
+    /// This connection has written since the queue index was last updated.
     pub(super) written: Cell<bool>,
-    /// What the random sample leaves out.
+    /// Cache of the candidates excluded from the random sample.
     pub(super) decided_before: RefCell<DecidedBefore>,
     notes: Vec<String>,
-    /// What is committed is moved from the log into the file when this connection closes. Never in a file that may be damaged: the log
-    /// may be all that is left of the newest verdicts.
+    /// Whether closing this connection checkpoints the WAL into the file. Never for a file that may be damaged: its WAL may hold the only
+    /// copy of the newest verdicts.
     comes_to_rest: Cell<bool>,
-    /// On a network file system: no other program writes.
+    /// Held on a network file system: no other program may write.
     _only_writer: Option<WorkLock>,
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
         if self.comes_to_rest.get() {
-            // Refused while other connections are open: the last writer among them does it.
+            // Refused while other connections are open: the last writer does it.
             let at_once = self.connection.busy_timeout(Duration::ZERO);
             let _ = at_once.and_then(|()| self.connection.pragma_update(None, "journal_mode", "DELETE"));
         }
@@ -52,7 +51,7 @@ impl Drop for Store {
 }
 
 impl Store {
-    /// Makes a new database. Refuses to touch an existing file.
+    /// Creates a database. Refuses to touch an existing file.
     pub fn create(path: &Path) -> Result<Self, StoreError> {
         if path.exists() {
             return Err(StoreError::Exists(path.to_owned()));
@@ -66,8 +65,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens a database for reading and writing, brings it to the newest format (after a backup) and checks it. One that is damaged or
-    /// not Quarry's is not changed.
+    /// Opens a database for reading and writing, migrates it to the newest format (after a backup) and checks it. A damaged or foreign
+    /// database is not changed.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let notes = examine(path, look(path)?)?;
         let only_writer = only_writer(path)?;
@@ -82,8 +81,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens without ever writing: for a second look while another program writes, and for what is left of a damaged file, which
-    /// is why nothing is checked but the format's version. Works where nothing can be written too.
+    /// Opens without ever writing: for a second reader while another program writes, and for recovery from a damaged file, so only the
+    /// format version is checked. Also works on read-only media.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let header = look(path)?;
         let is_alone = header.is_wal && !wal_of(path).exists();
@@ -96,8 +95,8 @@ impl Store {
         Ok(Self::new(newest, path, None))
     }
 
-    /// Opens for a command that only reads: checked as [`Store::open`] does, and never written. A database of an older format is brought
-    /// to the newest in memory alone.
+    /// Opens for a read-only command: checked like [`Store::open`], never written. A database of an older format is only migrated in
+    /// memory.
     pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
         let header = look(path)?;
         let notes = examine(path, header)?;
@@ -108,28 +107,28 @@ impl Store {
         Ok(store)
     }
 
-    /// Whether [`Store::open`] would bring the database to a newer format. False where it would refuse.
+    /// Whether [`Store::open`] would migrate the database to a newer format. False if it would refuse.
     pub fn needs_migration(path: &Path) -> Result<bool, StoreError> {
         let Ok(header) = look(path) else { return Ok(false) };
         let Ok(connection) = read_only(path, header, Reading::Once) else { return Ok(false) };
         Ok(migrations::is_older(&connection).unwrap_or(false))
     }
 
-    /// What the user should know of the file before it is opened for writing, which changes what can be told of it. Nothing where it
+    /// Returns notes for the user about the file. Call before opening it for writing, which changes what can be detected. Empty if it
     /// cannot be opened.
     pub fn notes_of(path: &Path) -> Vec<String> {
         let Ok(header) = look(path) else { return Vec::new() };
-        // Only a file that was left in WAL mode without its log has anything to tell; others are not looked over twice.
+        // Only a WAL-mode file without its WAL is worth a note; others are not examined twice.
         let is_alone = header.is_wal && !wal_of(path).exists();
         if is_alone { examine(path, header).unwrap_or_default() } else { Vec::new() }
     }
 
-    /// What the user should know of the file that was opened.
+    /// Returns notes for the user about the opened file.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// From now on nothing is moved from the log into the file: it was found damaged.
+    /// Disables checkpointing the WAL into the file, which was found damaged.
     pub fn leave_as_it_is(&self) {
         self.comes_to_rest.set(false);
         self.set_checkpoint_on_close(false);
@@ -139,17 +138,17 @@ impl Store {
         &self.path
     }
 
-    /// Reads every page of the file; seconds on a large project.
+    /// Checks every page of the file; takes seconds on a large project.
     pub fn check_integrity(&self) -> Result<(), StoreError> {
         check(&self.connection).map_err(|e| self.diagnosed(e))
     }
 
-    /// [`Store::check_integrity`] where the file was too large to be checked when it was opened.
+    /// [`Store::check_integrity`] if the file was too large to check on opening.
     pub fn check_if_large(&self) -> Result<(), StoreError> {
         if self.is_large() { self.check_integrity() } else { Ok(()) }
     }
 
-    /// Stops the database from growing over `pages` pages: what a full disk does, for tests.
+    /// Prevents the database from growing beyond `pages` pages, to simulate a full disk in tests.
     #[doc(hidden)]
     pub fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
         self.read(|c| Ok(c.pragma_update(None, "max_page_count", pages)?))
@@ -159,8 +158,8 @@ impl Store {
         f(&self.connection).map_err(|e| self.diagnosed(e))
     }
 
-    /// Runs `f` in one transaction: all of it is saved, or nothing. The write lock is taken at the start, so that two writers
-    /// wait for each other instead of failing half-way.
+    /// Runs `f` in one transaction: everything is saved, or nothing. The write lock is taken at the start, so that two writers wait for
+    /// each other instead of failing half-way.
     pub(super) fn write<T>(
         &mut self,
         f: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
@@ -175,14 +174,14 @@ impl Store {
         run(&mut self.connection).map_err(|e: StoreError| self.diagnosed(e))
     }
 
-    /// [`Store::write`] for what can be found again: with a write-ahead log the commit does not wait for the disk, and so holds up no verdict.
-    /// A power cut may take it away, whole, with whatever was written so after it.
+    /// [`Store::write`] for data that can be recomputed: with a WAL, the commit does not wait for the disk and so does not delay verdicts.
+    /// A power failure may revert it as a whole, together with later commits of this kind.
     pub(super) fn write_without_waiting<T>(
         &mut self,
         f: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mode: String = self.read(|c| Ok(c.pragma_query_value(None, "journal_mode", |r| r.get(0))?))?;
-        // Without such a log the file itself could be torn.
+        // Without a WAL the file itself could be corrupted.
         if mode != "wal" {
             return self.write(f);
         }
@@ -223,7 +222,7 @@ impl Store {
     }
 
     fn set_checkpoint_on_close(&self, is_wanted: bool) {
-        // It only fails for a connection that is no more.
+        // Only fails for a closed connection.
         let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_wanted);
     }
 
@@ -231,8 +230,8 @@ impl Store {
         is_large(&self.path)
     }
 
-    /// Adds the newest good backup to an error that says the file is damaged, once: finding it reads whole backups. From then on the file
-    /// stays as it is.
+    /// Adds the newest good backup to an error that reports damage, once: finding it reads whole backups. From then on the file is left
+    /// unchanged.
     pub(super) fn diagnosed(&self, error: StoreError) -> StoreError {
         let error = with_backup(error, &self.path);
         if matches!(error, StoreError::Corrupt { .. }) {
@@ -242,12 +241,12 @@ impl Store {
     }
 }
 
-/// Looks the whole database over through a connection that cannot change it; what the user should know of it.
+/// Examines the whole database through a read-only connection; returns notes for the user.
 fn examine(path: &Path, header: Header) -> Result<Vec<String>, StoreError> {
     let is_alone = header.is_wal && !wal_of(path).exists();
     let mut examined = read_only(path, header, Reading::Once).and_then(|c| look_over(&c, path));
     if is_alone && examined.is_err() {
-        // Without locks a file that another program has just opened may look torn.
+        // Without locks, a file that another program has just opened may look damaged.
         examined = read_only(path, header, Reading::Lasting).and_then(|c| look_over(&c, path));
     }
     let found = examined.map_err(|e| with_backup(e, path))?;
@@ -261,7 +260,7 @@ fn examine(path: &Path, header: Header) -> Result<Vec<String>, StoreError> {
 
 struct Found {
     version: i64,
-    /// In numbers.
+    /// A summary in numbers.
     holds: String,
 }
 
@@ -281,7 +280,7 @@ fn look_over(connection: &Connection, path: &Path) -> Result<Found, StoreError> 
     Ok(Found { version, holds })
 }
 
-/// The database itself, or where it is of an older format a copy in memory that was brought to the newest.
+/// Returns the database itself, or if it has an older format a migrated in-memory copy.
 fn in_newest_format(connection: Connection) -> Result<Connection, StoreError> {
     if !migrations::is_older(&connection)? {
         return Ok(connection);
@@ -293,7 +292,7 @@ fn in_newest_format(connection: Connection) -> Result<Connection, StoreError> {
     Ok(copy)
 }
 
-/// On a network file system the right to write, which one program has at a time; `None` on a local disk.
+/// Acquires the exclusive right to write on a network file system; `None` on a local disk.
 fn only_writer(path: &Path) -> Result<Option<WorkLock>, StoreError> {
     let Some(network) = network_file_system(path) else { return Ok(None) };
     let taken = WorkLock::take_or_share(&beside(path, ".lock"), "writing the project");
@@ -311,7 +310,7 @@ fn is_large(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|m| m.len() >= CHECKED_ON_OPEN_BYTES)
 }
 
-/// An error that says the file is damaged gets the newest good backup. A schema that is not Quarry's is damage where there is one.
+/// Adds the newest good backup to an error that reports damage. If a backup exists, a foreign schema counts as damage.
 fn with_backup(error: StoreError, path: &Path) -> StoreError {
     match error.at(path) {
         StoreError::Corrupt { path, detail, backup: None } => {
@@ -325,36 +324,36 @@ fn with_backup(error: StoreError, path: &Path) -> StoreError {
     }
 }
 
-/// Milliseconds since the Unix epoch, by the computer's clock.
+/// Returns milliseconds since the Unix epoch by the system clock.
 pub fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }
 
-/// A new UUID v7, as the blob that the tables hold.
+/// Returns a new UUID v7 as stored in the tables.
 pub(super) fn new_uid() -> [u8; 16] {
     uuid::Uuid::now_v7().into_bytes()
 }
 
-/// The settings of every writing connection.
+/// Configures every writing connection.
 fn settle(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    // The log's index is shared memory, which computers do not share.
+    // The WAL index is shared memory, which does not work across computers.
     let mode = if network_file_system(path).is_some() { "DELETE" } else { "WAL" };
     set_journal_mode(connection, mode)?;
-    // A committed verdict is on the disk before the call returns.
+    // A committed verdict is on disk before the call returns.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // A verdict writes some ten pages. At SQLite's 1000 every hundredth commit would also copy the log back, which is just what a
-    // 99th percentile sees.
+    // A verdict writes some ten pages. With SQLite's default of 1000, every hundredth commit would also checkpoint the WAL, which is
+    // exactly what shows in the 99th percentile.
     connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
     connection.pragma_update(None, "cache_size", -(64 << 10))?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // Otherwise SQLite compiles a kept statement again for nearly every value that is bound to it, in search of a better plan.
+    // Otherwise SQLite recompiles a cached statement for nearly every bound value, looking for a better plan.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
 
-/// Waits while another program changes the mode too.
+/// Retries while another program changes the mode too.
 fn set_journal_mode(connection: &Connection, mode: &str) -> Result<(), StoreError> {
     let start = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! Rows of the log of corrections: appends one and reads them. What follows from a row: `settle.rs`.
+//! Appends and reads rows of the correction log. `settle.rs` applies them.
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -15,7 +15,7 @@ pub(super) struct ObjectId(pub i64);
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Held {
     pub correction: Correction,
-    /// The tick at which it was decided; an undo or a redo that brings it back has a later one.
+    /// The tick of the decision; an undo or redo that restores it has a later one.
     pub since: i64,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct LogRow<'a> {
     pub time_ms: i64,
 }
 
-/// Appends one row, which replaces what the annotator's newest said of the object.
+/// Appends one row, which replaces the annotator's previous correction of the object.
 pub(super) fn insert(tx: &Transaction<'_>, row: &LogRow<'_>) -> Result<(), StoreError> {
     let sql = "INSERT INTO corrections
                (uid, gesture_id, object_id, annotator_id, act, class_id, shape, a, b, c, d, e, ignored, deleted, replaces, tick, time_ms,
@@ -62,7 +62,7 @@ pub(super) fn insert(tx: &Transaction<'_>, row: &LogRow<'_>) -> Result<(), Store
     Ok(())
 }
 
-/// The correction of an object that counts: of what each annotator holds the one that was decided last.
+/// Returns the effective correction of the object: among the annotators' current ones, the one decided last.
 pub(super) fn newest(c: &Connection, object: ObjectId) -> Result<Option<Held>, StoreError> {
     let sql = format!(
         "SELECT {CORRECTION} FROM corrections v WHERE v.object_id = ?1 AND v.act IS NOT NULL AND NOT EXISTS (
@@ -78,11 +78,11 @@ pub(super) fn first_tick(c: &Connection, object: ObjectId) -> Result<i64, StoreE
     Ok(c.prepare_cached(sql)?.query_row([object.0], |r| r.get(0))?)
 }
 
-/// What [`held`] reads of a row `v` of the log.
+/// The columns of a log row `v` that [`held`] reads.
 pub(super) const CORRECTION: &str = "v.act, v.shape, v.a, v.b, v.c, v.d, v.e, v.ignored, v.deleted,
     (SELECT coalesce(k.merged_into, k.id) FROM classes k WHERE k.id = v.class_id), v.since";
 
-/// Eleven columns from `first` on: those of [`CORRECTION`].
+/// Reads eleven columns from `first` on: those of [`CORRECTION`].
 pub(super) fn held(r: &Row<'_>, first: usize) -> rusqlite::Result<Option<Held>> {
     let Some(act) = optional_word(r, first)? else { return Ok(None) };
     let Some(shape) = optional_shape(r, first + 1)? else { return Ok(None) };

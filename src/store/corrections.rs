@@ -1,5 +1,5 @@
-//! The log of corrections of ground truth: adjusting, reclassing, ignoring, deleting and adding objects. Every call is one gesture, in
-//! the same line of undo as verdicts, and one transaction.
+//! The log of ground truth corrections: adjusting, reclassing, ignoring, deleting and adding objects. Every call is one gesture, in the
+//! same undo history as verdicts, and one transaction.
 
 use std::collections::BTreeSet;
 
@@ -16,13 +16,13 @@ use crate::domain::{
 };
 
 impl Store {
-    /// Corrects objects of the ground truth, the datasets' own, promoted and added ones alike, as one gesture. Objects that are so
-    /// already are left out; `None` where all are. Trained rounds, published numbers and the datasets' files stay as they are.
+    /// Corrects ground truth objects (the dataset's own, promoted or added) as one gesture. Objects already in the requested state are
+    /// skipped; `None` if all are. Trained rounds, published figures and the dataset's files are unaffected.
     ///
     /// # Errors
     ///
-    /// An object that the project does not have, a shape that cannot be an object of its image, a shape for several objects, a class that
-    /// is not listed, and a deleted object that is not to be restored.
+    /// An unknown object, a shape that is invalid in its image, one shape for several objects, an unlisted class, and any change but
+    /// restoring for a deleted object.
     pub fn correct_objects(
         &mut self,
         objects: &[GroundTruthId],
@@ -59,11 +59,11 @@ impl Store {
         })
     }
 
-    /// Adds an object that the annotator drew where neither the dataset nor a detection has one.
+    /// Adds an object that the annotator drew where neither the dataset nor the detector has one.
     ///
     /// # Errors
     ///
-    /// A shape that cannot be an object of the image, and a class that is not listed.
+    /// A shape that is invalid in the image, and an unlisted class.
     pub fn add_object(
         &mut self,
         image: ImageId,
@@ -107,17 +107,17 @@ fn fits(c: &Connection, image: ImageId, shape: &Shape) -> Result<(), StoreError>
 
 type NewRow = (ObjectId, Option<Held>);
 
-/// What a gesture did to the ground truth.
+/// What a gesture changed in the ground truth.
 #[derive(Debug, Default)]
 pub(super) struct Corrected {
-    /// Of the first object.
+    /// The first object's correction.
     pub act: Option<CorrectionAct>,
-    /// Those that are still there, deleted ones too.
+    /// Those that still exist, including deleted ones.
     pub objects: Vec<GroundTruthId>,
     pub images: Vec<ImageId>,
 }
 
-/// Appends rows of one gesture, `None` for a correction that is undone, and carries out what follows from them.
+/// Appends the rows of one gesture, `None` for an undone correction, and applies them.
 pub(super) fn append(tx: &Transaction<'_>, gesture: Written, rows: &[NewRow]) -> Result<Corrected, StoreError> {
     let mut images = BTreeSet::new();
     for (object, held) in rows {
@@ -142,7 +142,7 @@ pub(super) fn append(tx: &Transaction<'_>, gesture: Written, rows: &[NewRow]) ->
     })
 }
 
-/// Appends what an undo of `decision` leaves behind.
+/// Appends the rows that undo `decision`.
 pub(super) fn undo(
     tx: &Transaction<'_>,
     gesture: Written,
@@ -164,7 +164,7 @@ pub(super) fn undo(
     Ok(Corrected { act, ..append(tx, gesture, &before)? })
 }
 
-/// Appends again what `decision` did and `undo` reverted.
+/// Appends the rows that `undo` reverted from `decision` again.
 pub(super) fn redo(tx: &Transaction<'_>, gesture: Written, undone: gestures::Undone) -> Result<Corrected, StoreError> {
     let undone_on: BTreeSet<_> = rows_of(tx, undone.undo)?.iter().map(|row| row.object).collect();
     let rows = rows_of(tx, undone.decision)?;
@@ -173,7 +173,7 @@ pub(super) fn redo(tx: &Transaction<'_>, gesture: Written, undone: gestures::Und
     append(tx, gesture, &given.into_iter().map(|row| (row.object, row.held)).collect::<Vec<_>>())
 }
 
-/// A row of the log as undo and redo need it.
+/// A log row as needed for undo and redo.
 struct Given {
     object: ObjectId,
     held: Option<Held>,

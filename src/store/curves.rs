@@ -1,4 +1,4 @@
-//! ROC curves of a round, stored as JSON text.
+//! A round's ROC curves, stored as JSON text.
 
 use rusqlite::params;
 
@@ -9,13 +9,13 @@ use crate::domain::RoundId;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CurveRow {
     pub step: u64,
-    /// What it was measured on, e.g. `fold 8`.
+    /// What it was evaluated on, e.g. `fold 8`.
     pub label: String,
     pub json: String,
 }
 
 impl Store {
-    /// Writes a curve; one of the same step and label is replaced.
+    /// Stores a curve; replaces one with the same step and label.
     pub fn put_curve(&mut self, round: RoundId, step: u64, label: &str, json: &str) -> Result<(), StoreError> {
         self.write(|tx| {
             let sql = "INSERT INTO curves (round_id, step, label, json) VALUES (?1, ?2, ?3, ?4)
@@ -25,7 +25,7 @@ impl Store {
         })
     }
 
-    /// By step, then label.
+    /// Returns the curves by step, then label.
     pub fn curves(&self, round: RoundId) -> Result<Vec<CurveRow>, StoreError> {
         self.read(|c| {
             let sql = "SELECT step, label, json FROM curves WHERE round_id = ?1 ORDER BY step, label";

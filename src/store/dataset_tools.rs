@@ -1,4 +1,4 @@
-//! Changes of datasets in the project: splits that the project chooses, merging of two datasets, reports of imports.
+//! Changes to datasets in the project: custom splits, merging two datasets, import reports.
 
 use std::collections::HashSet;
 
@@ -8,22 +8,22 @@ use super::connection::now_ms;
 use super::{Store, StoreError, images, queue_index, settle};
 use crate::domain::{DatasetId, ImageId};
 
-/// How two datasets become one: see [`Store::merge_datasets`].
+/// How two datasets are merged: see [`Store::merge_datasets`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatasetMerge {
     pub from: DatasetId,
     pub into: DatasetId,
     pub name: String,
-    /// A folder that both roots are in.
+    /// A folder that contains both roots.
     pub root: String,
-    /// The roots relative to that folder, with `/` at their end; empty where it is the root itself.
+    /// The roots relative to that folder, with a trailing `/`; empty for the folder itself.
     pub prefix_from: String,
     pub prefix_into: String,
-    /// Images of either that are in the other one too: from now on they are removed ones, kept with their verdicts and used for nothing.
+    /// Images of either dataset that are also in the other: from now on removed, kept with their verdicts and otherwise unused.
     pub repeated: Vec<ImageId>,
 }
 
-/// What an import found, as it was kept.
+/// A stored import report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptReport {
     pub id: i64,
@@ -33,12 +33,12 @@ pub struct KeptReport {
     pub report: String,
 }
 
-/// Reports of a dataset that are kept.
+/// Maximum number of reports per dataset.
 const REPORTS_KEPT: i64 = 20;
 
 impl Store {
-    /// Gives images of a dataset their splits; `plan` says how they were found, as JSON. Imports leave the dataset's splits alone from
-    /// then on. `plan: None`: until the next import, which brings the dataset's own back.
+    /// Assigns splits to images of a dataset; `plan` is JSON that describes how they were made. Later imports leave the splits unchanged.
+    /// With `plan: None` they last until the next import, which restores the dataset's own.
     pub fn set_splits(
         &mut self,
         dataset: DatasetId,
@@ -60,13 +60,13 @@ impl Store {
         })
     }
 
-    /// How the project divided the dataset itself; `None`: its splits are its own.
+    /// Returns how the project split the dataset; `None`: its splits are its own.
     pub fn split_plan(&self, dataset: DatasetId) -> Result<Option<String>, StoreError> {
         self.read(|c| split_plan(c, dataset))
     }
 
-    /// Makes two datasets one, with all images, verdicts and candidates. A name that both have gets the dataset's name before it. The
-    /// result is of the kind `merged`: it is not a dataset that an import finds again.
+    /// Merges two datasets with all images, verdicts and candidates. A name that both have is prefixed with the dataset's name. The result
+    /// has the kind `merged`: imports do not match it to a dataset.
     pub fn merge_datasets(&mut self, merge: &DatasetMerge) -> Result<(), StoreError> {
         let DatasetMerge { from, into, .. } = *merge;
         if from == into {
@@ -113,7 +113,7 @@ impl Store {
         })
     }
 
-    /// Keeps what an import of the dataset found; the oldest of more than twenty go.
+    /// Stores an import report of the dataset and removes the oldest of more than twenty.
     pub fn keep_import_report(&mut self, dataset: DatasetId, report: &str) -> Result<(), StoreError> {
         self.write(|tx| {
             let sql = "INSERT INTO import_reports (dataset_id, time_ms, report) VALUES (?1, ?2, ?3)";
@@ -125,7 +125,7 @@ impl Store {
         })
     }
 
-    /// What the imports of a dataset found, the newest first.
+    /// Returns the dataset's import reports, newest first.
     pub fn import_reports(&self, dataset: DatasetId) -> Result<Vec<KeptReport>, StoreError> {
         self.read(|c| {
             if !c.table_exists(None, "import_reports")? {

@@ -1,4 +1,4 @@
-//! Datasets and their import, from rows that the workflow has read.
+//! Imports datasets from rows that the workflow has read.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::reimport::Reimport;
 use super::{Store, StoreError, classes, exchange, images, queue_index};
 use crate::domain::DatasetId;
 
-/// The kind of a dataset that has no lists: what it holds is what is in the folder.
+/// The kind of a dataset without lists: it contains whatever is in the folder.
 const PLAIN_FOLDER: &str = "folder";
 
 /// A dataset of the project.
@@ -26,18 +26,17 @@ pub struct Dataset {
 }
 
 impl Store {
-    /// [`Store::import_dataset`] of a dataset that could be read completely.
+    /// [`Store::import_dataset`] of a dataset that was read completely.
     pub fn add_dataset(&mut self, new: &NewDataset) -> Result<ImportCounts, StoreError> {
         self.import_dataset(new, &[])
     }
 
-    /// Imports a dataset in one transaction. One that is there already is brought up to date: its root follows, new images are added,
-    /// changed ones updated, renamed ones found by their bytes. Images that the dataset no longer has are kept as removed, with their
-    /// verdicts; so are promoted objects. `unread`: names of images, or of folders, that could not be read; they stay as they are.
+    /// Imports a dataset in one transaction. A known dataset is updated: its root is replaced, new images are added, changed ones updated,
+    /// renamed ones matched by content. Images that the dataset no longer has are kept as removed, with their verdicts; promoted objects
+    /// are kept too. `unread`: names of images or folders that could not be read; they are left unchanged.
     ///
-    /// A dataset is there already if one of the same kind has the same root or is mostly the same by the bytes of its images: more
-    /// than half of the larger one, or half where one holds the other. Of two plain folders that both are there, one must hold the
-    /// other.
+    /// A dataset is known if one of the same kind has the same root or mostly the same image content: more than half of the larger one, or
+    /// half if one contains the other. Of two plain folders that both exist, one must contain the other.
     pub fn import_dataset(&mut self, new: &NewDataset, unread: &[String]) -> Result<ImportCounts, StoreError> {
         refuse_repeated_names(new)?;
         refuse_unknown_classes(new)?;
@@ -47,7 +46,7 @@ impl Store {
         })
     }
 
-    /// What [`Store::import_dataset`] would change. Nothing is written.
+    /// Returns what [`Store::import_dataset`] would change, without writing.
     pub fn preview_import(&self, new: &NewDataset, unread: &[String]) -> Result<ImportCounts, StoreError> {
         refuse_repeated_names(new)?;
         refuse_unknown_classes(new)?;
@@ -57,12 +56,12 @@ impl Store {
         })
     }
 
-    /// The dataset of the project that `new` is, if it has it already.
+    /// Returns the project's dataset that matches `new`, if any.
     pub fn known_dataset(&self, new: &NewDataset) -> Result<Option<DatasetId>, StoreError> {
         self.read(|c| find(c, new, utf8(&new.root)?))
     }
 
-    /// Makes the datasets of this project those of another one, in the same order; for copies of a project that never had others.
+    /// Replaces this project's datasets with those of another one, in the same order; for copies of a project that never had others.
     pub fn mirror_datasets(&mut self, all: &[NewDataset]) -> Result<(), StoreError> {
         let mut known = self.datasets()?.into_iter().map(|dataset| dataset.id);
         all.iter().try_for_each(|new| {
@@ -88,7 +87,7 @@ impl Store {
         })
     }
 
-    /// Tells where the folder of a dataset lies now. Nothing on the disk is touched.
+    /// Sets the folder of a dataset that was moved. Changes nothing on disk.
     pub fn move_dataset(&mut self, dataset: DatasetId, root: &Path) -> Result<(), StoreError> {
         let root = utf8(root)?;
         self.write(|tx| match tx.execute("UPDATE datasets SET root = ?2 WHERE id = ?1", params![dataset.0, root])? {
@@ -162,7 +161,7 @@ fn is_mostly(c: &Connection, dataset: DatasetId, old_root: &Path, new: &NewDatas
     };
     let same = new.images.iter().filter(is_there).count();
     let (smaller, larger) = (stored.len().min(new.images.len()), stored.len().max(new.images.len()));
-    // Two lists of mostly the same images are one dataset. Two folders may well have some files in common.
+    // Two lists of mostly the same images are one dataset. Two folders may well share some files.
     let is_one_in_the_other = same == smaller;
     let is_list = new.kind != PLAIN_FOLDER;
     let is_half = if is_one_in_the_other { same * 2 >= larger } else { same * 2 > larger };

@@ -1,6 +1,6 @@
-//! Deletes a dataset or a round with all rows that depend on it, in one transaction. Dependent rows are found from the schema's foreign
-//! keys, so that no table is forgotten. Verdicts are kept: they leave the log and wait in the database, as those that were merged from a
-//! copy do, until the same images are imported and mined again.
+//! Deletes a dataset or a round with all dependent rows in one transaction. Dependent rows are found through the schema's foreign keys, so
+//! that no table is forgotten. Verdicts are kept: they move from the log to the waiting lines, like verdicts merged from a copy, until the
+//! same images are imported and mined again.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -12,30 +12,30 @@ use super::lines::LogLine;
 use super::{Store, StoreError, images, queue_index, settle, waiting};
 use crate::domain::{DatasetId, ImageId, RoundId};
 
-/// What is deleted.
+/// What to delete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deletion {
     Dataset(DatasetId),
     Round(RoundId),
 }
 
-/// What goes with a dataset or a round.
+/// What is deleted with a dataset or a round.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct DeletionCounts {
     pub images: u64,
     /// Objects of the dataset's own annotation.
     pub objects: u64,
-    /// Objects that annotators found, and corrections of the dataset's own.
+    /// Objects added by annotators, and corrections of the dataset's own objects.
     pub found_objects: u64,
     pub detections: u64,
     pub candidates: u64,
-    /// Rows of the verdict log. They wait in the database for their candidates to be mined again.
+    /// Rows of the verdict log. They stay in the database until their candidates are mined again.
     pub verdicts: u64,
-    /// Candidates with a verdict that stands.
+    /// Candidates with a current verdict.
     pub decided: u64,
     /// Marks of images as complete.
     pub image_marks: u64,
-    /// Of the database, estimated by its rows.
+    /// Freed database bytes, estimated from row counts.
     pub about_bytes: u64,
 }
 
@@ -49,12 +49,12 @@ impl Deletion {
 }
 
 impl Store {
-    /// What [`Store::delete`] would take away. Nothing is changed.
+    /// Returns what [`Store::delete`] would delete, without writing.
     pub fn preview_deletion(&self, what: Deletion) -> Result<DeletionCounts, StoreError> {
         self.read(|c| RowsToDelete::collect(c, what)?.counts(c))
     }
 
-    /// Deletes a dataset or a round. Nothing outside of the database is touched. Callers make a backup first.
+    /// Deletes a dataset or a round. Touches nothing outside the database. Callers make a backup first.
     pub fn delete(&mut self, what: Deletion) -> Result<DeletionCounts, StoreError> {
         self.write(|tx| {
             let doomed = RowsToDelete::collect(tx, what)?;
@@ -71,18 +71,18 @@ impl Store {
         })
     }
 
-    /// Gives freed pages back to the disk; `false` where another program has the database open, and they are used for what comes.
+    /// Returns freed pages to the disk; `false` if another program has the database open, in which case they are reused later.
     pub fn give_back_free_pages(&mut self) -> bool {
         self.connection.execute_batch("VACUUM").is_ok()
     }
 }
 
-/// Rows that go, by table.
+/// The rows to delete, by table.
 #[derive(Default)]
 struct RowsToDelete {
     /// By row id.
     rows: BTreeMap<String, BTreeSet<i64>>,
-    /// Of tables without row ids: column, and the values of which every row goes. Nothing refers to such tables.
+    /// For tables without row ids: the column, and the values whose rows are all deleted. Nothing refers to such tables.
     keyed: Vec<(String, String, String)>,
 }
 
@@ -153,7 +153,7 @@ impl RowsToDelete {
         })
     }
 
-    /// The database's size by the share of its rows that go.
+    /// Estimates bytes from the database's size and the fraction of its rows that are deleted.
     fn about_bytes(&self, c: &Connection) -> Result<u64, StoreError> {
         let pages: i64 = c.pragma_query_value(None, "page_count", |r| r.get(0))?;
         let size: i64 = c.pragma_query_value(None, "page_size", |r| r.get(0))?;
@@ -166,7 +166,7 @@ impl RowsToDelete {
         Ok(((pages * size) as u64 * going.min(all)).checked_div(all).unwrap_or(0))
     }
 
-    /// Deletes the rows, the log's among them: the triggers that forbid it are disabled meanwhile.
+    /// Deletes the rows, including the log's: the triggers that forbid it are disabled meanwhile.
     fn delete(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
         tx.pragma_update(None, "defer_foreign_keys", true)?;
         let triggers = self.triggers(tx)?;
@@ -185,7 +185,7 @@ impl RowsToDelete {
         triggers.iter().try_for_each(|(_, sql)| Ok(tx.execute_batch(sql)?))
     }
 
-    /// Name and text.
+    /// Returns name and SQL text.
     fn triggers(&self, c: &Connection) -> Result<Vec<(String, String)>, StoreError> {
         let sql = "SELECT name, sql, tbl_name FROM sqlite_schema WHERE type = 'trigger'";
         let mut statement = c.prepare(sql)?;
@@ -195,7 +195,7 @@ impl RowsToDelete {
     }
 }
 
-/// What was decided on candidates and objects that go waits from now on.
+/// Moves the decisions on deleted candidates and objects to the waiting lines.
 fn keep_decisions(tx: &Transaction<'_>, doomed: &RowsToDelete) -> Result<(), StoreError> {
     if doomed.count("verdicts") == 0 && doomed.count("corrections") == 0 {
         return Ok(());
@@ -218,7 +218,8 @@ fn keep_decisions(tx: &Transaction<'_>, doomed: &RowsToDelete) -> Result<(), Sto
     Ok(())
 }
 
-/// Images that stay and whose objects or candidates follow from what goes: those of a round's candidates, and copies of images that go.
+/// Returns the remaining images whose objects or candidates depend on deleted rows: those of a round's candidates, and copies of deleted
+/// images.
 fn touched(c: &Connection, doomed: &RowsToDelete) -> Result<BTreeSet<ImageId>, StoreError> {
     let going = doomed.rows.get("images");
     let is_going = |image: &ImageId| going.is_some_and(|ids| ids.contains(&image.0));
@@ -235,7 +236,7 @@ fn touched(c: &Connection, doomed: &RowsToDelete) -> Result<BTreeSet<ImageId>, S
     Ok(touched)
 }
 
-/// Name, and whether its rows have ids.
+/// Returns each table's name, and whether its rows have ids.
 fn tables(c: &Connection) -> Result<Vec<(String, bool)>, StoreError> {
     let sql = "SELECT name, wr = 0 FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
                ORDER BY name";

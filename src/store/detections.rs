@@ -7,7 +7,7 @@ use super::{Store, StoreError};
 use crate::domain::{ClassId, Detection, ImageId, RoundId};
 use crate::geometry::Ellipse;
 
-/// Tells whether a round's detections are still those that were read.
+/// Identifies the state of a round's detections, to notice when they change.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct DetectionsMark {
     count: i64,
@@ -17,8 +17,8 @@ pub struct DetectionsMark {
 }
 
 impl Store {
-    /// Replaces the detections of a round on the images given, in one transaction; other images keep theirs, so that a long run can
-    /// come in parts.
+    /// Replaces a round's detections on the given images in one transaction; other images keep theirs, so that a long run can save in
+    /// batches.
     pub fn replace_detections(
         &mut self,
         round: RoundId,
@@ -27,7 +27,7 @@ impl Store {
         self.write(|tx| detections.iter().try_for_each(|(image, found)| replace(tx, round, *image, found)))
     }
 
-    /// By score, highest first.
+    /// Returns the detections by descending score.
     pub fn detections(&self, round: RoundId, image: ImageId) -> Result<Vec<Detection>, StoreError> {
         self.read(|c| {
             let sql = "SELECT x1, y1, x2, y2, ra, rb, theta, cx, cy, score, class_id FROM detections
@@ -37,7 +37,7 @@ impl Store {
         })
     }
 
-    /// Every detection of a round with its image, by image, each one's highest score first. None stays in memory.
+    /// Calls `each` with every detection of a round and its image, by image, highest score first. Streams the rows.
     pub fn each_detection(&self, round: RoundId, mut each: impl FnMut(ImageId, Detection)) -> Result<(), StoreError> {
         self.read(|c| {
             let sql = "SELECT x1, y1, x2, y2, ra, rb, theta, cx, cy, score, class_id, image_id FROM detections
@@ -51,7 +51,7 @@ impl Store {
         })
     }
 
-    /// See [`DetectionsMark`]; reads every row.
+    /// Computes a [`DetectionsMark`]; reads every row.
     pub fn detections_mark(&self, round: RoundId) -> Result<DetectionsMark, StoreError> {
         let sql =
             "SELECT count(*), coalesce(max(id), 0), total(score), total(x1 + y2) FROM detections WHERE round_id = ?1";
@@ -61,7 +61,7 @@ impl Store {
         self.read(|c| Ok(c.query_row(sql, [round.0], read)?))
     }
 
-    /// How many detections a round has on all images.
+    /// Returns the number of a round's detections on all images.
     pub fn count_detections(&self, round: RoundId) -> Result<u64, StoreError> {
         let sql = "SELECT count(*) FROM detections WHERE round_id = ?1";
         self.read(|c| Ok(c.query_row(sql, [round.0], |r| r.get::<_, i64>(0))? as u64))

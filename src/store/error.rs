@@ -52,21 +52,21 @@ pub enum StoreError {
     Missing { what: &'static str, id: String },
     #[error("{0}")]
     Invalid(String),
-    /// Of lines that were handed in, the one at this place, from 0.
+    /// Refers to an input line by index, from 0.
     #[error("line {}: {reason}", index + 1)]
     Line { index: usize, reason: String },
-    // `cause`, not `source`: it is in the message, and whoever prints the chain should not print it twice.
+    // `cause`, not `source`: the message already includes it, so that it is not printed twice.
     #[error("{}: {cause}", path.display())]
     Io { path: PathBuf, cause: std::io::Error },
     #[error("{}: {cause}", path.display())]
     Database { path: PathBuf, cause: rusqlite::Error },
-    /// Within this layer only: every public method says which file it was.
+    /// Within this layer only: every public method adds the file name.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
 }
 
 impl StoreError {
-    /// Names the file, and turns SQLite's codes into what they mean to the user.
+    /// Adds the file name and translates SQLite's error codes for the user.
     pub(super) fn at(self, path: &Path) -> Self {
         let Self::Sqlite(source) = self else { return self };
         let path = path.to_owned();
@@ -93,7 +93,7 @@ impl StoreError {
         }
     }
 
-    /// Why nothing can be written beside `path`, as far as it can be seen.
+    /// Returns why files next to `path` cannot be written, as far as known.
     pub(super) fn not_writable(path: &Path) -> Self {
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let why = match tempfile::Builder::new().prefix(".quarry-").tempfile_in(folder) {
@@ -116,7 +116,7 @@ impl StoreError {
     }
 }
 
-/// What SQLite did when the system failed it.
+/// Returns the operation during which a system call failed in SQLite.
 fn doing(code: i32) -> &'static str {
     match code {
         ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ => "read",
@@ -127,7 +127,7 @@ fn doing(code: i32) -> &'static str {
     }
 }
 
-/// Whether the disk that holds `path` is full.
+/// Whether the disk that contains `path` is full.
 fn is_full(path: &Path) -> bool {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let tried = tempfile::Builder::new().prefix(".quarry-").tempfile_in(folder).and_then(|mut file| {
@@ -137,7 +137,7 @@ fn is_full(path: &Path) -> bool {
     tried.is_err_and(|error| error.kind() == std::io::ErrorKind::StorageFull)
 }
 
-/// What a database that was copied without its log says of itself.
+/// Formats the note for a database that was copied without its WAL.
 pub(super) fn copied_alone(path: &Path, holds: &str) -> String {
     format!(
         "{}: this database was copied alone while Quarry had it open ({holds}): the newest work is in the file {} beside the original. \
@@ -147,7 +147,7 @@ pub(super) fn copied_alone(path: &Path, holds: &str) -> String {
     )
 }
 
-/// The same of an older format, whose databases look so at rest too.
+/// The same for an older format, whose databases look like this even when closed properly.
 pub(super) fn perhaps_copied_alone(path: &Path, holds: &str) -> String {
     format!(
         "{}: this database was last open in an older Quarry ({holds}). If it was copied alone while it was open there, the newest work is in \

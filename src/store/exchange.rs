@@ -1,9 +1,9 @@
-//! Exports and merges the logs of verdicts and corrections between copies of a project.
+//! Exports and merges the verdict and correction logs between copies of a project.
 //!
-//! Rows are identified by their global ids, so that merging twice changes nothing. The current verdict is decided by tick and id, so that
-//! two copies that merge each other's lines end up with the same verdicts, in any order.
+//! Rows are identified by global ids, so that merging twice changes nothing. The current verdict is determined by tick and id, so that two
+//! copies that merge each other's lines in any order end up with the same verdicts.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -22,11 +22,11 @@ use super::{Store, StoreError, annotators, classes, gestures, log_lines, settle,
 use crate::domain::{AnnotationSource, CandidateId, Shape, Verdict, check_shape};
 use crate::geometry::BoundingBox;
 
-/// A line may be so far ahead of the clock and of the newest verdict here before a warning: clocks differ.
+/// Lines this many days ahead of the clock and the newest verdict here cause a warning; small clock differences do not.
 const WARN_FROM_DAYS: u32 = 1;
 impl Store {
-    /// The verdicts, oldest first, then the corrections of ground truth, then merged rows that still wait for their candidates or images.
-    /// `line` is called for each row; its error ends the export.
+    /// Exports the verdicts, oldest first, then the ground truth corrections, then merged rows that still wait for their candidates or
+    /// images. Calls `line` for each row; its error aborts the export.
     pub fn export_verdicts<E: From<StoreError>>(
         &self,
         mut line: impl FnMut(&LogLine) -> Result<(), E>,
@@ -48,9 +48,9 @@ impl Store {
         Ok(count)
     }
 
-    /// Adds the rows of another copy's logs in one transaction. Both copies' rows stay in the logs; of an annotator the one with
-    /// the highest tick stands. Lines may be up to `days_ahead` days ahead of the clock here, as [`AHEAD_DAYS`](super::AHEAD_DAYS): what is decided here from
-    /// then on is later than they are.
+    /// Merges the rows of another copy's logs in one transaction. Both copies' rows stay in the logs; an annotator's row with the highest
+    /// tick is current. Lines may be up to `days_ahead` days ahead of the local clock, see [`AHEAD_DAYS`](super::AHEAD_DAYS): later
+    /// decisions here get higher ticks.
     pub fn merge_verdicts(&mut self, lines: &[LogLine], days_ahead: u32) -> Result<MergeReport, StoreError> {
         let latest = LatestTick::new(self.newest_us()?, days_ahead);
         let (mut ahead, mut furthest) = (0, 0);
@@ -79,8 +79,8 @@ impl Store {
         })
     }
 
-    /// Adds the rows of this very project's log that a backup lacks; how many, and how many cannot be added. Its clock may have gone back
-    /// since, so ticks are taken as they are.
+    /// Adds the rows of this project's own log that a backup lacks; returns how many were added and how many could not be. Ticks are taken
+    /// as they are, since the clock may have been set back.
     pub(super) fn merge_rescued(&mut self, lines: &[LogLine]) -> Result<(u64, u64), StoreError> {
         let (sound, bad): (Vec<&LogLine>, Vec<_>) =
             lines.iter().partition(|line| line.check(LatestTick::any()).is_ok());
@@ -89,7 +89,7 @@ impl Store {
         Ok((placed.report.added, (bad.len() + placed.refused.len()) as u64))
     }
 
-    /// Whether any of the lines speaks of something that this project has: a verdict, a candidate, an object or an image.
+    /// Whether any of the lines refers to a verdict, candidate, object or image of this project.
     pub fn knows_any(&self, lines: &[LogLine]) -> Result<bool, StoreError> {
         self.read(|c| {
             let sql = "SELECT EXISTS (SELECT 1 FROM images WHERE content_hash = ?1)
@@ -112,14 +112,14 @@ impl Store {
         })
     }
 
-    /// The clock in microseconds, or the newest tick of the log where that is later: a clock may have gone back.
+    /// Returns the clock in microseconds, or the newest tick of the log if later: a clock may have been set back.
     fn newest_us(&self) -> Result<i64, StoreError> {
         let now = now_ms().saturating_mul(1000);
         let last: Option<i64> = self.read(|c| Ok(c.query_row("SELECT max(tick) FROM gestures", [], |r| r.get(0))?))?;
         Ok(last.map_or(now, |last| now.max(last)))
     }
 
-    /// What two annotators hold where both decided (a skip is not a decision, and an estimate no judgement).
+    /// Returns two annotators' current verdicts where both decided (a skip is not a decision, and an estimate not a judgement).
     pub fn verdict_pairs(&self, first: &str, second: &str) -> Result<Vec<(Verdict, Verdict)>, StoreError> {
         self.read(|c| {
             let known = (annotators::find(c, first)?, annotators::find(c, second)?);
@@ -135,7 +135,7 @@ impl Store {
     }
 }
 
-/// The whole log, oldest first, without what waits.
+/// The whole log, oldest first, without waiting lines.
 const LOG: &str = "SELECT v.uid, g.uid, g.action, a.name, c.uid, v.verdict, v.reason, v.shape, v.a, v.b, v.c, v.d, v.e,
                           v.tick, v.time_ms, i.content_hash, c.x1, c.y1, c.x2, c.y2, r.number, k.uid, k.name, own.name,
                           v.since, v.basis
@@ -145,19 +145,19 @@ const LOG: &str = "SELECT v.uid, g.uid, g.action, a.name, c.uid, v.verdict, v.re
                    LEFT JOIN classes named ON named.id = v.class_id
                    LEFT JOIN classes k ON k.id = coalesce(named.merged_into, named.id) ORDER BY v.seq";
 
-/// All of both logs.
+/// Reads all of both logs.
 pub(super) fn log(c: &Connection) -> rusqlite::Result<Vec<LogLine>> {
     let verdicts: Vec<VerdictLine> = c.prepare(LOG)?.query_map([], from_row)?.collect::<Result<_, _>>()?;
     let corrections = log_lines::log(c)?;
     Ok(verdicts.into_iter().map(LogLine::Verdict).chain(corrections.into_iter().map(LogLine::Correction)).collect())
 }
 
-/// Takes those merged rows into the logs that waited for candidates or images which are there now.
+/// Places waiting merged rows whose candidates or images now exist.
 pub(super) fn place_waiting(tx: &Transaction<'_>) -> Result<(), StoreError> {
     place_all(tx, &waiting::all(tx)?).map(|_| ())
 }
 
-/// Appends the rows that the logs lack: verdicts first, for a promoted object comes with its verdict.
+/// Appends missing rows to the logs: verdicts first, because a promoted object comes with its verdict.
 fn place_all(tx: &Transaction<'_>, lines: &[LogLine]) -> Result<Placed, StoreError> {
     let (mut verdicts, mut places, mut corrections) = (Vec::new(), Vec::new(), Vec::new());
     for (index, line) in lines.iter().enumerate() {
@@ -178,7 +178,7 @@ fn place_all(tx: &Transaction<'_>, lines: &[LogLine]) -> Result<Placed, StoreErr
     Ok(placed)
 }
 
-/// Appends the rows that the log lacks, and defers those whose candidates are missing.
+/// Appends the rows missing from the log, and defers those whose candidates are missing.
 fn place(tx: &Transaction<'_>, lines: &[VerdictLine]) -> Result<Placed, StoreError> {
     let mut placed = Placed::default();
     let report = &mut placed.report;
@@ -213,7 +213,7 @@ fn place(tx: &Transaction<'_>, lines: &[VerdictLine]) -> Result<Placed, StoreErr
     Ok(placed)
 }
 
-/// Why the line's shape cannot be an object of its image; `None` where it can.
+/// Returns why the line's shape is invalid in its image; `None` if it is valid.
 fn misfit(tx: &Transaction<'_>, line: &VerdictLine, candidate: CandidateId) -> Result<Option<String>, StoreError> {
     let Some(shape) = &line.shape else { return Ok(None) };
     let (width, height) = verdicts::image_size(tx, candidate)?;
@@ -246,8 +246,8 @@ fn key(line: &VerdictLine) -> NearKey<'_> {
     (&line.annotator, line.candidate)
 }
 
-/// Candidates for the lines that [`find_candidate`] found none for: those of the same image, class and round that are the same but for
-/// what another device computes otherwise. No two candidates that an annotator judged become one.
+/// Finds candidates for the lines without an exact match in [`find_candidate`]: those with the same image, class and round, and a box that
+/// differs only as much as on another device. Two candidates that an annotator judged are never mapped to one.
 fn find_near<'a>(
     tx: &Transaction<'_>,
     lines: &'a [VerdictLine],
@@ -260,7 +260,7 @@ fn find_near<'a>(
     let found_lines = lines.iter().zip(found);
     let taken: HashSet<(&str, i64)> =
         found_lines.filter_map(|(line, id)| Some((line.annotator.as_str(), id.as_ref()?.0))).collect();
-    // By annotator, image, class and round: what each judged there.
+    // What each annotator judged, by annotator, image, class and round.
     let mut wanted: BTreeMap<_, Vec<(NearKey, BoundingBox)>> = BTreeMap::new();
     for (line, _) in lines.iter().zip(found).filter(|(_, found)| found.is_none()) {
         let place = (line.annotator.as_str(), line.image.as_str(), line.candidate_class.as_deref(), line.round);
@@ -288,7 +288,7 @@ fn find_near<'a>(
     Ok(near)
 }
 
-/// Appends the row, with its gesture where that is new; the annotator's id.
+/// Appends the row, and its gesture if new; returns the annotator's id.
 fn insert(tx: &Transaction<'_>, line: &VerdictLine, candidate: CandidateId) -> Result<i64, StoreError> {
     let annotator = annotators::find_or_insert(tx, &line.annotator)?;
     let gesture = gestures::of_other_copy(tx, line.gesture, annotator, &line.action, (line.tick, line.time_ms))?;

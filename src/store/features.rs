@@ -1,4 +1,4 @@
-//! The detector's features of candidates.
+//! The detector features of candidates.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::domain::{CandidateId, ClassId, FeatureSpace, ImageId, RoiFeature, Rou
 use crate::geometry::BoundingBox;
 
 impl Store {
-    /// Keeps the features of a round's candidates, found by image, class and box, in one transaction. Boxes that are no candidate's are
+    /// Stores the features of a round's candidates, matched by image, class and box, in one transaction. Boxes that match no candidate are
     /// skipped.
     pub fn put_features(
         &mut self,
@@ -32,7 +32,7 @@ impl Store {
         })
     }
 
-    /// The candidates of imported rounds whose crops the bundled backbone has not seen, by image; not those of removed images.
+    /// Returns candidates of imported rounds without an embedding from the bundled backbone, by image; removed images are excluded.
     pub fn candidates_without_embedding(&self) -> Result<Vec<(CandidateId, ImageId, BoundingBox)>, StoreError> {
         self.read(|c| {
             let sql = format!(
@@ -60,13 +60,13 @@ impl Store {
         })
     }
 
-    /// Whether there are embeddings that no grouping went by yet.
+    /// Whether there are embeddings that grouping has not used yet.
     pub fn has_ungrouped_embeddings(&self) -> Result<bool, StoreError> {
         let sql = "SELECT EXISTS (SELECT 1 FROM ungrouped JOIN embeddings USING (candidate_id))";
         self.read(|c| Ok(c.query_row(sql, [], |r| r.get(0))?))
     }
 
-    /// Keeps what the bundled backbone saw in crops, in one transaction.
+    /// Stores crop embeddings from the bundled backbone in one transaction.
     pub fn put_embeddings(&mut self, embeddings: &[(CandidateId, RoiFeature)]) -> Result<(), StoreError> {
         self.write(|tx| {
             let sql = "INSERT INTO embeddings (candidate_id, vector) VALUES (?1, ?2)
@@ -80,7 +80,7 @@ impl Store {
         })
     }
 
-    /// The features of all candidates that have some: what their round's detector saw, else what the backbone did.
+    /// Returns the features of all candidates that have any: from their round's detector, otherwise from the backbone.
     pub fn candidate_features(&self) -> Result<HashMap<CandidateId, (FeatureSpace, RoiFeature)>, StoreError> {
         self.read(|c| {
             let mut found = HashMap::new();
@@ -103,7 +103,7 @@ impl Store {
     }
 }
 
-/// Keeps what the detector saw in a candidate; whether that is new.
+/// Stores a candidate's detector features; returns whether they are new.
 pub(super) fn put(tx: &Transaction<'_>, candidate: i64, feature: &RoiFeature) -> Result<bool, StoreError> {
     let sql = "INSERT INTO features (candidate_id, vector) VALUES (?1, ?2)
                ON CONFLICT DO UPDATE SET vector = excluded.vector WHERE vector <> excluded.vector";

@@ -1,5 +1,5 @@
-//! Which groups are shown: those of a grouping that is at work are hidden until all are whole.
+//! Which groups are visible: those of a running grouping are hidden until all are complete.
 
-/// Groups with a lower id than this are whole and shown; none where nothing is being filled.
+/// Groups with a lower id are complete and visible; all are while no grouping runs.
 pub(super) const FILLED_FROM: &str =
     "coalesce((SELECT value FROM meta WHERE key = 'filling_groups_from'), 9223372036854775807)";

@@ -1,8 +1,8 @@
-//! Gestures: the steps of undo and redo, as an append-only log.
+//! Gestures: undo and redo steps, as an append-only log.
 //!
-//! The stacks are never stored. An annotator's newest gesture tells both tops: after a decision the top of undo is that decision and
-//! nothing can be redone; an undo uncovers its decision's `parent` and becomes the top of redo, above its own `parent`; a redo puts the
-//! decision back on top of undo and uncovers the `parent` of the undo that it reverted.
+//! The stacks are never stored. An annotator's newest gesture determines both tops: after a decision, the top of undo is that decision and
+//! nothing can be redone; an undo exposes its decision's `parent` and becomes the top of redo, above its own `parent`; a redo puts the
+//! decision back on top of undo and exposes the `parent` of the undo that it reverted.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use super::StoreError;
 use super::connection::new_uid;
 use crate::domain::{CandidateId, CorrectionAct, GroundTruthId, ImageId, Verdict};
 
-/// What a gesture did.
+/// The kind of a gesture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GestureAction {
     Decide,
@@ -19,19 +19,19 @@ pub enum GestureAction {
     Redo,
 }
 
-/// One step of an annotator: a verdict on one or many candidates, a correction of one or many objects, or the undo or redo of one.
+/// One step of an annotator: a verdict on one or more candidates, a correction of one or more objects, or an undo or redo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gesture {
     pub id: i64,
     pub action: GestureAction,
     pub annotator: String,
-    /// The verdict that was given, undone or given again.
+    /// The verdict that was given, undone or redone.
     pub verdict: Option<Verdict>,
-    /// The correction of ground truth that was made, undone or made again.
+    /// The ground truth correction that was made, undone or redone.
     pub act: Option<CorrectionAct>,
-    /// What verdicts were about.
+    /// The candidates of the verdicts.
     pub candidates: Vec<CandidateId>,
-    /// What was corrected, as far as it is there now.
+    /// The corrected objects that still exist.
     pub objects: Vec<GroundTruthId>,
     /// The images of corrected objects.
     pub images: Vec<ImageId>,
@@ -113,7 +113,7 @@ pub(super) fn append(
     Ok(Written { id: tx.last_insert_rowid(), annotator, tick, time_ms })
 }
 
-/// The gesture of another copy, made here where it is new.
+/// Returns the gesture of another copy; creates it if new.
 pub(super) fn of_other_copy(
     tx: &Transaction<'_>,
     uid: Uuid,
@@ -128,7 +128,7 @@ pub(super) fn of_other_copy(
     Ok(tx.prepare_cached(sql)?.query_row([uid.as_bytes()], |r| r.get(0))?)
 }
 
-/// The clock in microseconds, but always above every tick so far: a clock that goes backwards does not change the order.
+/// Returns the clock in microseconds, but always above every earlier tick: a clock set back does not change the order.
 fn next_tick(c: &Connection, time_ms: i64) -> Result<i64, StoreError> {
     let last: Option<i64> = c.prepare_cached("SELECT max(tick) FROM gestures")?.query_row([], |r| r.get(0))?;
     let now = time_ms.saturating_mul(1000);

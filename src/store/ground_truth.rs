@@ -1,5 +1,5 @@
-//! Annotated objects: the dataset's own, those that were promoted or added, and corrections, which replace the dataset's own. All but the
-//! dataset's own follow from the logs of verdicts and corrections (`settle.rs`).
+//! Annotated objects: the dataset's own, promoted and added ones, and corrections, which replace the dataset's own. All but the dataset's
+//! own are derived from the verdict and correction logs (`settle.rs`).
 
 use std::collections::HashMap;
 
@@ -14,12 +14,12 @@ use crate::geometry::BoundingBox;
 
 const COLUMNS: &str = "class_id, shape, a, b, c, d, e, source, ignored";
 
-/// Of a row `g`: it counts. What was corrected does not, its correction does, unless that says that there is no object.
+/// Condition for an effective row `g`. A corrected object is replaced by its correction, unless that deletes the object.
 const CURRENT: &str =
     "g.removed = 0 AND NOT EXISTS (SELECT 1 FROM ground_truth correction WHERE correction.corrects = g.id)";
 
 impl Store {
-    /// The objects of an image as they stand now: corrected and promoted ones among them, in the order in which they came.
+    /// Returns the current objects of an image, including corrected and promoted ones, in insertion order.
     pub fn ground_truth(&self, image: ImageId) -> Result<Vec<(GroundTruthId, Annotation)>, StoreError> {
         self.read(|c| {
             let sql = format!("SELECT id, {COLUMNS} FROM ground_truth g WHERE image_id = ?1 AND {CURRENT} ORDER BY id");
@@ -34,7 +34,7 @@ impl Store {
         self.with_ids(CURRENT)
     }
 
-    /// The datasets' own objects as they were imported, with their ids; an image without any has no entry.
+    /// Returns the datasets' own objects as imported, with their ids; an image without any has no entry.
     pub fn imported_by_image(&self) -> Result<HashMap<ImageId, Vec<(GroundTruthId, Annotation)>>, StoreError> {
         self.with_ids("g.source = 'imported'")
     }
@@ -53,7 +53,7 @@ impl Store {
         })
     }
 
-    /// How many objects all images have now, corrected and promoted ones among them. Those of removed images are left out.
+    /// Counts the current objects of all images, including corrected and promoted ones, excluding removed images.
     pub fn count_ground_truth(&self) -> Result<u64, StoreError> {
         self.read(|c| {
             let sql = format!(
@@ -66,19 +66,20 @@ impl Store {
         })
     }
 
-    /// The objects of all images as they stand now, corrected and promoted ones among them: what rounds train on and mining compares
-    /// with. An image without objects has no entry.
+    /// Returns the current objects of all images, including corrected and promoted ones: the ground truth of training and mining. An image
+    /// without objects has no entry.
     pub fn all_ground_truth(&self) -> Result<HashMap<ImageId, Vec<Annotation>>, StoreError> {
         self.annotations(CURRENT)
     }
 
-    /// The datasets' own objects of all images as they were imported, whatever was corrected since: what a published number counts. An
-    /// image without objects has no entry.
+    /// Returns the datasets' own objects of all images as imported, ignoring corrections: what published figures count. An image without
+    /// objects has no entry.
     pub fn own_ground_truth(&self) -> Result<HashMap<ImageId, Vec<Annotation>>, StoreError> {
         self.annotations("g.source = 'imported'")
     }
 
-    /// Whether objects of this class are annotated as ellipses: as the first of the class is, else as the first of all, else they are.
+    /// Whether objects of this class are annotated as ellipses: decided by the first object of the class, else the first of any class, else
+    /// true.
     pub fn is_elliptic(&self, class: ClassId) -> Result<bool, StoreError> {
         self.read(|c| is_elliptic(c, class))
     }
@@ -97,8 +98,8 @@ impl Store {
     }
 }
 
-/// Makes the image's objects from the dataset equal to `objects`; promoted ones stay, and so do corrections of those that are still
-/// there. Says whether anything changed.
+/// Replaces the image's dataset objects with `objects`; promoted ones stay, and so do corrections of objects that still exist. Returns
+/// whether anything changed.
 pub(super) fn replace_imported(
     tx: &Transaction<'_>,
     image: ImageId,
@@ -107,21 +108,22 @@ pub(super) fn replace_imported(
     if !imported_differ(tx, image, objects)? {
         return Ok(false);
     }
-    // Objects that are still there keep their rows where corrections may hang on them. Elsewhere all come again, in the dataset's order.
+    // In a corrected image, objects that still exist keep their rows, which corrections refer to. Otherwise all are rewritten in dataset
+    // order.
     let (new, gone) = if is_corrected(tx, image)? {
         difference(imported(tx, image)?, objects)
     } else {
         (objects.to_vec(), imported(tx, image)?)
     };
     for (gone, _) in gone {
-        // Its correction goes with it.
+        // Its correction is deleted with it.
         tx.prepare_cached("DELETE FROM ground_truth WHERE id = ?1")?.execute([gone.0])?;
     }
     insert_imported(tx, image, &new)?;
     Ok(true)
 }
 
-/// Adds objects of the dataset to an image.
+/// Inserts dataset objects of an image.
 pub(super) fn insert_imported(tx: &Transaction<'_>, image: ImageId, objects: &[Annotation]) -> Result<(), StoreError> {
     for object in objects {
         insert(tx, image, &Annotation { source: AnnotationSource::Imported, ..*object }, None)?;
@@ -129,8 +131,7 @@ pub(super) fn insert_imported(tx: &Transaction<'_>, image: ImageId, objects: &[A
     Ok(())
 }
 
-/// Whether the image's objects from the dataset differ from `objects`, or in another order; of an image with corrections the order does not
-/// count.
+/// Whether the image's dataset objects differ from `objects` in content or order; for an image with corrections the order is ignored.
 pub(super) fn imported_differ(c: &Connection, image: ImageId, objects: &[Annotation]) -> Result<bool, StoreError> {
     let stored = imported(c, image)?;
     if stored.iter().map(|(_, object)| object).eq(objects) {
@@ -145,7 +146,7 @@ pub(super) fn imported_differ(c: &Connection, image: ImageId, objects: &[Annotat
 
 type Stored = Vec<(GroundTruthId, Annotation)>;
 
-/// Which of `wanted` are not stored, and which of the stored are not wanted, counting each as often as it is there.
+/// Returns the elements of `wanted` that are not stored, and the stored ones that are not wanted, as multisets.
 fn difference(mut stored: Stored, wanted: &[Annotation]) -> (Vec<Annotation>, Stored) {
     let mut new = Vec::new();
     for object in wanted {
@@ -164,7 +165,7 @@ fn is_corrected(c: &Connection, image: ImageId) -> Result<bool, StoreError> {
     Ok(c.prepare_cached(sql)?.exists([image.0])?)
 }
 
-/// The dataset's own objects of an image, corrected or not.
+/// Returns the dataset's own objects of an image, corrected or not.
 pub(super) fn imported(c: &Connection, image: ImageId) -> Result<Vec<(GroundTruthId, Annotation)>, StoreError> {
     let sql = format!("SELECT id, {COLUMNS} FROM ground_truth WHERE image_id = ?1 AND source = 'imported' ORDER BY id");
     let mut statement = c.prepare_cached(&sql)?;
@@ -178,11 +179,11 @@ pub(super) struct TruthRow {
     pub id: GroundTruthId,
     pub image: ImageId,
     pub object: Annotation,
-    /// What it was promoted from.
+    /// The candidate that it was promoted from.
     pub candidate: Option<CandidateId>,
-    /// The row of the dataset's own that it replaces.
+    /// The dataset's own row that it replaces.
     pub corrects: Option<GroundTruthId>,
-    /// What was drawn.
+    /// The added object.
     pub added: Option<ObjectId>,
     pub removed: bool,
 }
@@ -212,7 +213,7 @@ fn select_rows(condition: &str) -> String {
     )
 }
 
-/// Every row of an image: what is corrected, its corrections and what was deleted among them.
+/// Returns every row of an image, including corrected originals, corrections and deleted objects.
 pub(super) fn rows(c: &Connection, image: ImageId) -> Result<Vec<TruthRow>, StoreError> {
     let mut statement = c.prepare_cached(&select_rows("image_id = ?1"))?;
     Ok(statement.query_map([image.0], truth_row)?.collect::<Result<_, _>>()?)
@@ -222,21 +223,21 @@ pub(super) fn row(c: &Connection, id: GroundTruthId) -> Result<Option<TruthRow>,
     Ok(c.prepare_cached(&select_rows("id = ?1"))?.query_row([id.0], truth_row).optional()?)
 }
 
-/// What is in the place of one of the dataset's own objects.
+/// Returns the correction of one of the dataset's own objects.
 pub(super) fn correction_of(c: &Connection, own: GroundTruthId) -> Result<Option<TruthRow>, StoreError> {
     Ok(c.prepare_cached(&select_rows("corrects = ?1"))?.query_row([own.0], truth_row).optional()?)
 }
 
-/// What a row that follows from the logs hangs on.
+/// What a row derived from the logs depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     Promoted(CandidateId),
-    /// Stands in the place of this row of the dataset's own.
+    /// Replaces this row of the dataset's own.
     Edited(GroundTruthId),
     Added(ObjectId),
 }
 
-/// Makes the row of `cause` equal to `state`, or takes it away. A row that is there keeps its id.
+/// Updates the row of `cause` to `state`, or deletes it. An existing row keeps its id.
 pub(super) fn put(
     tx: &Transaction<'_>,
     image: ImageId,
@@ -275,17 +276,17 @@ pub(super) fn put(
     Ok(())
 }
 
-/// An object of an image as candidates are compared with it.
+/// An object of an image as compared with candidates.
 pub(super) struct CurrentObject {
     pub bbox: BoundingBox,
     pub class: ClassId,
-    /// Says neither yes nor no of what is on it.
+    /// Overlapping detections count neither as right nor as wrong.
     pub ignored: bool,
     /// The candidate that it was promoted from.
     pub origin: Option<CandidateId>,
 }
 
-/// The objects of an image as they stand now, and those of the same bytes in other datasets.
+/// Returns the current objects of an image, and of copies with the same content in other datasets.
 pub(super) fn current(c: &Connection, image: ImageId) -> Result<Vec<CurrentObject>, StoreError> {
     let sql = format!("SELECT {COLUMNS}, candidate_id FROM ground_truth g WHERE image_id = ?1 AND {CURRENT}");
     let mut statement = c.prepare_cached(&sql)?;
@@ -302,7 +303,8 @@ pub(super) fn current(c: &Connection, image: ImageId) -> Result<Vec<CurrentObjec
     Ok(found)
 }
 
-/// Whether objects of this class are annotated as ellipses: as the first of the class is, else as the first of all, else they are.
+/// Whether objects of this class are annotated as ellipses: decided by the first object of the class, else the first of any class, else
+/// true.
 pub(super) fn is_elliptic(c: &Connection, class: ClassId) -> Result<bool, StoreError> {
     let sql = "SELECT coalesce(
         (SELECT shape FROM ground_truth WHERE class_id = ?1 AND source = 'imported' ORDER BY id LIMIT 1),
@@ -310,7 +312,7 @@ pub(super) fn is_elliptic(c: &Connection, class: ClassId) -> Result<bool, StoreE
     Ok(c.prepare_cached(sql)?.query_row([class.0], |r| r.get(0))?)
 }
 
-/// The row's id. `cause`: the column that says what the row hangs on, and its value.
+/// Returns the row's id. `cause`: the column with the row's cause, and its value.
 fn insert(
     tx: &Transaction<'_>,
     image: ImageId,

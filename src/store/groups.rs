@@ -9,33 +9,33 @@ use super::left::{LEFT_FOR, is_present};
 use super::{Store, StoreError, queue_index};
 use crate::domain::{CandidateId, GroupId};
 
-/// A verdict waits no longer than this, and a commit, for changes of groups.
+/// Maximum time, besides a commit, that a verdict waits for group changes.
 const HELD_AT_MOST: Duration = Duration::from_millis(15);
-/// Changes between two checks of the clock.
+/// Number of changes between two checks of the clock.
 const UNWATCHED: usize = 16;
 
-/// A group to be made, without members at first.
+/// A group to create, initially without members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewGroup {
-    /// One that no group ever had: see [`Store::next_group`].
+    /// An unused id: see [`Store::next_group`].
     pub id: GroupId,
-    /// All members are similar to this one, which is one of them.
+    /// The member that all others are similar to.
     pub representative: CandidateId,
-    /// One thing at one place in many images.
+    /// One thing at a fixed place in many images.
     pub by_place: bool,
-    /// Its place in the order by likeness; equal ones are in the order in which they were made.
+    /// Position in the chain order; ties in creation order.
     pub chain: i64,
 }
 
-/// One step of bringing the groups up to date.
+/// One step of updating the groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupChange {
     Make(NewGroup),
-    /// The candidate is in this group from now on, or in none.
+    /// Moves the candidate to this group, or to none.
     Place(CandidateId, Option<GroupId>),
-    /// The group is gone once nobody is in it.
+    /// Removes the group once it is empty.
     Remove(GroupId),
-    /// The candidate is where it belongs: see [`CandidateHashes::is_new`](super::CandidateHashes::is_new).
+    /// The candidate's group is final: see [`CandidateHashes::is_new`](super::CandidateHashes::is_new).
     Settled(CandidateId),
 }
 
@@ -43,19 +43,19 @@ pub enum GroupChange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredGroup {
     pub id: GroupId,
-    /// `None` in groups of older formats.
+    /// `None` for groups of older formats.
     pub representative: Option<CandidateId>,
     pub by_place: bool,
     pub chain: i64,
 }
 
 impl Store {
-    /// Makes these the groups of the project, in one transaction; their order is that of [`Sort::Group`](super::Sort::Group), and the first
-    /// member represents each. A candidate belongs to one group at most; groups of one are left out. No id is given twice: what a
-    /// screen still holds of an older group finds nothing, never another group.
+    /// Replaces the project's groups in one transaction; their order is that of [`Sort::Group`](super::Sort::Group), and the first member
+    /// represents each. A candidate belongs to at most one group; groups of one are dropped. Group ids are never reused: a screen that
+    /// still shows an older group finds nothing, never another group.
     pub fn set_groups(&mut self, groups: &[Vec<CandidateId>]) -> Result<(), StoreError> {
         self.write(|tx| {
-            // The highest id outlives its group.
+            // The highest id must survive its group.
             remember_last(tx)?;
             tx.execute("UPDATE candidates SET group_id = NULL WHERE group_id IS NOT NULL", [])?;
             tx.execute("DELETE FROM groups", [])?;
@@ -78,7 +78,7 @@ impl Store {
         })
     }
 
-    /// All groups by id.
+    /// Returns all groups by id.
     pub fn groups(&self) -> Result<Vec<StoredGroup>, StoreError> {
         self.read(|c| {
             let mut statement = c.prepare("SELECT id, representative, by_place, chain FROM groups ORDER BY id")?;
@@ -90,14 +90,14 @@ impl Store {
         })
     }
 
-    /// Above the ids of all groups that there ever were: a decision on what a screen still shows of an older group never reaches candidates
-    /// that were not shown.
+    /// Returns an id above all that ever existed: a decision on an older group still on a screen never affects candidates that were not
+    /// shown.
     pub fn next_group(&self) -> Result<GroupId, StoreError> {
         self.read(next_group)
     }
 
-    /// Groups from this id on are filled until [`Store::groups_are_found`], and shown when they are whole: a decision on a group would reach
-    /// members that came after it was shown. Those of a grouping that was cut off stay hidden too.
+    /// Hides groups from this id on until [`Store::groups_are_found`]: while they are filled, a decision on a group would affect members
+    /// that were added after it was shown. Groups of an interrupted grouping stay hidden too.
     pub fn fill_groups_from(&mut self, first: GroupId) -> Result<(), StoreError> {
         self.write(|tx| {
             let sql = "INSERT INTO meta (key, value) VALUES ('filling_groups_from', ?1) ON CONFLICT DO NOTHING";
@@ -106,11 +106,11 @@ impl Store {
         })
     }
 
-    /// Carries out as many of `changes` as one short transaction bears; how many they are. Nobody waits for the disk here: what a power cut
-    /// takes away the next grouping finds again, and the next commit of anything else is on the disk with all that was before it.
+    /// Applies as many of `changes` as fit into one short transaction; returns their number. The commit does not wait for the disk: what a
+    /// power failure reverts is found by the next grouping, and the next other commit syncs everything before it.
     pub fn change_groups(&mut self, changes: &[GroupChange]) -> Result<usize, StoreError> {
         self.write_without_waiting(|tx| {
-            // The highest id outlives its group.
+            // The highest id must survive its group.
             if changes.iter().any(|change| matches!(change, GroupChange::Remove(_))) {
                 remember_last(tx)?;
             }
@@ -125,7 +125,7 @@ impl Store {
         })
     }
 
-    /// Shows the groups that were filled. Lists follow where anything changed, now or in a grouping that was cut off.
+    /// Shows the filled groups. Lists are refreshed if anything changed, now or in an interrupted grouping.
     pub fn groups_are_found(&mut self, is_changed: bool) -> Result<(), StoreError> {
         self.write(|tx| {
             let filled = tx.execute("DELETE FROM meta WHERE key = 'filling_groups_from'", [])?;
@@ -133,12 +133,12 @@ impl Store {
         })
     }
 
-    /// Lets lists follow the changes of a grouping that was cut off.
+    /// Refreshes lists after the changes of an interrupted grouping.
     pub fn groups_have_changed(&mut self) -> Result<(), StoreError> {
         self.write(|tx| queue_index::mark_changed(tx))
     }
 
-    /// The candidates of a group, highest score first.
+    /// Returns the candidates of a group, by descending score.
     pub fn group_members(&self, group: GroupId) -> Result<Vec<CandidateId>, StoreError> {
         self.read(|c| {
             let shown = is_present(c)?;
@@ -149,8 +149,8 @@ impl Store {
         })
     }
 
-    /// The candidates of a group that wait for a verdict, highest score first: what a decision on the group is about. With an
-    /// annotator those wait that this one holds no verdict on, whatever others decided.
+    /// Returns the undecided candidates of a group by descending score: what a decision on the group affects. With an annotator, those
+    /// without a verdict of this annotator, whatever others decided.
     pub fn undecided_of_group(&self, group: GroupId, annotator: Option<&str>) -> Result<Vec<CandidateId>, StoreError> {
         self.read(|c| {
             let shown = is_present(c)?;
@@ -163,7 +163,7 @@ impl Store {
         })
     }
 
-    /// How many [`Store::undecided_of_group`] finds.
+    /// Returns the number of [`Store::undecided_of_group`].
     pub fn count_undecided_of_group(&self, group: GroupId, annotator: Option<&str>) -> Result<u32, StoreError> {
         self.read(|c| {
             let shown = is_present(c)?;
@@ -211,7 +211,7 @@ fn next_group(c: &Connection) -> Result<GroupId, StoreError> {
     Ok(c.prepare_cached(sql)?.query_row([], |r| r.get(0).map(GroupId))?)
 }
 
-/// Keeps the highest id that a group ever had, before groups are deleted.
+/// Saves the highest group id before groups are deleted.
 fn remember_last(tx: &Transaction<'_>) -> Result<(), StoreError> {
     let sql = "INSERT INTO meta (key, value) SELECT 'last_group', coalesce(max(id), 0) FROM groups WHERE TRUE
                ON CONFLICT DO UPDATE SET value = max(value, excluded.value)";

@@ -9,39 +9,39 @@ use super::{Store, StoreError};
 use crate::domain::{Basis, CandidateId, ClassId, FalsePositiveKind, GroupId, HardNegativeSource, ImageId};
 use crate::geometry::BoundingBox;
 
-/// A false positive that a round trains with.
+/// A false positive used as a training negative.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HardNegative {
     pub bbox: BoundingBox,
-    /// What the detector took it for.
+    /// The class that the detector predicted.
     pub class: ClassId,
-    /// What it is: background, or an object that is badly placed or has another class.
+    /// Its kind: background, a localisation error or a classification error.
     pub kind: FalsePositiveKind,
-    /// The detector's score in the round that it was mined in.
+    /// The detector's score in the round that mined it.
     pub score: f32,
     pub basis: Basis,
 }
 
-/// A [`HardNegative`] with what tells it from others.
+/// A [`HardNegative`] with its origin.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MinedNegative {
     pub candidate: CandidateId,
     pub image: ImageId,
     pub group: Option<GroupId>,
-    /// The number of the round that it was mined in.
+    /// The number of the round that mined it.
     pub round: u32,
     pub negative: HardNegative,
 }
 
-/// Nobody's current verdict forbids training on the candidate as a hard negative: where annotators disagree, it is left alone.
+/// No annotator's current verdict forbids training on the candidate as a hard negative: disputed candidates are excluded.
 const UNDISPUTED: &str = "c.kind <> 'duplicate' AND NOT EXISTS (
     SELECT 1 FROM standing_verdicts s WHERE s.candidate_id = c.id AND s.verdict IN ('rejected', 'missed_object', 'wrong_class'))";
 
 impl Store {
-    /// The hard negatives of the rounds with a number below `rounds_before`, highest score first. `Confirmed`: the newest decision confirms
-    /// it, `Reviewed`: and is not an estimate; `Unreviewed`: every candidate, whatever it lacks in review. Neither holds one that an
-    /// annotator's standing verdict rejects or calls an object, nor one that is on an object of its class that was promoted since, nor one
-    /// of an image whose bytes changed.
+    /// Returns the hard negatives of rounds with a number below `rounds_before`, by descending score. `Confirmed`: the newest decision
+    /// confirms it; `Reviewed`: and is not an estimate; `Unreviewed`: every candidate, whether reviewed or not. All exclude candidates that
+    /// any annotator's current verdict rejects or calls an object, candidates on an object of their class that was promoted since, and
+    /// images whose content changed.
     pub fn hard_negatives(
         &self,
         source: HardNegativeSource,
@@ -50,8 +50,8 @@ impl Store {
         self.hard_negatives_with(source, rounds_before, &[])
     }
 
-    /// [`Store::hard_negatives`] of Quarry's own rounds and of the imported `models`. No other model's are among them: a detector does
-    /// not make another one's mistakes.
+    /// [`Store::hard_negatives`] of Quarry's own rounds and of the imported `models`. Other models are excluded: detectors do not share
+    /// mistakes.
     pub fn hard_negatives_with(
         &self,
         source: HardNegativeSource,
@@ -61,7 +61,7 @@ impl Store {
         self.select_hard_negatives(source, rounds_before, Some(&serde_json::json!(models).to_string()))
     }
 
-    /// The hard negatives of all rounds, of Quarry's own and of every imported model: what other programs train with.
+    /// Returns the hard negatives of all rounds, own and imported, for training in other programs.
     pub fn all_hard_negatives(
         &self,
         source: HardNegativeSource,
@@ -69,7 +69,7 @@ impl Store {
         self.select_hard_negatives(source, u32::MAX, None)
     }
 
-    /// `models`: a JSON list of imported models; `None` for all of them.
+    /// `models`: a JSON list of imported models; `None` for all.
     fn select_hard_negatives(
         &self,
         source: HardNegativeSource,
@@ -106,7 +106,7 @@ impl Store {
         })
     }
 
-    /// [`Store::all_hard_negatives`] one by one, highest score first.
+    /// [`Store::all_hard_negatives`] individually, by descending score.
     pub fn mined_negatives(&self, source: HardNegativeSource) -> Result<Vec<MinedNegative>, StoreError> {
         let wanted = match source {
             HardNegativeSource::None => return Ok(Vec::new()),
@@ -143,7 +143,7 @@ impl Store {
         })
     }
 
-    /// [`Store::rejected_regions`], each with the class that the detector took it for.
+    /// [`Store::rejected_regions`], each with the class that the detector predicted.
     pub fn rejected_regions_of_classes(&self) -> Result<HashMap<ImageId, Vec<(ClassId, BoundingBox)>>, StoreError> {
         self.read(|connection| {
             let sql = format!(
@@ -163,8 +163,8 @@ impl Store {
         })
     }
 
-    /// Regions that are neither foreground nor background from now on: what an annotator's current verdict rejects, of all rounds,
-    /// where the image still has the bytes that were judged.
+    /// Returns regions that are neither foreground nor background: rejected by an annotator's current verdict, in any round, on images
+    /// whose content is unchanged since.
     pub fn rejected_regions(&self) -> Result<HashMap<ImageId, Vec<BoundingBox>>, StoreError> {
         self.read(|connection| {
             let sql = format!(
@@ -184,8 +184,8 @@ impl Store {
     }
 }
 
-/// The condition that the image still has the bytes that the candidate was found on. A database of an older format that is only read
-/// does not tell.
+/// Returns the condition that the image still has the content in which the candidate was found. An older format opened read-only does not
+/// record this.
 fn fresh(c: &Connection) -> Result<&'static str, StoreError> {
     let is_known = c.table_exists(None, "stale_candidates")?;
     Ok(if is_known { "c.id NOT IN (SELECT candidate_id FROM stale_candidates)" } else { "TRUE" })

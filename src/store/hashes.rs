@@ -12,36 +12,36 @@ use super::{Store, StoreError, present_images};
 use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, PerceptualHashes, RoundId, is_left};
 use crate::geometry::BoundingBox;
 
-/// A candidate as grouping sees it.
+/// A candidate as input of grouping.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CandidateHashes {
     pub id: CandidateId,
     pub round: RoundId,
     pub image: ImageId,
-    /// The same number for images of one size in one dataset.
+    /// Equal for images of one size in one dataset.
     pub camera: u32,
     pub class: ClassId,
     pub kind: FalsePositiveKind,
     pub bbox: BoundingBox,
     pub score: f32,
-    /// `None` where the image could not be read.
+    /// `None` if the image could not be read.
     pub hashes: Option<PerceptualHashes>,
     pub group: Option<GroupId>,
-    /// To decide on.
+    /// Undecided.
     pub is_left: bool,
-    /// Its hashes or its features were computed since the groups were found, or it has no hashes.
+    /// Its hashes or features were computed after the last grouping, or it has no hashes.
     pub is_new: bool,
 }
 
 impl Store {
-    /// Every candidate of every round but those of removed images, highest score first: what grouping works on.
+    /// Returns every candidate of every round except on removed images, by descending score: the input of grouping.
     pub fn candidate_hashes(&self) -> Result<Vec<CandidateHashes>, StoreError> {
         let mut found = self.read(|c| read_all(c, HALVED_FROM))?;
         found.par_sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
         Ok(found)
     }
 
-    /// Keeps the hashes of crops, in one transaction.
+    /// Stores the hashes of crops in one transaction.
     pub fn put_hashes(&mut self, hashes: &[(CandidateId, PerceptualHashes)]) -> Result<(), StoreError> {
         self.write(|tx| {
             let sql = "INSERT INTO looks (candidate_id, content, perceptual) VALUES (?1, ?2, ?3)
@@ -57,13 +57,13 @@ impl Store {
     }
 }
 
-/// Two connections may read it: nothing but verdicts changes while groups are found.
+/// Two connections may read it: only verdicts change during grouping.
 fn read_all(c: &Connection, halved_from: i64) -> Result<Vec<CandidateHashes>, StoreError> {
     let cameras = cameras(c)?;
     read_candidates(c, halved_from, |c, range| read_part(c, range, &cameras))
 }
 
-/// Three tables are read side by side by their ids: looking each candidate up in the others takes twice as long, and grouping reads all.
+/// Merge-joins three tables by id: looking up each candidate in the others takes twice as long, and grouping reads all.
 fn read_part(
     c: &Connection,
     (from, to): (i64, i64),
@@ -104,10 +104,10 @@ fn read_part(
     Ok(found)
 }
 
-/// Rows in the order of the ids in their first column, read beside others in that order.
+/// Rows ordered by the id in their first column, for a merge join.
 struct Beside<'s> {
     rows: Rows<'s>,
-    /// Of the row that stands next.
+    /// The id of the next row.
     next: Option<i64>,
 }
 
@@ -123,7 +123,7 @@ impl<'s> Beside<'s> {
         Ok(())
     }
 
-    /// The row of this id, which is above all that were asked for before.
+    /// Returns the row with this id, which must be above all ids requested before.
     fn of<T>(&mut self, id: i64, read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
         while self.next.is_some_and(|next| next < id) {
             self.step()?;
@@ -136,7 +136,7 @@ impl<'s> Beside<'s> {
     }
 }
 
-/// The cameras of the images that their datasets still hold.
+/// Returns the cameras of the images that are still in their datasets.
 fn cameras(c: &Connection) -> Result<HashMap<ImageId, u32>, StoreError> {
     let sql = format!("SELECT id, dataset_id, width, height FROM images WHERE {}", present_images::present(c)?);
     let mut statement = c.prepare(&sql)?;

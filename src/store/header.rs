@@ -1,7 +1,7 @@
-//! The first 100 bytes of an SQLite file, read without SQLite: checks a file before it is opened. Source: the SQLite file format,
+//! Checks the first 100 bytes of an SQLite file before opening it. Source: the SQLite file format,
 //! <https://www.sqlite.org/fileformat2.html#the_database_header>.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::io::Read;
@@ -15,20 +15,20 @@ pub(super) const APPLICATION_ID: i32 = 0x5172_7931;
 
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
-/// What the header says.
+/// The header's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
-    /// The newest changes may be in the `-wal` file beside it.
+    /// The newest changes may be in the `-wal` file next to it.
     pub is_wal: bool,
 }
 
-/// Looks at a project's database without opening it in SQLite. What is not there, damaged at its very beginning, or another program's is
-/// refused, so that it stays as it is.
+/// Checks a project's database without opening it in SQLite. A file that is missing, damaged in its header or of another program is refused
+/// and left unchanged.
 pub(super) fn look(path: &Path) -> Result<Header, StoreError> {
     let mut bytes = [0_u8; 100];
     match read(path, &mut bytes)? {
         0 => {
-            // A project's database that lost all of its bytes is damaged, not another program's file.
+            // An empty file with a backup is a damaged project, not another program's file.
             let backup = backup_files::newest_good(path);
             return Err(match backup {
                 Some(_) => corrupt(path, "the file is empty", backup),
@@ -49,7 +49,7 @@ pub(super) fn look(path: &Path) -> Result<Header, StoreError> {
     Ok(Header { is_wal: bytes[18] == 2 || bytes[19] == 2 })
 }
 
-/// How many bytes there were to read, at most as many as `bytes` holds.
+/// Returns the number of bytes read, at most the length of `bytes`.
 fn read(path: &Path, bytes: &mut [u8]) -> Result<usize, StoreError> {
     let failed = |cause| StoreError::Io { path: path.to_owned(), cause };
     let (file, _) = open_regular(path).map_err(|error| match error {

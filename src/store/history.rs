@@ -1,4 +1,4 @@
-//! Who decided what and when, read from the logs of verdicts and corrections.
+//! Who decided what and when, read from the verdict and correction logs.
 
 use rusqlite::{Connection, Row, params};
 
@@ -12,21 +12,20 @@ use crate::domain::{Basis, CandidateId, ClassId, CorrectionAct, ImageId, Verdict
 pub struct HistoryQuery {
     pub annotator: Option<String>,
     pub verdict: Option<Verdict>,
-    /// Part of the image's name, case ignored; empty for all.
+    /// Part of the image's name, case-insensitive; empty for all.
     pub image_name: String,
-    /// Part of the image's name, the annotator, the verdict or correction, the class or the reason, case ignored; empty for all.
+    /// Part of the image's name, the annotator, the verdict or correction, the class or the reason, case-insensitive; empty for all.
     pub text: String,
     /// Only the rows of this gesture: all candidates of one decision.
     pub gesture: Option<i64>,
-    /// Only entries older than this one: the `seq` of the last entry of the page before; of
-    /// [`Store::history_steps`] its `gesture`.
+    /// Only entries older than this one: the `seq` of the previous page's last entry; for [`Store::history_steps`] its `gesture`.
     pub before: Option<i64>,
 }
 
-/// One row of the log, with what a list shows beside it.
+/// One row of the log with the data that a list shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryEntry {
-    /// Place in the log: larger is later.
+    /// Position in the log: larger is later.
     pub seq: i64,
     /// Rows of one gesture were decided together.
     pub gesture: i64,
@@ -38,10 +37,10 @@ pub struct HistoryEntry {
     pub image_name: String,
 }
 
-/// One gesture of the logs with the first of its rows that the query asks for, or one row of a gesture.
+/// One gesture of the logs with the first of its rows that matches the query, or one row of a gesture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryStep {
-    /// Place of the row in its log: larger is later.
+    /// Position of the row in its log: larger is later.
     pub seq: i64,
     pub gesture: i64,
     pub action: GestureAction,
@@ -52,16 +51,16 @@ pub struct HistoryStep {
     pub image: ImageId,
     pub image_name: String,
     pub reason: Option<String>,
-    /// Rows of the gesture, whether they match or not; of one row 1.
+    /// Number of rows in the gesture, matching or not; 1 for a single row.
     pub count: u64,
 }
 
-/// What a row of the logs says.
+/// The content of a log row.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Decided {
     /// `None`: undone.
     Verdict { candidate: CandidateId, verdict: Option<Verdict>, class: Option<ClassId> },
-    /// Of an object of the ground truth; the class is the one that it has since. `None`: undone.
+    /// For a ground truth object; the class is the one it had afterwards. `None`: undone.
     Correction { act: Option<CorrectionAct>, class: Option<ClassId> },
 }
 
@@ -80,7 +79,7 @@ const SELECT: &str = "SELECT v.seq, v.gesture_id, g.action, v.candidate_id, a.na
                       FROM verdicts v JOIN gestures g ON g.id = v.gesture_id JOIN annotators a ON a.id = v.annotator_id
                       JOIN candidates c ON c.id = v.candidate_id JOIN images i ON i.id = c.image_id";
 
-/// What a row of the log has to be for a query: ?1 annotator, ?2 verdict, ?3 part of the name, ?4 words of the search field.
+/// Condition for a log row to match a query: ?1 annotator, ?2 verdict, ?3 part of the name, ?4 search text.
 const MATCHES: &str = "(?1 IS NULL OR a.name = ?1) AND (?2 IS NULL OR v.verdict = ?2)
     AND (?3 = '' OR instr(lower(i.name), ?3))
     AND (?4 = '' OR instr(lower(i.name || ' ' || a.name || ' ' || v.basis || ' ' || coalesce(v.reason, '') || ' '
@@ -96,7 +95,7 @@ const SELECT_CORRECTION: &str = "SELECT v.seq, v.gesture_id, g.action, a.name, v
                                  JOIN annotators a ON a.id = v.annotator_id
                                  JOIN corrected_objects o ON o.id = v.object_id JOIN images i ON i.id = o.image_id";
 
-/// [`MATCHES`] of a correction: it is not a verdict.
+/// [`MATCHES`] for corrections.
 fn correction_matches() -> String {
     let texts = CorrectionAct::ALL.map(|act| format!("WHEN '{}' THEN '{}'", act.as_str(), act.text()));
     format!(
@@ -107,13 +106,13 @@ fn correction_matches() -> String {
     )
 }
 
-/// The name of a row's class, or nothing.
+/// The name of a row's class, or NULL.
 const CLASS_NAME: &str =
     "coalesce((SELECT k.name FROM classes named JOIN classes k ON k.id = coalesce(named.merged_into, named.id)
     WHERE named.id = v.class_id), '')";
 
 impl Store {
-    /// The newest `limit` entries of the log that the query asks for, newest first.
+    /// Returns the newest `limit` matching entries of the log, newest first.
     pub fn history(&self, query: &HistoryQuery, limit: usize) -> Result<Vec<HistoryEntry>, StoreError> {
         self.read(|c| {
             let of_gesture = query.gesture.map_or_else(String::new, |id| format!("AND v.gesture_id = {id}"));
@@ -125,7 +124,7 @@ impl Store {
         })
     }
 
-    /// As [`Store::history`], but one step for each gesture, corrections of ground truth among them: a decision on thousands is one entry.
+    /// Like [`Store::history`], but with one entry per gesture, including ground truth corrections: a decision on thousands is one entry.
     pub fn history_steps(&self, query: &HistoryQuery, limit: usize) -> Result<Vec<HistoryStep>, StoreError> {
         self.read(|c| {
             let of_gesture = query.gesture.map_or_else(String::new, |id| format!("AND s.id = {id}"));
@@ -165,7 +164,7 @@ impl Store {
         })
     }
 
-    /// The corrections of one gesture, the last first, as far as they are older than the query's `before`.
+    /// Returns the corrections of one gesture, last first, that are older than the query's `before`.
     pub fn corrections_of_gesture(&self, query: &HistoryQuery, limit: usize) -> Result<Vec<HistoryStep>, StoreError> {
         self.read(|c| {
             let sql = format!(
@@ -179,7 +178,7 @@ impl Store {
         })
     }
 
-    /// When an annotator decided, newest first: milliseconds since the Unix epoch and how many candidates at once.
+    /// Returns when an annotator decided, newest first: milliseconds since the Unix epoch and the number of candidates.
     pub fn recent_decisions(&self, annotator: &str, limit: usize) -> Result<Vec<(i64, u64)>, StoreError> {
         self.read(|c| {
             let sql = "SELECT g.time_ms, (SELECT count(*) FROM verdicts v WHERE v.gesture_id = g.id)
@@ -192,7 +191,7 @@ impl Store {
         })
     }
 
-    /// Each annotator's current verdict on a candidate, in the order of their first verdicts.
+    /// Returns each annotator's current verdict on a candidate, ordered by their first verdicts.
     pub fn current_verdicts(&self, candidate: CandidateId) -> Result<Vec<VerdictRecord>, StoreError> {
         let sql = format!(
             "{SELECT} WHERE v.seq IN (SELECT seq FROM standing_verdicts WHERE candidate_id = ?1) ORDER BY v.annotator_id"

@@ -1,20 +1,20 @@
-//! When two boxes are the same candidate. A detector on another device, or with another number of threads, finds the same boxes with
-//! coordinates that differ in the last bits; verdicts must still match them.
+//! Decides when two boxes are the same candidate. A detector on another device, or with another number of threads, finds the same boxes
+//! with coordinates that differ in the last bits; verdicts must still match them.
 
 use std::collections::HashMap;
 
 use crate::geometry::BoundingBox;
 
-/// From this IoU on a box of the same image, class and round is the same candidate.
+/// Minimum IoU for a box of the same image, class and round to be the same candidate.
 pub(super) const SAME_IOU: f64 = 0.9;
 
-/// Two candidates of one image and class with this IoU or more are the same thing. Source: the RPN's own NMS threshold (Ren et al. 2015).
+/// Minimum IoU of two candidates of one image and class to be on the same region. Source: the RPN's own NMS threshold (Ren et al. 2015).
 pub const TWIN_IOU: f64 = 0.7;
 
-/// A box among those that it may be the same as.
+/// A box to match.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Spot {
-    /// Boxes are compared with those of the same place alone, e.g. image and class.
+    /// Only boxes with the same place are compared, e.g. image and class.
     pub place: (i64, i64),
     pub bbox: BoundingBox,
 }
@@ -22,12 +22,12 @@ pub(super) struct Spot {
 impl Spot {
     fn bits(&self) -> ((i64, i64), [u64; 4]) {
         let b = &self.bbox;
-        // Adding zero makes -0.0 and 0.0 the same.
+        // Adding zero turns -0.0 into 0.0, so that both compare equal.
         (self.place, [b.x1, b.y1, b.x2, b.y2].map(|v| (v + 0.0).to_bits()))
     }
 }
 
-/// For each of `new` the index of the same one in `stored`: equal boxes first, then by IoU, largest first. Each stands for one at most.
+/// Returns for each of `new` the index of the same box in `stored`: equal boxes first, then by descending IoU. Each is used at most once.
 pub(super) fn same(stored: &[Spot], new: &[Spot]) -> Vec<Option<usize>> {
     let mut equal: HashMap<_, Vec<usize>> = HashMap::new();
     for (at, spot) in stored.iter().enumerate().rev() {

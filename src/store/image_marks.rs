@@ -1,5 +1,5 @@
-//! Marks on whole images: an annotator looked at the image and found that its annotation misses no object. An append-only log like that of
-//! the verdicts; a mark is removed by another row.
+//! Marks on whole images: an annotator confirms that no object lacks an annotation. An append-only log like the verdict log; another row
+//! removes a mark.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use super::connection::{new_uid, now_ms};
 use super::{Store, StoreError, annotators, present_images};
 use crate::domain::ImageId;
 
-/// Of a row `m`: it is its annotator's newest on the image, says that nothing is missed, and was given on the image's bytes of today.
+/// Condition for an effective row `m`: its annotator's newest on the image, set, and given on the image's current content.
 const CURRENT: &str = "m.complete = 1 AND m.content_hash = i.content_hash AND NOT EXISTS (
     SELECT 1 FROM image_marks later WHERE later.image_id = m.image_id AND later.annotator_id = m.annotator_id AND later.seq > m.seq)";
 
 impl Store {
-    /// Marks images as complete in the name of an annotator, or removes the annotator's marks: all in one transaction. Images that are so
-    /// already get no further row; how many were changed is the answer.
+    /// Sets or removes an annotator's marks on images in one transaction. Images already in that state get no new row; returns the number
+    /// changed.
     pub fn mark_images(&mut self, images: &[ImageId], annotator: &str, complete: bool) -> Result<usize, StoreError> {
         self.write(|tx| {
             let annotator = annotators::find_or_insert(tx, annotator)?;
@@ -27,7 +27,7 @@ impl Store {
         })
     }
 
-    /// Sets or removes the annotator's mark on one image, whichever it is not now; whether it is marked then.
+    /// Toggles the annotator's mark on one image; returns the new state.
     pub fn toggle_image_mark(&mut self, image: ImageId, annotator: &str) -> Result<bool, StoreError> {
         self.write(|tx| {
             let annotator = annotators::find_or_insert(tx, annotator)?;
@@ -37,7 +37,7 @@ impl Store {
         })
     }
 
-    /// The images marked as complete by some annotator, with the annotators' names in the order of their first verdict.
+    /// Returns the images marked as complete by any annotator, with the annotators' names ordered by their first verdict.
     pub fn complete_images(&self) -> Result<BTreeMap<ImageId, Vec<String>>, StoreError> {
         self.read(|c| {
             if !c.table_exists(None, "image_marks")? {
@@ -57,7 +57,7 @@ impl Store {
         })
     }
 
-    /// Annotators who marked the image as complete.
+    /// Returns the annotators who marked the image as complete.
     pub fn image_marks(&self, image: ImageId) -> Result<Vec<String>, StoreError> {
         self.read(|c| {
             if !c.table_exists(None, "image_marks")? {
@@ -81,7 +81,7 @@ fn is_marked_by(c: &Connection, image: ImageId, annotator: i64) -> Result<bool, 
     Ok(c.prepare_cached(&sql)?.exists([image.0, annotator])?)
 }
 
-/// Whether a row was needed.
+/// Returns whether a row was needed.
 fn mark(tx: &Transaction<'_>, image: ImageId, annotator: i64, complete: bool) -> Result<bool, StoreError> {
     let sql = format!("SELECT content_hash, {} FROM images WHERE id = ?1", present_images::present(tx)?);
     let found: Option<(String, bool)> =

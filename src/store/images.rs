@@ -1,4 +1,4 @@
-//! Images: name, path below the dataset's root, identity by content.
+//! Images: name, path below the dataset's root, content identity.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::domain::{DatasetId, ImageId, ImageRecord};
 const COLUMNS: &str = "id, dataset_id, name, path, content_hash, width, height, split";
 
 impl Store {
-    /// All images that their datasets hold, in the order of import. Removed ones are left out.
+    /// Returns all images of the datasets in import order, without removed ones.
     pub fn images(&self) -> Result<Vec<ImageRecord>, StoreError> {
         self.read(|c| {
             let sql = format!("SELECT {COLUMNS} FROM images WHERE {} ORDER BY id", present(c)?);
@@ -23,7 +23,7 @@ impl Store {
         })
     }
 
-    /// How many images of each dataset an import found to be removed; a dataset without any has no entry.
+    /// Returns the number of removed images per dataset; a dataset without any has no entry.
     pub fn removed_images(&self) -> Result<HashMap<DatasetId, usize>, StoreError> {
         self.read(|c| {
             let sql =
@@ -34,7 +34,7 @@ impl Store {
         })
     }
 
-    /// How many images each split has, `None` for those without one. Removed images are left out.
+    /// Returns the number of images per split, `None` for images without one. Removed images are excluded.
     pub fn images_of_splits(&self) -> Result<Vec<(Option<String>, u64)>, StoreError> {
         self.read(|c| {
             let sql = format!("SELECT split, count(*) FROM images WHERE {} GROUP BY split ORDER BY split", present(c)?);
@@ -44,7 +44,7 @@ impl Store {
         })
     }
 
-    /// Images that the dataset no longer holds; they are kept with their verdicts.
+    /// Counts images that the dataset no longer contains; they are kept with their verdicts.
     pub fn count_removed_images(&self, dataset: DatasetId) -> Result<u64, StoreError> {
         self.read(|c| {
             let sql = format!("SELECT count(*) FROM images WHERE dataset_id = ?1 AND NOT ({})", present(c)?);
@@ -59,7 +59,7 @@ impl Store {
         })
     }
 
-    /// Where the file lies as the dataset's root stands now; it may be gone.
+    /// Returns the image's path under the dataset's current root; it may not exist.
     pub fn image_file(&self, image: ImageId) -> Result<PathBuf, StoreError> {
         self.read(|c| {
             let sql = "SELECT d.root, i.path FROM images i JOIN datasets d ON d.id = i.dataset_id WHERE i.id = ?1";
@@ -81,7 +81,7 @@ impl Store {
 }
 
 impl Store {
-    /// Where the files of all images lie as their datasets' roots stand now. A path that leaves its dataset's folder has no entry.
+    /// Returns the paths of all images under their datasets' current roots. A path that leaves its dataset's folder has no entry.
     pub fn image_files(&self) -> Result<HashMap<ImageId, PathBuf>, StoreError> {
         self.read(|c| {
             let sql = "SELECT i.id, d.root, i.path FROM images i JOIN datasets d ON d.id = i.dataset_id";
@@ -100,7 +100,7 @@ impl Store {
 }
 
 impl Store {
-    /// The folders that a dataset's images are in, relative to its root; those that leave it are left out.
+    /// Returns the folders of a dataset's images relative to its root, without those outside it.
     pub fn image_folders(&self, dataset: DatasetId) -> Result<BTreeSet<PathBuf>, StoreError> {
         self.read(|c| {
             let mut statement = c.prepare_cached("SELECT path FROM images WHERE dataset_id = ?1")?;
@@ -125,7 +125,7 @@ pub(super) struct StoredImage {
     pub is_removed: bool,
 }
 
-/// Everything that the project ever had of a dataset, in the order of import.
+/// Returns all images that a dataset ever had in the project, in import order.
 pub(super) fn of_dataset(c: &Connection, dataset: DatasetId) -> Result<Vec<StoredImage>, StoreError> {
     let sql = format!("SELECT {COLUMNS}, NOT ({}) FROM images WHERE dataset_id = ?1 ORDER BY id", present(c)?);
     let mut statement = c.prepare(&sql)?;
@@ -139,14 +139,14 @@ pub(super) fn others_exist(c: &Connection, own: Option<DatasetId>) -> Result<boo
     Ok(c.prepare(sql)?.exists([own.map(|id| id.0)])?)
 }
 
-/// Width and height in pixels.
+/// Returns width and height in pixels.
 pub(super) fn size(c: &Connection, image: ImageId) -> Result<(u32, u32), StoreError> {
     let mut statement = c.prepare_cached("SELECT width, height FROM images WHERE id = ?1")?;
     let size = statement.query_row([image.0], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
     size.ok_or_else(|| StoreError::missing("image", image))
 }
 
-/// The image itself, and those with the same bytes in other datasets.
+/// Returns the image itself, and those with the same content in other datasets.
 pub(super) fn copies(c: &Connection, image: ImageId) -> Result<Vec<ImageId>, StoreError> {
     let sql = format!(
         "SELECT ?1 UNION SELECT b.id FROM images a JOIN images b ON b.content_hash = a.content_hash
@@ -167,7 +167,7 @@ pub(super) fn insert(tx: &Transaction<'_>, dataset: DatasetId, new: &NewImage) -
     Ok(ImageId(tx.last_insert_rowid()))
 }
 
-/// Makes a stored image what the import says it is now, in its dataset again if it was removed.
+/// Updates a stored image from the import; a removed image returns to its dataset.
 pub(super) fn update(tx: &Transaction<'_>, id: ImageId, new: &NewImage) -> Result<(), StoreError> {
     let path = stored_path(new)?;
     let sql = "UPDATE images SET name = ?2, path = ?3, content_hash = ?4, width = ?5, height = ?6, split = ?7,
@@ -187,12 +187,12 @@ pub(super) fn remove(tx: &Transaction<'_>, id: ImageId, now_ms: i64) -> Result<(
     Ok(())
 }
 
-/// Whether a path that is joined to a folder stays in it, links aside.
+/// Whether a path joined to a folder stays inside it, ignoring symbolic links.
 fn stays_below(path: &Path) -> bool {
     path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
-/// With `/` on every system, so that a project can change computers.
+/// Uses `/` on every system, so that a project can move between computers.
 pub(super) fn stored_path(new: &NewImage) -> Result<String, StoreError> {
     if !stays_below(&new.path) {
         let text = format!("{} must be relative to the dataset's root and stay below it", new.path.display());

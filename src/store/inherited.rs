@@ -21,23 +21,23 @@ pub struct Inherited {
     /// The number of the round in which it was decided.
     pub round: u32,
     pub from: CandidateId,
-    /// It is on the same region; else it is of the same group.
+    /// Whether it is on the same region; otherwise it is in the same group.
     pub is_twin: bool,
 }
 
-/// What can be taken over for the candidates of a query, by the verdicts.
+/// What can be carried over to a query's candidates, by verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Inheritable {
     pub confirmed: u64,
     pub rejected: u64,
 }
 
-/// A verdict that somebody gave or took over, a hard negative or a rejection. Missed objects and wrong classes became ground truth: what lies
-/// there is no candidate any more.
+/// A given or carried-over verdict that is a hard negative or a rejection. Missed objects and wrong classes became ground truth, so nothing
+/// there is a candidate any more.
 const DECIDED: &str = "o.verdict IN ('confirmed', 'rejected') AND o.basis <> 'estimated'";
 
 impl Store {
-    /// What can be taken over for the query's candidates that wait, whatever its own verdict filter says.
+    /// Returns what can be carried over to the query's undecided candidates, ignoring its verdict filter.
     pub fn inheritable(&self, query: &CandidateQuery) -> Result<Inheritable, StoreError> {
         let mut counts = Inheritable::default();
         for (_, inherited) in self.find_inherited(query)? {
@@ -49,8 +49,8 @@ impl Store {
         Ok(counts)
     }
 
-    /// Takes over what earlier rounds decided on these candidates, as one gesture; those of which nothing was decided are skipped. `None`:
-    /// nothing was left to take over.
+    /// Carries over earlier rounds' verdicts on these candidates as one gesture; candidates without one are skipped. `None`: nothing was
+    /// left to carry over.
     pub fn inherit(
         &mut self,
         candidates: &[CandidateId],
@@ -61,7 +61,7 @@ impl Store {
         self.take_over(found, annotator, time_ms)
     }
 
-    /// [`Store::inherit`] for all of a query's candidates that wait.
+    /// [`Store::inherit`] for all undecided candidates of a query.
     pub fn inherit_all(
         &mut self,
         query: &CandidateQuery,
@@ -90,7 +90,7 @@ impl Store {
     fn find_inherited(&self, query: &CandidateQuery) -> Result<Vec<(CandidateId, Inherited)>, StoreError> {
         let waiting = CandidateQuery { verdict: VerdictFilter::Undecided, collapse: false, ..query.clone() };
         let worth_asking = self.scan(&waiting, |scan| {
-            // Places and groups of which something is decided, with the earliest round that did.
+            // Regions and groups with a verdict, and the earliest round that gave one.
             let (mut places, mut groups) = (HashMap::new(), HashMap::new());
             for e in scan.entries() {
                 if let Some((Verdict::Confirmed | Verdict::Rejected, Basis::Reviewed | Basis::Inherited)) = e.given {
@@ -116,7 +116,7 @@ impl Store {
     }
 }
 
-/// What the candidates inherit that wait and inherit anything.
+/// Returns the verdicts that undecided candidates inherit.
 fn inherited_of(c: &Connection, candidates: &[CandidateId]) -> Result<Vec<(CandidateId, Inherited)>, StoreError> {
     let mut of_groups = HashMap::new();
     let mut found = Vec::new();
@@ -129,11 +129,11 @@ fn inherited_of(c: &Connection, candidates: &[CandidateId]) -> Result<Vec<(Candi
     Ok(found)
 }
 
-/// What earlier rounds decided on groups, by group and the number of the asking round.
+/// Earlier rounds' verdicts on groups, by group and the number of the requesting round.
 pub(super) type OfGroups = HashMap<(i64, u32), Option<Inherited>>;
 
-/// What was decided on the nearest candidate of an earlier round on the same region, else, where all that earlier rounds decided on its group
-/// agree, on that. `None` for a candidate that does not wait.
+/// Returns the verdict on the nearest candidate of an earlier round on the same region; otherwise the verdict on its group, if all verdicts
+/// of earlier rounds agree. `None` for a decided candidate.
 pub(super) fn inherited(
     c: &Connection,
     candidate: CandidateId,
@@ -160,7 +160,7 @@ pub(super) fn inherited(
     Ok(found)
 }
 
-/// The reason that stands with a candidate's verdict.
+/// The reason of a candidate's current verdict.
 const REASON: &str = "(SELECT v.reason FROM standing_verdicts s JOIN verdicts v ON v.seq = s.seq
     WHERE s.candidate_id = o.id AND s.verdict = o.verdict ORDER BY s.tick DESC LIMIT 1)";
 

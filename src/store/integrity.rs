@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use super::StoreError;
 
-/// SQLite's quick check, its first complaint as the error.
+/// Runs SQLite's quick check; its first complaint is the error.
 pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
     let detail: String = connection.query_row("PRAGMA quick_check(1)", [], |r| r.get(0))?;
     if detail == "ok" {

@@ -1,14 +1,14 @@
-//! Which candidates are undecided, as SQL about a candidate `c`; terms as in `domain::review_counts`.
+//! Which candidates are undecided, as SQL over a candidate `c`; terms as in `domain::review_counts`.
 
 use rusqlite::Connection;
 
 use super::{Store, StoreError, present_images};
 use crate::domain::CandidateId;
 
-/// No verdict that counts over all; [`is_left`](crate::domain::is_left) in SQL.
+/// No effective verdict; [`is_left`](crate::domain::is_left) in SQL.
 pub(super) const LEFT: &str = "c.verdict IS NULL AND c.kind <> 'duplicate'";
 
-/// The same for one annotator: ?2 is the name, NULL for the verdicts that count over all.
+/// The same for one annotator: ?2 is the name, NULL for the effective verdicts.
 pub(super) const LEFT_FOR: &str = "CASE WHEN ?2 IS NULL
         THEN c.verdict IS NULL
         ELSE NOT EXISTS (SELECT 1 FROM standing_verdicts s JOIN annotators a ON a.id = s.annotator_id
@@ -21,7 +21,7 @@ pub(super) fn is_present(c: &Connection) -> Result<String, StoreError> {
 }
 
 impl Store {
-    /// Candidates that are left on images of this many pixels or more, highest score first.
+    /// Returns undecided candidates on images of at least this many pixels, by descending score.
     pub fn left_on_large_images(&self, pixels: u64, limit: usize) -> Result<Vec<CandidateId>, StoreError> {
         self.read(|c| {
             let shown = is_present(c)?;

@@ -1,7 +1,7 @@
-//! The lines of both logs as they travel between copies of a project, verdicts and corrections of ground truth, and the checks of lines
-//! that come from outside. Placing them in the log: `exchange.rs` and `log_lines.rs`.
+//! The line format in which verdict and correction logs are exchanged between copies of a project, and the validation of external lines.
+//! `exchange.rs` and `log_lines.rs` place them in the logs.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use serde::{Deserialize, Serialize};
@@ -11,26 +11,25 @@ use super::gestures::GestureAction;
 use crate::domain::{AnnotationSource, Basis, CorrectionAct, Shape, Verdict, check_shape};
 use crate::geometry::{BoundingBox, Ellipse};
 
-/// The version of the lines of verdicts that somebody gave by looking. Lines of version 1 are read too: they call a missed object
-/// `missed_face` and name no classes.
+/// Format version of verdicts that an annotator gave by looking. Version 1 is also read: it calls a missed object `missed_face` and has no
+/// classes.
 const FORMAT: u32 = 2;
 
-/// The version of the lines of corrections, and of verdicts that rest on something else: those who read files up to the version before
-/// know none.
+/// Format version of corrections, and of verdicts with another basis: readers of earlier versions do not know these.
 pub(super) const CORRECTION_FORMAT: u32 = 3;
 
 pub const FORMATS_READ: std::ops::RangeInclusive<u32> = 1..=CORRECTION_FORMAT;
 
 const DAY_US: i64 = 24 * 3600 * 1_000_000;
 
-/// What is further ahead is refused unless the user allows it: it would outrank what other copies decided since, and is more likely damage
-/// than a wrong clock. A wrong year is still accepted.
+/// Lines further ahead are refused unless the user allows it: they would outrank later decisions of other copies, and more likely indicate
+/// damage than a wrong clock. A clock that is one year off is still accepted.
 pub const AHEAD_DAYS: u32 = 366;
 
-/// A hundred years: after what is further ahead no tick could be counted on for long.
+/// A hundred years: beyond that, ticks would not be reliable for long.
 pub const MOST_DAYS_AHEAD: u32 = 36_500;
 
-/// The longest name of an annotator and the longest reason, in bytes.
+/// Maximum length of an annotator's name and of a reason, in bytes.
 const NAME_BYTES: usize = 200;
 
 const REASON_BYTES: usize = 64 << 10;
@@ -43,7 +42,7 @@ pub enum LogLine {
     Correction(CorrectionLine),
 }
 
-/// One row of the verdict log, as JSON: all that another copy of the project needs.
+/// One row of the verdict log as JSON: everything that another copy of the project needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VerdictLine {
     pub format: u32,
@@ -53,40 +52,40 @@ pub struct VerdictLine {
     pub action: String,
     pub annotator: String,
     pub candidate: Uuid,
-    /// `None` where an undo reverted the annotator's only verdict.
+    /// `None` if an undo reverted the annotator's only verdict.
     pub verdict: Option<Verdict>,
-    /// Of a missed object and of a wrong class. Lines of version 1 have none: it is what the detector took the candidate for.
+    /// For a missed object and for a wrong class. Missing in version 1: then it is the class that the detector predicted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<ClassLine>,
-    /// What it rests on; left out where somebody saw the candidate.
+    /// How the verdict was reached; omitted if an annotator saw the candidate.
     #[serde(default, skip_serializing_if = "is_reviewed")]
     pub basis: Basis,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<ShapeLine>,
-    /// Of a missed object: what kind of ground truth it is, so that it is not taken for the dataset's own.
+    /// For a missed object: its kind of ground truth, so that it is not taken for the dataset's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<AnnotationSource>,
     /// Orders rows over all copies.
     pub tick: i64,
-    /// Where an undo or a redo brought the verdict back: the tick at which it was decided.
+    /// If an undo or redo restored the verdict: the tick of the original decision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
     /// Milliseconds since the Unix epoch.
     pub time_ms: i64,
-    /// blake3 of the image, and x1, y1, x2, y2 on it: finds the candidate in a project that mined it by itself, that of the round with
-    /// this number where several rounds have one there. Lines of older versions name no round.
+    /// blake3 of the image, and x1, y1, x2, y2 on it: identifies the candidate in a project that mined it separately; if several rounds
+    /// have one there, the one of the round with this number. Lines of older versions have no round.
     pub image: String,
     pub bbox: [f64; 4],
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<u32>,
-    /// What the detector took the candidate for: of several in one place, the one of this class is meant.
+    /// The class that the detector predicted: selects among several candidates in one place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate_class: Option<String>,
 }
 
-/// One row of the log of corrections, as JSON: all that another copy of the project needs. Tells itself from a verdict by `object`.
+/// One row of the correction log as JSON: everything that another copy of the project needs. `object` distinguishes it from a verdict.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CorrectionLine {
     pub format: u32,
@@ -97,11 +96,11 @@ pub struct CorrectionLine {
     pub annotator: String,
     pub object: Uuid,
     pub origin: OriginLine,
-    /// `None` where an undo reverted all that the annotator had corrected of it.
+    /// `None` if an undo reverted all of the annotator's corrections of it.
     pub correction: Option<StateLine>,
     /// Orders rows over all copies.
     pub tick: i64,
-    /// The tick at which it was decided: an undo or a redo brings an older one back.
+    /// The tick of the decision: an undo or redo restores an older one.
     pub since: i64,
     /// Milliseconds since the Unix epoch.
     pub time_ms: i64,
@@ -109,18 +108,18 @@ pub struct CorrectionLine {
     pub image: String,
 }
 
-/// What an object is besides its corrections.
+/// The origin of an object, independent of its corrections.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OriginLine {
-    /// The dataset's own, as the dataset has it; `place` among equal ones of the image, from 0.
+    /// The dataset's own, as in the dataset; `place` is the index among equal ones in the image, from 0.
     Imported {
         class: ClassLine,
         shape: ShapeLine,
         ignored: bool,
         place: u32,
     },
-    /// Promoted from this candidate: x1, y1, x2, y2 of a round, and what the detector took it for.
+    /// Promoted from this candidate: x1, y1, x2, y2 in a round, and the class that the detector predicted.
     Promoted {
         candidate: Uuid,
         bbox: [f64; 4],
@@ -130,7 +129,7 @@ pub enum OriginLine {
     Added,
 }
 
-/// What was done to an object, and what it is since.
+/// A change of an object, and its state after it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StateLine {
     pub act: CorrectionAct,
@@ -140,7 +139,7 @@ pub struct StateLine {
     pub deleted: bool,
 }
 
-/// A class as another copy of the project knows it: by its id, or by its name.
+/// A class as known to another copy of the project: by id or by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassLine {
     pub uid: Uuid,
@@ -157,36 +156,35 @@ pub enum ShapeLine {
     Ellipse([f64; 5]),
 }
 
-/// What a merge did.
+/// The result of a merge.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct MergeReport {
     pub added: u64,
-    /// Rows that were here already.
+    /// Rows that already existed.
     pub known: u64,
-    /// Rows on candidates that this project does not have: they are deferred until mining finds those.
+    /// Rows on unknown candidates, deferred until mining finds them.
     pub without_candidate: u64,
-    /// Of those, the rows on images that this project does not have either.
+    /// Of those, rows on unknown images.
     pub without_image: u64,
-    /// Corrections of objects whose image, or whose candidate, this project does not have: deferred until it does.
+    /// Corrections of objects on unknown images or candidates, deferred until those exist.
     pub without_object: u64,
-    /// Rows that are more than a day ahead of the clock and of the newest row here: the clock of their computer was wrong, or that of this
-    /// one is.
+    /// Rows more than a day ahead of the clock and the newest row here: the clock of either computer is wrong.
     pub ahead: u64,
-    /// How many days the furthest of these is ahead, rounded up.
+    /// The largest number of days ahead, rounded up.
     pub ahead_days: u64,
 }
 
 #[derive(Default)]
 pub(super) struct Placed {
     pub report: MergeReport,
-    /// Lines, by their place, whose shape does not fit their image: they are neither in the log nor deferred.
+    /// Lines, by index, whose shape is invalid in their image: neither added to the log nor deferred.
     pub refused: Vec<(usize, String)>,
 }
 
-/// How far ahead lines may be.
+/// The limit on how far lines may be ahead.
 #[derive(Debug, Clone, Copy)]
 pub struct LatestTick {
-    /// The clock, or the newest tick here where that is later, in microseconds.
+    /// The clock, or the newest tick here if later, in microseconds.
     newest_us: i64,
     days: u32,
 }
@@ -196,7 +194,7 @@ impl LatestTick {
         Self { newest_us, days }
     }
 
-    /// For rows of this very project, which are taken as they are.
+    /// For rows of this project itself, which are accepted unchanged.
     pub(super) fn any() -> Self {
         Self { newest_us: i64::MAX, days: 0 }
     }
@@ -212,7 +210,7 @@ impl LatestTick {
         tick.saturating_sub(self.newest_us).max(0).unsigned_abs().div_ceil(DAY_US.unsigned_abs())
     }
 
-    /// Refuses a time that is too far ahead. `tick` in microseconds, `time_ms` in milliseconds.
+    /// Refuses a time too far ahead. `tick` in microseconds, `time_ms` in milliseconds.
     fn check(self, tick: i64, time_ms: i64) -> Result<(), String> {
         let latest = self.latest_us();
         if tick < 0 {
@@ -240,7 +238,7 @@ impl LatestTick {
     }
 }
 
-/// The version of a verdict's line.
+/// Returns the format version of a verdict's line.
 pub(super) fn format_of(basis: Basis) -> u32 {
     if basis == Basis::Reviewed { FORMAT } else { CORRECTION_FORMAT }
 }
@@ -251,7 +249,7 @@ fn is_reviewed(basis: &Basis) -> bool {
 }
 
 impl VerdictLine {
-    /// Refuses what no copy of a project writes.
+    /// Refuses lines that no copy of a project writes.
     pub fn check(&self, latest: LatestTick) -> Result<(), String> {
         check_who_and_when(&self.action, &self.annotator, (self.tick, self.time_ms), latest)?;
         check_since(self.since, self.tick)?;
@@ -276,7 +274,7 @@ impl VerdictLine {
 }
 
 impl LogLine {
-    /// Reads a line of either log.
+    /// Parses a line of either log.
     pub fn from_json(text: &str) -> serde_json::Result<Self> {
         #[derive(Deserialize)]
         struct Kind {
@@ -311,7 +309,7 @@ impl LogLine {
         }
     }
 
-    /// Refuses what no copy of a project writes.
+    /// Refuses lines that no copy of a project writes.
     pub fn check(&self, latest: LatestTick) -> Result<(), String> {
         match self {
             Self::Verdict(line) => line.check(latest),
@@ -347,7 +345,7 @@ impl CorrectionLine {
     }
 }
 
-/// What every line of a log says of its gesture: tick and milliseconds are `when`.
+/// Validates the gesture data of a line of either log; `when` is tick and milliseconds.
 fn check_who_and_when(
     action: &str,
     annotator: &str,
@@ -392,12 +390,12 @@ fn check_bbox(bbox: &[f64; 4]) -> Result<(), String> {
     Ok(())
 }
 
-/// The image's size is not known yet: refuses what no image can hold.
+/// Refuses shapes that are invalid in any image; the image's size is not known yet.
 fn check_any_shape(shape: &ShapeLine) -> Result<(), String> {
     check_shape(&Shape::from(shape), LARGEST_SIDE, LARGEST_SIDE).map_err(|e| e.to_string())
 }
 
-/// Of an image whose size is not known.
+/// For an image of unknown size.
 const LARGEST_SIDE: u32 = 1 << 20;
 
 /// For messages.

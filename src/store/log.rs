@@ -1,11 +1,11 @@
-//! Shared by the logs of verdicts and of corrections: which row of an annotator counted before another one, and which was overruled by a
-//! newer one that was merged from another copy.
+//! Shared by the verdict and correction logs: finds the row of an annotator that was current before another one, and rows overruled by a
+//! newer row merged from another copy.
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use super::StoreError;
 
-/// One of the logs: its table, and the column that names what a row is about.
+/// One of the logs: its table, and the column with a row's subject.
 pub(super) struct Log {
     table: &'static str,
     subject: &'static str,
@@ -15,8 +15,8 @@ pub(super) const VERDICTS: Log = Log { table: "verdicts", subject: "candidate_id
 pub(super) const CORRECTIONS: Log = Log { table: "corrections", subject: "object_id" };
 
 impl Log {
-    /// The row that counted for the annotator before `gesture`, in the order of the log. What that replaced when it was written is
-    /// another where an older row was merged since.
+    /// Returns the annotator's current row before `gesture` in log order. This may differ from what the gesture replaced when it was
+    /// written, if an older row was merged since.
     pub fn previous_row(
         &self,
         tx: &Transaction<'_>,
@@ -33,7 +33,7 @@ impl Log {
         Ok(tx.prepare_cached(&sql)?.query_row([subject, annotator, gesture], |r| r.get(0)).optional()?)
     }
 
-    /// The newest row of the annotator on `subject`.
+    /// Returns the newest row of the annotator on `subject`.
     pub fn newest(&self, c: &Connection, annotator: i64, subject: i64) -> Result<Option<i64>, StoreError> {
         let Self { table, subject: column } = self;
         let sql = format!(
@@ -42,7 +42,7 @@ impl Log {
         Ok(c.prepare_cached(&sql)?.query_row([subject, annotator], |r| r.get(0)).optional()?)
     }
 
-    /// Leaves out the rows on whose subject a newer row of the annotator was merged from another copy after `gesture`; also where that was
+    /// Drops the rows whose subject has a newer row of the annotator that was merged from another copy after `gesture`, even if that was
     /// overruled and restored since.
     pub fn not_overruled<R>(
         &self,
@@ -72,7 +72,7 @@ impl Log {
     }
 }
 
-/// Whether anything of the annotator's was merged from another copy after `gesture`; 0 is before all.
+/// Whether a row of the annotator was merged from another copy after `gesture`; 0 is before all.
 pub(super) fn has_merged(tx: &Transaction<'_>, annotator: i64, gesture: i64) -> Result<bool, StoreError> {
     let sql = "SELECT 1 FROM gestures WHERE annotator_id = ?1 AND merged = 1 AND id > ?2 LIMIT 1";
     Ok(tx.prepare_cached(sql)?.exists([annotator, gesture])?)

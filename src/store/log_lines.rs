@@ -1,9 +1,9 @@
-//! Lines of corrections between copies of a project: writes them from the log and places those that are merged.
+//! Writes correction lines from the log for other copies of the project, and places merged ones.
 //!
-//! An object of a dataset is known in another copy by its image's bytes and by what the dataset says of it; a promoted one by its
-//! candidate; an added one by its id. As with verdicts the newest row by tick and id counts, whichever copy merges first.
+//! Another copy identifies a dataset's object by its image's content and its own annotation; a promoted object by its candidate; an added
+//! one by its id. As with verdicts, the newest row by tick and id is current, whichever copy merges first.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::BTreeSet;
@@ -20,8 +20,8 @@ use super::objects::Origin;
 use super::{StoreError, annotators, classes, gestures, ground_truth, images, objects, settle, waiting};
 use crate::domain::{Annotation, AnnotationSource, CandidateId, Correction, ImageId, ObjectState, Shape, check_shape};
 
-/// Appends the rows that the log lacks, and defers those whose images or candidates are missing. Each line has its place among all that
-/// were handed in.
+/// Appends the rows missing from the log, and defers those whose images or candidates are missing. Each line has its index among all input
+/// lines.
 pub(super) fn place(
     tx: &Transaction<'_>,
     lines: &[(usize, &CorrectionLine)],
@@ -62,7 +62,7 @@ pub(super) fn place(
     settle::settle_images(tx, &touched)
 }
 
-/// What the line says of its object, with this project's class.
+/// Returns the line's object state with this project's class.
 fn held_here(tx: &Transaction<'_>, line: &CorrectionLine) -> Result<Option<Held>, StoreError> {
     let Some(state) = &line.correction else { return Ok(None) };
     let class = classes::of_other_copy(tx, state.class.uid.into_bytes(), &state.class.name)?;
@@ -71,14 +71,14 @@ fn held_here(tx: &Transaction<'_>, line: &CorrectionLine) -> Result<Option<Held>
     Ok(Some(Held { correction, since: line.since }))
 }
 
-/// Why the line's shape cannot be an object of its image; `None` where it can.
+/// Returns why the line's shape is invalid in its image; `None` if it is valid.
 fn misfit(tx: &Transaction<'_>, line: &CorrectionLine, image: ImageId) -> Result<Option<String>, StoreError> {
     let Some(state) = &line.correction else { return Ok(None) };
     let (width, height) = images::size(tx, image)?;
     Ok(check_shape(&Shape::from(&state.shape), width, height).err().map(|problem| format!("its shape: {problem}")))
 }
 
-/// The object that a line is about, and its image; `None` where the project has neither.
+/// Returns the line's object and its image; `None` if the project has neither.
 fn find_or_insert(tx: &Transaction<'_>, line: &CorrectionLine) -> Result<Option<(ObjectId, ImageId)>, StoreError> {
     if let Some(known) = objects::by_uid(tx, line.object.as_bytes())? {
         return Ok(Some(known));
@@ -108,18 +108,18 @@ fn origin_here(tx: &Transaction<'_>, line: &CorrectionLine) -> Result<Option<(Im
     let (shape, source) = (Shape::from(shape), AnnotationSource::Imported);
     let object = Annotation { class, shape, source, ignored: *ignored };
     let place = *place as usize;
-    // Of copies of the image in several datasets the one that annotates the object.
+    // Among copies of the image in several datasets, the one that annotates the object.
     for image in here {
         if ground_truth::imported(tx, image)?.iter().filter(|(_, other)| *other == object).count() > place {
             return Ok(Some((image, Origin::Imported { object, place })));
         }
     }
-    // The dataset says otherwise here: the correction counts once an import brings the object.
+    // The dataset differs here: the correction takes effect once an import adds the object.
     Ok(Some((first, Origin::Imported { object, place })))
 }
 
-/// The candidate that the object was promoted from, as a verdict's line finds its own; of those that differ in what another device computes
-/// otherwise the one that lies best.
+/// Returns the candidate that the object was promoted from, as for a verdict's line; if several differ only as much as on another device,
+/// the one that matches best.
 fn candidate_of(
     tx: &Transaction<'_>,
     line: &CorrectionLine,
@@ -146,7 +146,7 @@ fn candidate_of(
     Ok(best.map(|(_, found)| found))
 }
 
-/// The whole log, oldest first; nothing in a database of an older format.
+/// Returns the whole log, oldest first; empty for a database of an older format.
 pub(super) fn log(c: &Connection) -> rusqlite::Result<Vec<CorrectionLine>> {
     if !c.table_exists(None, "corrections")? {
         return Ok(Vec::new());
@@ -154,7 +154,7 @@ pub(super) fn log(c: &Connection) -> rusqlite::Result<Vec<CorrectionLine>> {
     c.prepare(&format!("{} ORDER BY v.seq", select()))?.query_map([], from_row)?.collect()
 }
 
-/// Row `seq` of the log; `None` where there is no such row.
+/// Returns row `seq` of the log; `None` if there is no such row.
 pub(super) fn line(c: &Connection, seq: i64) -> rusqlite::Result<Option<CorrectionLine>> {
     c.prepare_cached(&format!("{} WHERE v.seq = ?1", select()))?.query_row([seq], from_row).optional()
 }

@@ -1,16 +1,16 @@
-//! Metrics of a round's training, by name and step.
+//! Training metrics of a round, by name and step.
 
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Store, StoreError};
 use crate::domain::RoundId;
 
-/// One number of a round.
+/// One metric value of a round.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metric {
     pub step: u64,
     pub name: String,
-    /// NaN where the training's was.
+    /// NaN if the training's value was.
     pub value: f64,
 }
 
@@ -25,7 +25,7 @@ pub struct MetricSummary {
 }
 
 impl Store {
-    /// Writes `(step, name, value)` rows; a step that is written again (a resumed round) takes the new value.
+    /// Writes `(step, name, value)` rows; a repeated step (of a resumed round) replaces the old value.
     pub fn append_metrics<S: AsRef<str>>(&mut self, round: RoundId, rows: &[(u64, S, f64)]) -> Result<(), StoreError> {
         self.write(|tx| {
             let sql = "INSERT INTO metrics (round_id, step, name, value) VALUES (?1, ?2, ?3, ?4)
@@ -38,7 +38,7 @@ impl Store {
         })
     }
 
-    /// One metric over all steps of a round: how many, their sum, the largest, and the median of the last 51.
+    /// Summarises a metric over all steps of a round: count, sum, maximum, and the median of the last 51.
     pub fn metric_summary(&self, round: RoundId, name: &str) -> Result<MetricSummary, StoreError> {
         self.read(|c| {
             let sql =
@@ -56,7 +56,7 @@ impl Store {
         })
     }
 
-    /// The value of a metric at its last step that has one, with the step.
+    /// Returns the last step of a metric with its value.
     pub fn newest_metric(&self, round: RoundId, name: &str) -> Result<Option<(u64, f64)>, StoreError> {
         self.read(|c| {
             let sql = "SELECT step, value FROM metrics WHERE round_id = ?1 AND name = ?2 AND value IS NOT NULL
@@ -66,7 +66,7 @@ impl Store {
         })
     }
 
-    /// By name, then step.
+    /// Returns the metrics by name, then step.
     pub fn metrics(&self, round: RoundId) -> Result<Vec<Metric>, StoreError> {
         self.read(|c| {
             let sql = "SELECT step, name, value FROM metrics WHERE round_id = ?1 ORDER BY name, step";

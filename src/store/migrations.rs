@@ -1,4 +1,4 @@
-//! Numbered changes of the database's format, append-only: a released file in `migrations/` never changes.
+//! Numbered, append-only migrations of the database format: a released file in `migrations/` never changes.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 
 use super::StoreError;
 
-/// Number n brings `PRAGMA user_version` from n-1 to n.
+/// Migration n raises `PRAGMA user_version` from n-1 to n.
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_project.sql"),
     include_str!("migrations/0002_looks_and_settings.sql"),
@@ -25,10 +25,10 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0014_basis.sql"),
 ];
 
-/// From this format on a database at rest is in rollback mode (`0007_at_rest.sql`).
+/// From this format on, a closed database is in rollback mode (`0007_at_rest.sql`).
 pub(super) const RESTS_IN_ROLLBACK_MODE: i64 = 7;
 
-/// Brings the database to the newest format. `back_up` is called before the first change; all changes are one transaction.
+/// Migrates the database to the newest format. `back_up` is called before the first change; all changes are one transaction.
 pub(super) fn migrate(
     connection: &Connection,
     back_up: impl FnOnce() -> Result<PathBuf, StoreError>,
@@ -45,8 +45,8 @@ pub(super) fn refuse_newer(connection: &Connection, path: &Path) -> Result<(), S
     Ok(())
 }
 
-/// A copy of an older database in memory, brought to the newest format: for reading without changing the file. `None` where the file has
-/// the newest format, and where it is too damaged for that.
+/// Migrates an in-memory copy of an older database to the newest format, to read it without changing the file. `None` if the file has the
+/// newest format, or is too damaged.
 pub(super) fn migrated_copy(connection: &Connection) -> Option<Connection> {
     let found = version(connection).ok()?;
     if found == 0 || found == MIGRATIONS.len() as i64 {
@@ -61,18 +61,18 @@ pub(super) fn migrated_copy(connection: &Connection) -> Option<Connection> {
     Some(copy)
 }
 
-/// Whether the database is of an older format than this program's.
+/// Whether the database has an older format than this program's.
 pub(super) fn is_older(connection: &Connection) -> Result<bool, StoreError> {
     Ok(version(connection)? < MIGRATIONS.len() as i64)
 }
 
-/// Brings a copy in memory to the newest format.
+/// Migrates an in-memory copy to the newest format.
 pub(super) fn migrate_copy(copy: &Connection) -> Result<(), StoreError> {
     copy.pragma_update(None, "foreign_keys", false)?;
     run(copy, MIGRATIONS)
 }
 
-/// Makes the tables of format `version` in an empty database.
+/// Creates the tables of format `version` in an empty database.
 pub(super) fn apply_first(empty: &Connection, version: i64) -> Result<(), StoreError> {
     let count = usize::try_from(version).unwrap_or(0).min(MIGRATIONS.len());
     empty.pragma_update(None, "foreign_keys", false)?;
@@ -91,8 +91,8 @@ fn migrate_with(
     if found > 0 {
         back_up()?;
     }
-    // A migration may build a table again under its old name, which foreign keys would take for the loss of its rows. They cannot be
-    // switched within a transaction; what they ask for is checked at its end.
+    // A migration may recreate a table under its old name, which foreign keys would treat as a loss of its rows. They cannot be switched
+    // off within a transaction; they are checked at its end.
     let enforced: bool = connection.pragma_query_value(None, "foreign_keys", |r| r.get(0))?;
     connection.pragma_update(None, "foreign_keys", false)?;
     let migrated = run(connection, migrations);
@@ -160,7 +160,7 @@ mod tests {
         old.execute("INSERT INTO annotators (name) VALUES ('Ada')", []).unwrap();
         drop(old);
         let bytes = std::fs::read(&path).unwrap();
-        // An older version leaves WAL mode in the header: whether the file was copied alone cannot be known.
+        // An older version leaves WAL mode in the header, so a copy without its WAL cannot be detected.
         let notes = Store::notes_of(&path);
         assert!(matches!(&notes[..], [note] if note.contains("If it was copied alone")), "{notes:?}");
         assert_eq!(Store::open_read_only(&path).unwrap().setting("filter").unwrap(), None, "read without changing it");

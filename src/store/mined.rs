@@ -1,4 +1,4 @@
-//! Stores mining's results batch by batch, each with its images, so that mining can be resumed.
+//! Stores mining results in batches of images, so that mining can be resumed.
 
 use std::collections::HashMap;
 
@@ -8,22 +8,22 @@ use super::candidates::{NewCandidate, replace_on, spots_on};
 use super::{Store, StoreError, detections, exchange, features, queue_index, rounds};
 use crate::domain::{Detection, FalsePositiveKind, ImageId, RoiFeature, RoundId, RoundState};
 
-/// What an image looked like when it was mined: its bytes and its ground truth.
+/// A hash of an image's content and ground truth when it was mined.
 pub type Fingerprint = [u8; 16];
 
-/// What mining found on an image.
+/// The mining result of an image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MinedImage {
     pub image: ImageId,
     pub fingerprint: Fingerprint,
     pub detections: Vec<Detection>,
-    /// With what the detector saw in each.
+    /// Each with its detector features.
     pub candidates: Vec<(NewCandidate, Option<RoiFeature>)>,
-    /// Further detections of an object: found, and no candidates.
+    /// Number of further detections of an object, which are not candidates.
     pub duplicate: usize,
 }
 
-/// What a mining found on all images that are in.
+/// Totals of the mined images.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MinedCounts {
     pub images: usize,
@@ -36,7 +36,7 @@ pub struct MinedCounts {
 }
 
 impl MinedImage {
-    /// Rows that keeping it writes, roughly.
+    /// Approximate number of rows written for it.
     pub fn rows(&self) -> usize {
         1 + self.detections.len() + 2 * self.candidates.len()
     }
@@ -46,18 +46,18 @@ impl MinedImage {
     }
 }
 
-/// Which images a mining that begins has done already.
+/// Which finished images a new mining run may skip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resume {
-    /// Those of a mining that was interrupted.
+    /// Those of an interrupted run.
     Unfinished,
-    /// Those of a finished one too: what comes again changes nothing.
+    /// Also those of a finished run: repeating it changes nothing.
     Any,
 }
 
 impl Store {
-    /// Begins the mining of a round, or continues with it: the images that are in already, with their fingerprints. A mining with another
-    /// `identity` (model or settings) begins again; the candidates of the one before stay until each image is mined again.
+    /// Starts or resumes the mining of a round; returns the finished images with their fingerprints. A run with another `identity` (model
+    /// or settings) starts over; previous candidates stay until each image is mined again.
     pub fn begin_mining(
         &mut self,
         round: RoundId,
@@ -82,8 +82,8 @@ impl Store {
         })
     }
 
-    /// Keeps what was mined on these images, in one transaction: detections, candidates, features, and that the images are done. What an
-    /// earlier mining found on them makes room, as [`Store::replace_candidates`] says; other images keep theirs.
+    /// Stores the mining results of these images in one transaction: detections, candidates, features, and that the images are done.
+    /// Results of an earlier run are replaced, see [`Store::replace_candidates`]; other images keep theirs.
     pub fn put_mined(&mut self, round: RoundId, mined: &[MinedImage]) -> Result<(), StoreError> {
         self.write(|tx| {
             let run = run_of(tx, round)?;
@@ -94,7 +94,7 @@ impl Store {
         })
     }
 
-    /// Every image is in: merged verdicts that waited for a candidate are taken in, and the round is mined.
+    /// Finishes the run: merged verdicts that waited for a candidate are placed, and the round is marked as mined.
     pub fn end_mining(&mut self, round: RoundId) -> Result<(), StoreError> {
         self.write(|tx| {
             exchange::place_waiting(tx)?;
@@ -104,7 +104,7 @@ impl Store {
         })
     }
 
-    /// Over the images that the round's mining has done.
+    /// Counts over the images that the round's mining has finished.
     pub fn mined_counts(&self, round: RoundId) -> Result<MinedCounts, StoreError> {
         self.read(|c| {
             let sql = "SELECT count(*), sum(detections), sum(background), sum(localisation), sum(classification), sum(\"both\"),
@@ -125,7 +125,7 @@ impl Store {
         })
     }
 
-    /// How many images a mining of the round that did not finish has done; `None` without one.
+    /// Returns the number of images finished by an incomplete mining run of the round; `None` without one.
     pub fn unfinished_mining(&self, round: RoundId) -> Result<Option<usize>, StoreError> {
         let sql = "SELECT (SELECT count(*) FROM mined_images WHERE round_id = ?1 AND run = id) FROM mining_runs
                    WHERE round_id = ?1 AND finished = 0";

@@ -1,8 +1,8 @@
 //! The project's database: one SQLite file. No other layer uses rusqlite.
 //!
-//! Invariant: the logs of verdicts and of corrections are only ever appended to; everything else (current verdicts, a candidate's state,
-//! promoted, corrected and added objects) is derived from them and is kept up to date by the transaction that appends. Invariant: a
-//! [`Store`] is one connection and belongs to one thread at a time. Each writing method is one transaction.
+//! Invariant: the verdict and correction logs are append-only; everything else (current verdicts, a candidate's state, promoted, corrected
+//! and added objects) is derived from them and updated by the appending transaction. Invariant: a [`Store`] is one connection and belongs
+//! to one thread at a time. Each writing method is one transaction.
 
 mod access;
 mod annotators;

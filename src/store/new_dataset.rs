@@ -1,18 +1,18 @@
-//! An import's input to the store, and its report: datasets with their images and objects.
+//! An import's input to the store: datasets with their images and objects. Also its report.
 
 use std::path::PathBuf;
 
 use crate::domain::{DatasetId, Shape};
 
-/// A dataset to import: everything of it, in one transaction.
+/// A dataset to import completely in one transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewDataset {
     pub name: String,
-    /// The format's word: `fddb`, `folder`, `sample` ...
+    /// The format's name: `fddb`, `folder`, `sample` ...
     pub kind: String,
     /// Absolute folder that the image paths are relative to.
     pub root: PathBuf,
-    /// Names of the classes, each once. One that the project knows by this name, today or before, is that class.
+    /// Unique class names. A name that the project knows, currently or formerly, refers to that class.
     pub classes: Vec<String>,
     pub images: Vec<NewImage>,
 }
@@ -28,7 +28,7 @@ pub struct NewImage {
     pub content_hash: String,
     pub width: u32,
     pub height: u32,
-    /// The named part of the dataset that it belongs to.
+    /// The split that it belongs to.
     pub split: Option<String>,
     pub objects: Vec<NewObject>,
 }
@@ -39,40 +39,40 @@ pub struct NewObject {
     /// Index into [`NewDataset::classes`].
     pub class: u32,
     pub shape: Shape,
-    /// Neither learnt nor counted.
+    /// Excluded from training and from the counts.
     pub ignored: bool,
 }
 
-/// What an import changes, by the names of images.
+/// The changes made by an import, by image name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportCounts {
-    /// `None` for a dataset that the project does not have yet, while nothing is written.
+    /// `None` in a preview of a dataset that is not in the project yet.
     pub dataset: Option<DatasetId>,
     pub added: Vec<String>,
-    /// Content, size, split or objects differ from the import before.
+    /// Content, size, split or objects differ from the previous import.
     pub changed: Vec<String>,
-    /// Name or path before and now; the bytes are the same.
+    /// Name or path before and now; the content is the same.
     pub moved: Vec<(String, String)>,
-    /// No longer in the dataset. They are kept with their verdicts, and used for nothing.
+    /// No longer in the dataset. They are kept with their verdicts and otherwise unused.
     pub removed: Vec<String>,
-    /// There again after they had been removed.
+    /// Present again after they had been removed.
     pub returned: Vec<String>,
     pub unchanged: usize,
-    /// Candidates that were found on bytes which their image no longer has.
+    /// Candidates found in content that their image no longer has.
     pub stale_candidates: usize,
-    /// Corrections of objects that the dataset does not have, or has otherwise: they count for nothing until an import brings the object
-    /// back as it was corrected.
+    /// Corrections of objects that are missing or different in the dataset: inactive until an import restores the object as it was
+    /// corrected.
     pub resting_corrections: usize,
-    /// Images with the same bytes as one of another dataset.
+    /// Images with the same content as one of another dataset.
     pub same_bytes: Vec<SameBytes>,
 }
 
-/// An image of an import with the same bytes as one of another dataset.
+/// An image of an import with the same content as one of another dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SameBytes {
     pub name: String,
     /// The other dataset's name.
     pub dataset: String,
-    /// The name there.
+    /// The image's name there.
     pub other: String,
 }

@@ -1,4 +1,4 @@
-//! Decisions and corrections since the last check, by any connection. Reads only the ends of the logs.
+//! Finds decisions and corrections since the last check, from any connection. Reads only the ends of the logs.
 
 use rusqlite::Connection;
 
@@ -6,7 +6,7 @@ use super::queue_index::{data_version, last_seq};
 use super::{Store, StoreError};
 use crate::domain::{CandidateId, ImageId};
 
-/// How far the logs were seen.
+/// How far the logs were read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
     version: i64,
@@ -14,27 +14,27 @@ pub struct Seen {
     correction: i64,
 }
 
-/// What came into the logs.
+/// New log rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogNews {
     /// The gesture and the candidate of each verdict, oldest first.
     pub verdicts: Vec<(i64, CandidateId)>,
     /// The gesture and the image of each correction.
     pub corrections: Vec<(i64, ImageId)>,
-    /// There is more than was asked for, and what is listed is not all.
+    /// There are more rows than requested, so the lists are incomplete.
     pub is_cut: bool,
 }
 
 impl Store {
-    /// Where the logs end now.
+    /// Returns the current ends of the logs.
     pub fn seen(&self) -> Result<Seen, StoreError> {
         self.read(seen)
     }
 
-    /// What came since `seen`, which follows; `None` where no other connection committed. At most `limit` rows of each log.
+    /// Returns the rows since `seen_before`, which is updated; `None` if no other connection committed. At most `limit` rows of each log.
     pub fn log_news(&self, seen_before: &mut Seen, limit: usize) -> Result<Option<LogNews>, StoreError> {
         self.read(|c| {
-            // Read before the rows: a commit in between is seen again, never missed.
+            // Read before the rows: a commit in between is reported twice, never missed.
             let version = data_version(c)?;
             if version == seen_before.version {
                 return Ok(None);

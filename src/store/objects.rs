@@ -1,4 +1,4 @@
-//! Corrected and added objects: their identity over imports and copies of the project, and their state after the log.
+//! Corrected and added objects: their identity across imports and copies of the project, and their state according to the log.
 
 use std::collections::HashSet;
 
@@ -10,10 +10,10 @@ use super::correction_rows::{self, Held, ObjectId};
 use super::{Store, StoreError, ground_truth};
 use crate::domain::{Annotation, AnnotationSource, CandidateId, ClassId, GroundTruthId, ImageId, ObjectState, Shape};
 
-/// What an object is besides its corrections.
+/// The origin of an object, independent of its corrections.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Origin {
-    /// The dataset's own, as the dataset has it; `place` among equal ones of its image.
+    /// The dataset's own, as in the dataset; `place` is the index among equal ones in its image.
     Imported {
         object: Annotation,
         place: usize,
@@ -27,29 +27,28 @@ pub(super) enum Origin {
 pub(super) struct Known {
     pub id: ObjectId,
     pub origin: Origin,
-    /// The correction that counts, over all annotators the newest.
+    /// The effective correction: the newest of all annotators.
     pub newest: Option<Held>,
-    /// The tick of the first row of the log on it.
+    /// The tick of its first log row.
     pub since: i64,
 }
 
-/// An object of an image as it stands, deleted ones among them.
+/// The current state of an object, possibly deleted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ObjectRow {
-    /// What corrections name it by. Stays the same for as long as the dataset has the object.
+    /// The id used by corrections. Stable as long as the dataset has the object.
     pub id: GroundTruthId,
-    /// As the dataset has it; `None` of one that was promoted or added.
+    /// As in the dataset; `None` if it was promoted or added.
     pub own: Option<Annotation>,
-    /// Edited where the dataset's own was corrected.
+    /// `Edited` if the dataset's own was corrected.
     pub source: AnnotationSource,
     pub state: ObjectState,
-    /// What it was promoted from.
+    /// The candidate that it was promoted from.
     pub candidate: Option<CandidateId>,
 }
 
 impl Store {
-    /// The objects of an image as they stand now, deleted ones too, in the order in which they came. Those of copies in other datasets
-    /// are not among them.
+    /// Returns the current objects of an image, including deleted ones, in insertion order. Copies in other datasets are excluded.
     pub fn objects_of_image(&self, image: ImageId) -> Result<Vec<ObjectRow>, StoreError> {
         self.read(|c| {
             let rows = ground_truth::rows(c, image)?;
@@ -66,7 +65,7 @@ impl Store {
     }
 }
 
-/// The row of the ground truth that `object` is in the place of, or its own.
+/// Returns the ground truth row that `object` replaces, or its own.
 pub(super) fn base(c: &Connection, object: GroundTruthId) -> Result<ground_truth::TruthRow, StoreError> {
     let missing = || StoreError::missing("object", object);
     let row = ground_truth::row(c, object)?.ok_or_else(missing)?;
@@ -76,7 +75,7 @@ pub(super) fn base(c: &Connection, object: GroundTruthId) -> Result<ground_truth
     }
 }
 
-/// The object of this row of the ground truth, made known where it is not yet.
+/// Returns the object of this ground truth row; registers it if new.
 pub(super) fn find_or_insert(tx: &Transaction<'_>, row: &ground_truth::TruthRow) -> Result<ObjectId, StoreError> {
     if let Some(added) = row.added {
         return Ok(added);
@@ -139,7 +138,7 @@ pub(super) fn insert(
     Ok(ObjectId(tx.last_insert_rowid()))
 }
 
-/// All objects of an image that were ever corrected or added, the oldest first.
+/// Returns all objects of an image that were ever corrected or added, oldest first.
 pub(super) fn of_image(c: &Connection, image: ImageId) -> Result<Vec<Known>, StoreError> {
     let known = identities(c, image)?.into_iter().map(|identity| {
         let Identity { id, origin } = identity;
@@ -149,7 +148,7 @@ pub(super) fn of_image(c: &Connection, image: ImageId) -> Result<Vec<Known>, Sto
     known.collect()
 }
 
-/// The images with objects that were ever corrected or added; none in a database of an older format that is only read.
+/// Returns the images with objects that were ever corrected or added; empty for an older format opened read-only.
 pub(super) fn corrected_images(c: &Connection) -> Result<HashSet<ImageId>, StoreError> {
     if !c.table_exists(None, "corrected_objects")? {
         return Ok(HashSet::new());
@@ -158,7 +157,7 @@ pub(super) fn corrected_images(c: &Connection) -> Result<HashSet<ImageId>, Store
     Ok(statement.query_map([], |r| r.get(0).map(ImageId))?.collect::<Result<_, _>>()?)
 }
 
-/// How many corrections of an image's objects are of none of `own`, which is what the dataset has.
+/// Counts the corrections of an image that match none of `own`, the dataset's objects.
 pub(super) fn resting(c: &Connection, image: ImageId, own: &[Annotation]) -> Result<usize, StoreError> {
     let is_there = |known: &Known| match &known.origin {
         Origin::Imported { object, place } => own.iter().filter(|other| *other == object).count() > *place,
@@ -167,13 +166,13 @@ pub(super) fn resting(c: &Connection, image: ImageId, own: &[Annotation]) -> Res
     Ok(of_image(c, image)?.iter().filter(|known| known.newest.is_some() && !is_there(known)).count())
 }
 
-/// The image that an object is on.
+/// Returns the image that an object is on.
 pub(super) fn image_of(c: &Connection, object: ObjectId) -> Result<ImageId, StoreError> {
     let mut statement = c.prepare_cached("SELECT image_id FROM corrected_objects WHERE id = ?1")?;
     Ok(ImageId(statement.query_row([object.0], |r| r.get(0))?))
 }
 
-/// The row of the ground truth that corrections name the object by; `None` where there is none at present.
+/// Returns the ground truth row by which corrections name the object; `None` if there is none at present.
 pub(super) fn row_of(c: &Connection, object: ObjectId) -> Result<Option<GroundTruthId>, StoreError> {
     let image = image_of(c, object)?;
     let Some(known) = identities(c, image)?.into_iter().find(|known| known.id == object) else { return Ok(None) };
@@ -214,7 +213,7 @@ fn identity(r: &Row<'_>) -> rusqlite::Result<Identity> {
     Ok(Identity { id: ObjectId(r.get(0)?), origin })
 }
 
-/// The object with this id in all copies of the project, and the image that it is on.
+/// Returns the object with this global id, and its image.
 pub(super) fn by_uid(c: &Connection, uid: &[u8; 16]) -> Result<Option<(ObjectId, ImageId)>, StoreError> {
     let mut statement = c.prepare_cached("SELECT id, image_id FROM corrected_objects WHERE uid = ?1")?;
     Ok(statement.query_row([uid], |r| Ok((ObjectId(r.get(0)?), ImageId(r.get(1)?)))).optional()?)

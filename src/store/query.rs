@@ -3,37 +3,37 @@
 use super::trace::TraceFilter;
 use crate::domain::{Basis, CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Share, Verdict};
 
-/// A filter and an order over all candidates of the project. The default is the review queue: undecided, highest score first.
+/// A filter and order over all candidates of the project. The default is the review queue: undecided, highest score first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CandidateQuery {
     pub round: Option<RoundId>,
     pub split: Option<String>,
-    /// What the detector took it for.
+    /// The class that the detector predicted.
     pub class: Option<ClassId>,
     pub kind: Option<FalsePositiveKind>,
     pub verdict: VerdictFilter,
     pub score: Interval,
-    /// Largest IoU with a ground truth of the image.
+    /// Largest IoU with any ground truth of the image.
     pub iou: Interval,
-    /// Square root of the box's area, in pixels of the image.
+    /// Square root of the box's area, in image pixels.
     pub size: Interval,
-    /// Part of the image's name, case ignored; empty for all.
+    /// Part of the image's name, case-insensitive; empty for all.
     pub image_name: String,
     pub image: Option<ImageId>,
-    /// The images of one annotator's share; whose verdicts count is said by `annotator`.
+    /// The images of one annotator's share; `annotator` selects whose verdicts count.
     pub share: Option<Share>,
     pub group: Option<GroupId>,
-    /// What became of it over the rounds.
+    /// Its trace over the rounds.
     pub trace: Option<TraceFilter>,
-    /// Verdicts are this annotator's; `None`: those that count over all annotators.
+    /// Use this annotator's verdicts; `None`: the effective ones.
     pub annotator: Option<String>,
-    /// Candidates of one group are listed as one: the first of them in the order. See [`CandidateQuery::collapses`].
+    /// Candidates of one group are listed as one: the first in the order. See [`CandidateQuery::collapses`].
     pub collapse: bool,
     pub sort: Sort,
     pub descending: bool,
 }
 
-/// Which verdicts a query lets through.
+/// Which verdicts a query accepts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum VerdictFilter {
     Any,
@@ -43,35 +43,35 @@ pub enum VerdictFilter {
     /// Any verdict.
     Decided,
     Is(Verdict),
-    /// Any verdict that rests on this.
+    /// Any verdict with this basis.
     RestsOn(Basis),
-    /// Annotators hold different decisions (a skip is none).
+    /// Annotators gave different verdicts (not counting skips).
     Disputed,
 }
 
-/// Both ends belong to it.
+/// Both ends inclusive.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     pub from: f64,
     pub to: f64,
 }
 
-/// What candidates are ordered by; equal ones by id, ascending.
+/// The sort key of candidates; ties by ascending id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Sort {
     #[default]
     Score,
     Iou,
     Size,
-    /// Order of import.
+    /// Import order.
     Image,
     Round,
-    /// Expected gain: the score shared by the candidates of its group, so that high scores of rare kind come first.
+    /// Expected gain: the score divided by its group's size, so that rare candidates with high scores come first.
     Expected,
-    /// Similar ones together: group by group in the order in which they were set, which grouping makes a chain of similar groups; within a
-    /// group the highest score first; candidates without one last. All of it the other way round when descending.
+    /// Similar candidates together: by group in chain order, where neighbouring groups are similar; within a group by descending score;
+    /// ungrouped candidates last. Reversed as a whole when descending.
     Group,
-    /// Those on which annotators differ apart from all others.
+    /// Candidates on which annotators disagree come before all others.
     Disagreement,
     /// A fixed shuffle: the first n are a random sample of all.
     Random,
@@ -91,7 +91,7 @@ impl Sort {
     ];
 }
 
-/// Where a page ended: the sort key and id of its last candidate. It stays right when candidates before it come or go.
+/// The end of a page: the sort key and id of its last candidate. Stays valid when earlier candidates appear or disappear.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cursor {
     pub(super) key: f64,
@@ -99,7 +99,7 @@ pub struct Cursor {
 }
 
 impl CandidateQuery {
-    /// Whether groups are listed as one. Never in random order, whose beginning is a sample of single candidates, nor within one group.
+    /// Whether groups are listed as one. Never in random order, whose beginning is a sample of single candidates, or within one group.
     pub fn collapses(&self) -> bool {
         self.collapse && self.sort != Sort::Random && self.group.is_none()
     }

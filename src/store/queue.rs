@@ -1,4 +1,4 @@
-//! Lists of candidates: pages, counts, neighbours.
+//! Candidate lists: pages, counts, neighbours.
 
 use std::collections::HashSet;
 
@@ -7,26 +7,26 @@ use super::scan::Scan;
 use super::{CandidateQuery, Cursor, Page, Sort, Store, StoreError, VerdictFilter, annotators};
 use crate::domain::{CandidateId, RoundId, VerdictCounts};
 
-/// Which way to step from a candidate in a query's order.
+/// The direction of a step in a query's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Neighbour {
     Next,
     Previous,
 }
 
-/// What is read of the project depends on these counters.
+/// Version counters of the project's data.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Revision {
-    /// Rises with every change of images, rounds, candidates and groups.
+    /// Incremented by every change of images, rounds, candidates and groups.
     pub generation: i64,
-    /// Of the newest verdict.
+    /// The newest verdict's log row.
     pub last_seq: i64,
-    /// Of the newest correction.
+    /// The newest correction's log row.
     pub last_correction: i64,
 }
 
 impl Store {
-    /// Up to `limit` candidates in the query's order, from its start or from where a page ended.
+    /// Returns up to `limit` candidates in the query's order, from its start or from the end of a page.
     pub fn candidates_page(
         &self,
         query: &CandidateQuery,
@@ -40,13 +40,13 @@ impl Store {
         Ok(Page { rows, next: next.filter(|_| limit > 0) })
     }
 
-    /// The ids of all that the query finds, in its order: for deciding on a whole selection.
+    /// Returns the ids of all matching candidates in the query's order, for a decision on a whole selection.
     pub fn candidate_ids(&self, query: &CandidateQuery) -> Result<Vec<CandidateId>, StoreError> {
         let found = self.scan(query, |scan| scan.first(None, usize::MAX))?;
         Ok(found.into_iter().map(|at| at.id).collect())
     }
 
-    /// How many are listed: a group that is listed as one counts once.
+    /// Counts the listed candidates: a group listed as one counts once.
     pub fn count_candidates(&self, query: &CandidateQuery) -> Result<u64, StoreError> {
         self.scan(query, |scan| {
             let mut count = 0;
@@ -55,7 +55,7 @@ impl Store {
         })
     }
 
-    /// The candidate beside `candidate` in the query's order; it need not itself be what the query finds (any more).
+    /// Returns the candidate next to `candidate` in the query's order; `candidate` itself need not match the query (any more).
     pub fn neighbour(
         &self,
         query: &CandidateQuery,
@@ -73,7 +73,7 @@ impl Store {
         .ok_or_else(|| StoreError::missing("candidate", candidate))
     }
 
-    /// The next candidate of the query without a verdict; after the last one the first that was skipped.
+    /// Returns the next undecided candidate of the query; after the last one, the first skipped one.
     pub fn next_undecided(
         &self,
         query: &CandidateQuery,
@@ -89,13 +89,13 @@ impl Store {
         Ok(first.first().map(|at| at.id))
     }
 
-    /// Of one round, or of all. Candidates that were found to be on an object of their class since (kind duplicate) and have no verdict do
-    /// not count.
+    /// Counts verdicts of one round, or of all. Undecided candidates that are by now on an object of their class (kind duplicate) are not
+    /// counted.
     pub fn verdict_counts(&self, round: Option<RoundId>) -> Result<VerdictCounts, StoreError> {
         self.verdict_counts_of(round, None)
     }
 
-    /// [`Store::verdict_counts`] of what one annotator decided.
+    /// [`Store::verdict_counts`] of one annotator's verdicts.
     pub fn verdict_counts_of(
         &self,
         round: Option<RoundId>,
@@ -116,17 +116,17 @@ impl Store {
         })
     }
 
-    /// Gives the memory back that lists took; the next question reads it again.
+    /// Frees the memory of lists; the next query reads them again.
     pub fn forget_lists(&self) {
         self.queue_index.take();
     }
 
-    /// Reads what lists need into memory now rather than at the first question; 0.5 s per million candidates.
+    /// Loads the lists' data into memory now instead of at the first query; 0.5 s per million candidates.
     pub fn warm_up(&self) -> Result<(), StoreError> {
         self.count_candidates(&CandidateQuery::default()).map(|_| ())
     }
 
-    /// Changes with everything that lists and images show.
+    /// Returns counters that change with everything that lists and images show.
     pub fn revision(&self) -> Result<Revision, StoreError> {
         self.read(|c| {
             let last = queue_index::last_seq(c)?;
@@ -149,7 +149,7 @@ impl Store {
             let own = match &query.annotator {
                 None => None,
                 Some(name) => {
-                    // Someone without verdicts has no row; no annotator has id 0.
+                    // An unknown annotator has no row; 0 is not a valid id.
                     let annotator = annotators::find(c, name)?.unwrap_or(0);
                     index.read_own_verdicts(c, annotator)?;
                     Some(annotator)

@@ -1,9 +1,9 @@
-//! The candidates' filterable columns in memory, 48 bytes each, read once and kept in step with the database. `queue.rs` answers queries
-//! from it.
+//! An in-memory index of the candidates' filterable columns, 48 bytes each, loaded once and kept in sync with the database. `queue.rs`
+//! answers queries from it.
 //!
-//! Why not an SQL index for each filter and sort: the screen combines ten filters freely with eight sorts. Covering indexes for
-//! those cost every verdict a dozen B-tree pages, and an unlucky combination still walks a million entries (over 100 ms). One scan
-//! of these columns answers every combination, counts included, in some ten milliseconds, and a verdict changes one row here.
+//! Why not an SQL index for each filter and sort: the screen combines ten filters freely with eight sorts. Covering indexes would cost
+//! every verdict a dozen B-tree pages, and an unlucky combination still scans a million entries (over 100 ms). One scan of these columns
+//! answers every combination, including counts, in some ten milliseconds, and a verdict changes one row here.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,7 +17,7 @@ use super::trace::{self, Trace};
 use super::{StoreError, present_images};
 use crate::domain::{Basis, FalsePositiveKind, Verdict};
 
-/// Marks that candidates, images, rounds or groups changed other than by a verdict.
+/// Records that candidates, images, rounds or groups changed other than by a verdict.
 pub(super) fn mark_changed(c: &Connection) -> Result<(), StoreError> {
     c.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'", [])?;
     Ok(())
@@ -28,31 +28,31 @@ pub(super) struct IndexedImage {
     /// In lower case.
     pub name: Box<str>,
     pub split: Option<Box<str>>,
-    /// Its candidates are not listed: nobody can see them.
+    /// Its candidates are not listed, because it cannot be shown.
     is_removed: bool,
 }
 
 pub(super) struct IndexedGroup {
     pub id: i64,
     pub members: u32,
-    /// Its place in the order by likeness, from 1.
+    /// Position in the chain order, from 1.
     pub place: u32,
 }
 
 pub(super) struct QueueIndex {
-    /// By id.
+    /// Sorted by id.
     pub entries: Vec<Entry>,
-    /// By id.
+    /// Sorted by id.
     pub images: Vec<IndexedImage>,
     /// Round number by id.
     pub rounds: HashMap<u32, u32>,
-    /// By id.
+    /// Sorted by id.
     pub groups: Vec<IndexedGroup>,
-    /// By annotator, parallel to `entries`; read when first asked for.
+    /// By annotator, parallel to `entries`; loaded on first use.
     own_verdicts: HashMap<i64, Vec<Option<Given>>>,
-    /// Candidates on which annotators differ; with one annotator read when first asked for.
+    /// Candidates on which annotators disagree; with one annotator loaded on first use.
     disputed: Option<HashSet<i64>>,
-    /// Parallel to `entries`; read when first asked for.
+    /// Parallel to `entries`; loaded on first use.
     traces: Option<Vec<Trace>>,
     generation: i64,
     last_seq: LastSeq,
@@ -61,7 +61,7 @@ pub(super) struct QueueIndex {
 
 const ENTRY: &str = "SELECT id, round_id, image_id, group_id, score, max_iou, x1, y1, x2, y2, kind, verdict, class_id, basis FROM candidates";
 const DISPUTED: &str = "SELECT candidate_id FROM standing_verdicts WHERE verdict <> 'skipped'";
-/// Of a candidate's rows of [`DISPUTED`]: their verdicts differ, or the classes that they give it.
+/// Condition on a candidate's rows in [`DISPUTED`]: different verdicts, or different classes.
 const DIFFERS: &str = "min(verdict) <> max(verdict) OR min(class_id) <> max(class_id)";
 
 impl QueueIndex {
@@ -69,9 +69,9 @@ impl QueueIndex {
         Self::load_halved(c, HALVED_FROM)
     }
 
-    /// From `halved_from` candidates on a second connection reads one half of them meanwhile.
+    /// From `halved_from` candidates on, a second connection reads one half in parallel.
     fn load_halved(c: &Connection, halved_from: i64) -> Result<Self, StoreError> {
-        // Read before the rows: a change in between is then seen again, never missed.
+        // Read before the rows: a change in between is applied again, never missed.
         let (generation, last_seq, data_version) = (generation(c)?, last_seq(c)?, data_version(c)?);
         let images = load_images(c)?;
         let mut groups = load_groups(c)?;
@@ -96,14 +96,14 @@ impl QueueIndex {
             last_seq,
             data_version,
         };
-        // With one annotator there is nothing to differ on.
+        // A single annotator cannot disagree.
         if c.prepare("SELECT 1 FROM annotators LIMIT 1 OFFSET 1")?.exists([])? {
             index.read_disputed(c)?;
         }
         Ok(index)
     }
 
-    /// Brings the columns up to date with what this and other connections committed. `written`: this connection wrote since.
+    /// Applies the commits of this and other connections. `written`: this connection has written since.
     pub fn sync(&mut self, c: &Connection, written: bool) -> Result<(), StoreError> {
         let seen = data_version(c)?;
         if !written && seen == self.data_version {
@@ -124,12 +124,12 @@ impl QueueIndex {
         position(&self.entries, candidate, |e| e.id)
     }
 
-    /// As in [`Entry::group`]; `None` for a group that the project does not have.
+    /// Returns the value of [`Entry::group`]; `None` for an unknown group.
     pub fn group(&self, id: i64) -> Option<u32> {
         position(&self.groups, id, |group| group.id).map(|place| place as u32 + 1)
     }
 
-    /// One annotator's current verdicts, parallel to `entries`.
+    /// Loads one annotator's current verdicts, parallel to `entries`.
     pub fn read_own_verdicts(&mut self, c: &Connection, annotator: i64) -> Result<(), StoreError> {
         if self.own_verdicts.contains_key(&annotator) {
             return Ok(());
@@ -158,7 +158,7 @@ impl QueueIndex {
         Ok(())
     }
 
-    /// Parallel to the entries, once they were read.
+    /// Parallel to the entries, once loaded.
     pub fn traces(&self) -> Option<&[Trace]> {
         self.traces.as_deref()
     }
@@ -176,8 +176,9 @@ impl QueueIndex {
         self.disputed.as_ref().is_some_and(|set| set.contains(&candidate))
     }
 
-    /// Reads again what corrections after `last_seq` touched, the whole image, and what verdicts did: their candidates, and the whole image where an object may have come, gone or changed its class:
-    /// where anyone ever called the candidate an object, for another one's verdict takes that object away, or lets it come again.
+    /// Reloads what corrections after `last_seq` affect (the whole image) and what verdicts affect: their candidates, or the whole image if
+    /// an object may have appeared, disappeared or changed class. That is the case if anyone ever called the candidate an object, because
+    /// another annotator's verdict can remove or restore that object.
     fn refresh_since(&mut self, c: &Connection) -> Result<(), StoreError> {
         let touched = "SELECT v.candidate_id FROM verdicts v WHERE v.seq > ?1
             UNION SELECT other.id FROM verdicts v
@@ -216,8 +217,8 @@ impl QueueIndex {
     }
 }
 
-/// All candidates by id, but those of removed images. Two connections may see two states of the database; whatever was committed between them is read again by the
-/// next [`QueueIndex::sync`], as what is committed between two statements of one is.
+/// Returns all candidates by id except on removed images. Two connections may see two states of the database; commits in between are
+/// applied by the next [`QueueIndex::sync`], like commits between two statements of one connection.
 fn load_entries(
     c: &Connection,
     images: &[IndexedImage],
@@ -269,9 +270,9 @@ fn load_groups(c: &Connection) -> Result<Vec<IndexedGroup>, StoreError> {
     Ok(groups)
 }
 
-/// Where the row with this id is, in rows by id.
+/// Returns the index of the row with this id, in rows sorted by id.
 fn position<T>(rows: &[T], id: i64, id_of: impl Fn(&T) -> i64) -> Option<usize> {
-    // Ids have few gaps: most rows lie as far from the first as their ids do.
+    // Ids have few gaps: most rows are as far from the first as their ids.
     let guess = (id - id_of(rows.first()?)) as usize;
     if rows.get(guess).is_some_and(|row| id_of(row) == id) {
         return Some(guess);
@@ -286,7 +287,7 @@ fn entry(row: &Row<'_>, images: &[IndexedImage], groups: &[IndexedGroup]) -> rus
     Ok(Entry {
         id: row.get(0)?,
         round: row.get(1)?,
-        // Foreign keys hold: the image of every candidate is there.
+        // Foreign keys guarantee that every candidate's image exists.
         image: images.binary_search_by_key(&image, |i| i.id).unwrap_or(0) as u32,
         group: group.and_then(|id| position(groups, id, |g| g.id)).map_or(0, |place| place as u32 + 1),
         score: row.get(4)?,
@@ -298,7 +299,7 @@ fn entry(row: &Row<'_>, images: &[IndexedImage], groups: &[IndexedGroup]) -> rus
     })
 }
 
-/// The column's CHECK allows no other word; this runs a million times, so it looks at the first letters alone.
+/// The column's CHECK allows no other word; this runs a million times, so it only looks at the first letters.
 fn kind(value: ValueRef<'_>) -> FalsePositiveKind {
     match value {
         ValueRef::Text([b'b', b'a', ..]) => FalsePositiveKind::Background,
@@ -332,7 +333,7 @@ pub(super) fn generation(c: &Connection) -> Result<i64, StoreError> {
     Ok(c.prepare_cached("SELECT value FROM meta WHERE key = 'generation'")?.query_row([], |r| r.get(0))?)
 }
 
-/// The ends of the logs.
+/// The last row of each log.
 #[derive(Clone, Copy)]
 pub(super) struct LastSeq {
     pub verdict: i64,
@@ -345,7 +346,7 @@ pub(super) fn last_seq(c: &Connection) -> Result<LastSeq, StoreError> {
     Ok(c.prepare_cached(sql)?.query_row([], read)?)
 }
 
-/// Changes when another connection commits.
+/// Changes whenever another connection commits.
 pub(super) fn data_version(c: &Connection) -> Result<i64, StoreError> {
     Ok(c.prepare_cached("PRAGMA data_version")?.query_row([], |r| r.get(0))?)
 }

@@ -1,5 +1,5 @@
-//! Compares an import with what the project has of the dataset: which images are new, changed, moved, removed or restored. Bytes identify
-//! an image before its name does, so that verdicts follow a renamed file.
+//! Compares an import with the project's dataset: which images are new, changed, moved, removed or restored. Content identifies an image
+//! before its name does, so that verdicts follow a renamed file.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,22 +12,22 @@ use super::new_dataset::{ImportCounts, NewDataset, NewImage, SameBytes};
 use super::{StoreError, candidates, classes, ground_truth, objects, present_images, settle};
 use crate::domain::{Annotation, AnnotationSource, ClassId, DatasetId};
 
-/// What an import does with the images of a dataset.
+/// The effect of an import on a dataset's images.
 pub(super) struct Reimport<'a> {
     new: &'a NewDataset,
-    /// Of the import, in its order; those that the project lacks have ids that no class has.
+    /// The import's classes in order; unknown ones have placeholder ids.
     classes: Vec<ClassId>,
     stored: Vec<StoredImage>,
-    /// For each image of the import the place in `stored` of the image that it is.
+    /// For each imported image, the index in `stored` of the same image.
     known: Vec<Option<usize>>,
-    /// Places in `stored` of images that the dataset no longer holds.
+    /// Indices in `stored` of images that the dataset no longer contains.
     gone: Vec<usize>,
-    /// The project divided the dataset itself: known images keep their splits, new ones have none.
+    /// The project split the dataset itself: known images keep their splits, new ones have none.
     keeps_splits: bool,
 }
 
 impl<'a> Reimport<'a> {
-    /// `unread`: names of images, or of folders of images, that the dataset still has but that could not be read.
+    /// `unread`: names of images or image folders that the dataset still has but that could not be read.
     pub fn plan(
         c: &Connection,
         dataset: Option<DatasetId>,
@@ -55,7 +55,7 @@ impl<'a> Reimport<'a> {
         Ok(Self { new, classes, stored, known, gone, keeps_splits })
     }
 
-    /// What the import changes. Reads only.
+    /// Returns the changes without writing.
     pub fn counts(&self, c: &Connection, dataset: Option<DatasetId>) -> Result<ImportCounts, StoreError> {
         let mut counts = ImportCounts { dataset, ..ImportCounts::default() };
         let corrected = objects::corrected_images(c)?;
@@ -97,8 +97,8 @@ impl<'a> Reimport<'a> {
         Ok(counts)
     }
 
-    /// Writes the import into `dataset`. Candidates of images whose objects or bytes changed, and of their copies in other datasets, are
-    /// matched again.
+    /// Writes the import into `dataset`. Rematches candidates of images whose objects or content changed, and of their copies in other
+    /// datasets.
     pub fn apply(&self, tx: &Transaction<'_>, dataset: DatasetId) -> Result<(), StoreError> {
         self.clear_names(tx)?;
         let now = now_ms();
@@ -110,7 +110,7 @@ impl<'a> Reimport<'a> {
         }
         for (new, known) in self.pairs() {
             let Some(known) = known else {
-                // Where the project divided the dataset, an image that comes later may be a near-duplicate of a test image.
+                // If the project split the dataset, an image added later may be a near-duplicate of a test image.
                 let unassigned;
                 let new = if self.keeps_splits {
                     unassigned = NewImage { split: None, ..new.clone() };
@@ -135,7 +135,7 @@ impl<'a> Reimport<'a> {
             }
             let has_other_objects = ground_truth::replace_imported(tx, id, &self.annotations(new))?;
             if has_other_objects {
-                // Corrections of objects that the dataset has again stand again.
+                // Corrections of objects that the dataset has again take effect again.
                 settle::place_objects(tx, id)?;
             }
             if has_other_objects || known.is_removed || known.record.content_hash != new.content_hash {
@@ -168,7 +168,7 @@ impl<'a> Reimport<'a> {
         self.new.images.iter().zip(known)
     }
 
-    /// Names are unique within a dataset: images that are about to get another name, or whose name another one takes, give it up first.
+    /// Names are unique within a dataset: images about to be renamed, or whose name another one takes, are given placeholder names first.
     fn clear_names(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
         let taken: HashSet<usize> = self.known.iter().flatten().copied().collect();
         let wanted: HashSet<&str> = self.new.images.iter().map(|image| image.name.as_str()).collect();
@@ -187,7 +187,7 @@ impl<'a> Reimport<'a> {
     }
 }
 
-/// For each new image the stored one that it is: of the same name and bytes, else of the same bytes, else of the same name.
+/// Returns for each new image the same stored one: by name and content, else by content, else by name.
 fn matched(stored: &[StoredImage], new: &[NewImage]) -> Vec<Option<usize>> {
     let mut known = vec![None; new.len()];
     let mut free: HashSet<usize> = (0..stored.len()).collect();
@@ -203,7 +203,7 @@ fn matched(stored: &[StoredImage], new: &[NewImage]) -> Vec<Option<usize>> {
     for (k, image) in new.iter().enumerate() {
         claim(&mut known, k, named(image).filter(|at| has_bytes(at, image)));
     }
-    // Images that are still in the dataset come before removed ones.
+    // Images still in the dataset take precedence over removed ones.
     let mut by_bytes: HashMap<&str, Vec<usize>> = HashMap::new();
     let taken: HashSet<usize> = known.iter().flatten().copied().collect();
     let (removed, present): (Vec<usize>, Vec<usize>) =
@@ -225,13 +225,13 @@ fn matched(stored: &[StoredImage], new: &[NewImage]) -> Vec<Option<usize>> {
     known
 }
 
-/// Whether `name`, or a folder that it is in, is among `names`.
+/// Whether `name`, or a folder that contains it, is among `names`.
 fn is_or_lies_in(name: &str, names: &HashSet<&str>) -> bool {
     let folders = name.match_indices('/').map(|(at, _)| &name[..at]);
     std::iter::once(name).chain(folders).any(|part| names.contains(part))
 }
 
-/// The first image of another dataset that has the same bytes.
+/// Returns the first image of another dataset with the same content.
 fn same_bytes(c: &Connection, own: Option<DatasetId>, new: &NewImage) -> Result<Option<SameBytes>, StoreError> {
     let sql = format!(
         "SELECT d.name, i.name FROM images i JOIN datasets d ON d.id = i.dataset_id
@@ -289,7 +289,7 @@ mod tests {
         check(&two, &[("a", "B")], &[Some(1)]);
         check(&two, &[("a", "C"), ("b", "B"), ("c", "A")], &[None, Some(1), Some(0)]);
         check(&two, &[("a", "C"), ("c", "D")], &[Some(0), None]);
-        // The same bytes several times: each stored one once, those in the dataset first.
+        // The same content several times: each stored image once, those in the dataset first.
         let copies = [("x", "A", true), ("y", "A", false), ("z", "A", false)];
         check(&copies, &[("p", "A"), ("q", "A"), ("r", "A"), ("s", "A")], &[Some(1), Some(2), Some(0), None]);
         check(&copies, &[("p", "A"), ("z", "A")], &[Some(1), Some(2)]);

@@ -1,5 +1,5 @@
-//! The verdict log of a damaged database, as far as it can be read: as a whole, else row by row, with rows of damaged pages taken from the
-//! backup where it has them.
+//! Recovers the verdict log of a damaged database: as a whole if possible, otherwise row by row, with rows of damaged pages taken from the
+//! backup if it has them.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
@@ -15,30 +15,30 @@ use super::lines::{self, ClassLine, LogLine, ShapeLine, VerdictLine};
 use super::{Store, StoreError, exchange, log_lines, waiting};
 use crate::domain::{AnnotationSource, Basis, Verdict};
 
-/// What could be read.
+/// The recovered rows.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     pub lines: Vec<LogLine>,
-    /// Rows that are there and could not be read.
+    /// Rows that exist and could not be read.
     pub unreadable: u64,
 }
 
 impl Store {
-    /// The lines of the verdict log that can be read, damaged or not, and how many cannot.
+    /// Returns the readable lines of the verdict log, and how many are unreadable. Works on damaged and intact databases.
     pub fn readable_verdicts(&self) -> (Vec<LogLine>, u64) {
         let log = read(&self.connection, None);
         (log.lines, log.unreadable)
     }
 }
 
-/// The log of the damaged database at `path`; `backup` is a backup of it and `sound` a connection to one.
+/// Recovers the log of the damaged database at `path`; `backup` is a backup of it and `sound` a connection to one.
 pub(super) fn log_of(path: &Path, backup: &Path, sound: &Connection) -> Result<Log, StoreError> {
     let own = Store::open_read_only(path).map(|damaged| read(&damaged.connection, Some(sound)));
     if own.as_ref().is_ok_and(|log| log.unreadable == 0) {
         return own;
     }
     match backup_under_log(path, backup) {
-        // What can be read of the damaged file may be newer still.
+        // What is readable in the damaged file may be newer still.
         Ok(Some(mut lines)) => {
             lines.extend(own.map(|log| log.lines).unwrap_or_default());
             Ok(Log { lines, unreadable: 0 })
@@ -47,8 +47,8 @@ pub(super) fn log_of(path: &Path, backup: &Path, sound: &Connection) -> Result<L
     }
 }
 
-/// The log as the backup has it with the damaged database's write-ahead log laid over it: a backup is a copy page by page, so that what
-/// was written after it fits. `None` where it does not, because the log was begun again meanwhile.
+/// Reads the log of the backup with the damaged database's WAL applied: a backup is a page-by-page copy, so that later writes fit. `None`
+/// if they do not, because the WAL was restarted since.
 fn backup_under_log(path: &Path, backup: &Path) -> Result<Option<Vec<LogLine>>, StoreError> {
     let log = wal_of(path);
     if std::fs::metadata(&log).map_or(0, |m| m.len()) == 0 {
@@ -59,7 +59,7 @@ fn backup_under_log(path: &Path, backup: &Path) -> Result<Option<Vec<LogLine>>, 
     let copy = dir.path().join("quarry.db");
     std::fs::copy(backup, &copy).map_err(failed)?;
     std::fs::copy(&log, wal_of(&copy)).map_err(failed)?;
-    // A backup is in rollback mode; these two bytes of the header say WAL.
+    // A backup is in rollback mode; these two header bytes mean WAL.
     let mut file = std::fs::OpenOptions::new().write(true).open(&copy).map_err(failed)?;
     file.seek(SeekFrom::Start(18)).and_then(|_| file.write_all(&[2, 2])).map_err(failed)?;
     drop(file);
@@ -76,7 +76,7 @@ fn read(damaged: &Connection, sound: Option<&Connection>) -> Log {
         Ok(lines) => Log { lines, unreadable: 0 },
         Err(_) => row_by_row(damaged, sound),
     };
-    // Lines that wait are copies of other projects' logs.
+    // Waiting lines are copies of other projects' logs.
     log.lines.extend(waiting::all(damaged).unwrap_or_default());
     log
 }
@@ -84,7 +84,7 @@ fn read(damaged: &Connection, sound: Option<&Connection>) -> Log {
 fn row_by_row(damaged: &Connection, sound: Option<&Connection>) -> Log {
     let mut log = Log::default();
     if damaged.prepare("SELECT uid FROM verdicts WHERE seq = 1").is_err() {
-        // Not even the schema can be read: no row can.
+        // The schema is unreadable, so no row can be read.
         let newest = |c: &Connection| c.query_row("SELECT count(*) FROM verdicts", [], |r| r.get::<_, i64>(0)).ok();
         log.unreadable = sound.and_then(newest).unwrap_or(1).max(1) as u64;
         return log;
@@ -98,7 +98,7 @@ fn row_by_row(damaged: &Connection, sound: Option<&Connection>) -> Log {
     }
     if damaged.prepare("SELECT uid FROM corrections WHERE seq = 1").is_ok() {
         for seq in 1..=last_seq(damaged, sound, "corrections") {
-            // What a row hangs on may be lost with another page: then the backup's row is taken whole.
+            // Rows that this one refers to may be lost with another page: then the backup's row is used as a whole.
             let found = log_lines::line(damaged, seq);
             let found = found.or_else(|error| sound.map_or(Err(error), |sound| log_lines::line(sound, seq)));
             match found {
@@ -111,7 +111,7 @@ fn row_by_row(damaged: &Connection, sound: Option<&Connection>) -> Log {
     log
 }
 
-/// The end of the log; where it cannot be read, well beyond the backup's.
+/// Returns the last row of the log; if unreadable, a value well beyond the backup's.
 fn last_seq(damaged: &Connection, sound: Option<&Connection>, table: &str) -> i64 {
     let number = |c: &Connection, sql: &str| c.query_row(sql, [], |r| r.get::<_, Option<i64>>(0)).ok().flatten();
     let newest = format!("SELECT max(seq) FROM {table}");
@@ -121,9 +121,9 @@ fn last_seq(damaged: &Connection, sound: Option<&Connection>, table: &str) -> i6
         .unwrap_or_else(|| sound.and_then(|c| number(c, &newest)).unwrap_or(0) + 100_000)
 }
 
-/// The line of row `seq`; `None` where there is no such row.
+/// Returns the line of row `seq`; `None` if there is no such row.
 fn line(damaged: &Connection, sound: Option<&Connection>, seq: i64) -> rusqlite::Result<Option<VerdictLine>> {
-    // Databases of older formats know no classes.
+    // Databases of older formats have no classes.
     let has_classes = damaged.column_exists(None, "verdicts", "class_id")?;
     let class = if has_classes { "class_id" } else { "NULL" };
     let since = if damaged.column_exists(None, "verdicts", "since")? { "since" } else { "NULL" };
@@ -141,7 +141,7 @@ fn line(damaged: &Connection, sound: Option<&Connection>, seq: i64) -> rusqlite:
     let annotator = either(damaged, sound, "SELECT name FROM annotators WHERE id = ?1", row.annotator, |r| r.get(0))?;
     let sql = "SELECT uid, action FROM gestures WHERE id = ?1";
     let gesture = either(damaged, sound, sql, row.gesture, |r| Ok((uid(r, 0)?, r.get(1)?)));
-    // Without its gesture a verdict is one by itself.
+    // Without its gesture, a verdict becomes a gesture of its own.
     let (gesture, action) = gesture.unwrap_or_else(|_| (row.uid, "decide".to_owned()));
     let sql = "SELECT c.uid, i.content_hash, c.x1, c.y1, c.x2, c.y2, r.number FROM candidates c
                JOIN images i ON i.id = c.image_id JOIN rounds r ON r.id = c.round_id WHERE c.id = ?1";
@@ -205,7 +205,7 @@ fn verdict_row(r: &Row<'_>) -> rusqlite::Result<VerdictRow> {
     })
 }
 
-/// The row with this id in the damaged database, or in its backup: ids are never given twice.
+/// Reads the row with this id in the damaged database, or in its backup: ids are never reused.
 fn either<T>(
     damaged: &Connection,
     sound: Option<&Connection>,

@@ -1,4 +1,4 @@
-//! Rounds, trained and imported ones: number, model, state, settings.
+//! Trained and imported rounds: number, model, state, settings.
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
@@ -11,13 +11,13 @@ const COLUMNS: &str =
     "id, number, state, config_toml, notes, started_ms, finished_ms, model, model_round, source, unscored";
 
 impl Store {
-    /// Starts the next round, in state `Running`.
+    /// Creates the next round, in state `Running`.
     pub fn start_round(&mut self, config_toml: &str) -> Result<RoundRecord, StoreError> {
         self.write(|tx| start(tx, "", "", config_toml))
     }
 
-    /// Starts the next round of the model `name`, whose detections are read from `source`, in state `Running`. One that was started and not
-    /// finished (its import was stopped) continues instead.
+    /// Creates the next round of the model `name`, with detections read from `source`, in state `Running`. An unfinished round (whose
+    /// import was stopped) is continued instead.
     pub fn start_imported_round(
         &mut self,
         name: &str,
@@ -38,7 +38,7 @@ impl Store {
         })
     }
 
-    /// The newest round of the model `name` that was mined, or is being mined, with this `identity` (see [`Store::begin_mining`]).
+    /// Returns the newest round of the model `name` whose mining, finished or not, has this `identity` (see [`Store::begin_mining`]).
     pub fn round_mined_with(&self, name: &str, identity: &str) -> Result<Option<RoundRecord>, StoreError> {
         let sql =
             "SELECT id FROM rounds WHERE model = ?1 AND id IN (SELECT round_id FROM mining_runs WHERE identity = ?2)
@@ -47,7 +47,7 @@ impl Store {
         found.map(|id| self.round(RoundId(id))).transpose()
     }
 
-    /// Keeps how many detections of an imported round have no score.
+    /// Stores the number of detections without a score in an imported round.
     pub fn set_unscored(&mut self, round: RoundId, unscored: u64) -> Result<(), StoreError> {
         let sql = "UPDATE rounds SET unscored = ?2 WHERE id = ?1";
         self.write(|tx| match tx.execute(sql, params![round.0, unscored as i64])? {
@@ -56,16 +56,16 @@ impl Store {
         })
     }
 
-    /// Every state but `Running` also writes down when the round finished; mining leaves that as it is.
+    /// Every state but `Running` also records when the round finished; mining leaves that unchanged.
     pub fn set_round_state(&mut self, round: RoundId, state: RoundState) -> Result<(), StoreError> {
         self.write(|tx| {
             set_state(tx, round, state)?;
-            // What became of candidates is told by mined rounds alone.
+            // Only mined rounds determine the traces of candidates.
             if state == RoundState::Mined { queue_index::mark_changed(tx) } else { Ok(()) }
         })
     }
 
-    /// In the order of their numbers.
+    /// Returns the rounds by number.
     pub fn rounds(&self) -> Result<Vec<RoundRecord>, StoreError> {
         self.read(|c| {
             let mut statement = c.prepare(&format!("SELECT {COLUMNS} FROM rounds ORDER BY number"))?;
@@ -87,7 +87,7 @@ impl Store {
         })
     }
 
-    /// A round continues with other settings.
+    /// Replaces a round's settings when it resumes with others.
     pub fn set_round_config(&mut self, round: RoundId, config_toml: &str) -> Result<(), StoreError> {
         let sql = "UPDATE rounds SET config_toml = ?2 WHERE id = ?1";
         self.write(|tx| match tx.execute(sql, params![round.0, config_toml])? {
@@ -96,7 +96,7 @@ impl Store {
         })
     }
 
-    /// Replaces the user's own words on a round.
+    /// Replaces the user's notes on a round.
     pub fn set_round_notes(&mut self, round: RoundId, notes: &str) -> Result<(), StoreError> {
         self.write(|tx| match tx.execute("UPDATE rounds SET notes = ?2 WHERE id = ?1", params![round.0, notes])? {
             0 => Err(StoreError::missing("round", round)),

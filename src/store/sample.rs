@@ -1,4 +1,4 @@
-//! The random sample: how far the review has come in the fixed shuffle, and its counts.
+//! The random sample: review progress in the fixed shuffle, and its counts.
 
 use rusqlite::params;
 
@@ -7,40 +7,40 @@ use super::queue_entry::{Entry, Given};
 use super::{CandidateQuery, Cursor, Sort, Store, StoreError, VerdictFilter, annotators};
 use crate::domain::{Basis, Verdict};
 
-/// The setting that holds the log's last row before the sample began.
+/// The setting with the log's last row before the sample began.
 const SAMPLE_FROM: &str = "sample_from";
 
-/// The part of a query's candidates that was reviewed in random order without a gap: an unbiased sample of those that waited when the
-/// sample began. What had a verdict then was chosen in another order, and is neither of the sample nor of what it speaks of.
+/// The part of a query's candidates that was reviewed in random order without a gap: an unbiased sample of those that were undecided when
+/// the sample began. Candidates decided before were chosen in another order and are in neither the sample nor its population.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RandomSample {
-    /// The query's candidates that waited when the sample began, reviewed since or not.
+    /// Candidates of the query that were undecided when the sample began, reviewed since or not.
     pub population: u64,
-    /// Reviewed without a gap from the start of the random order, skipped ones among them.
+    /// Reviewed without a gap from the start of the random order, including skipped ones.
     pub sampled: u64,
-    /// Of the sample, those that are hard negatives.
+    /// Hard negatives in the sample.
     pub confirmed: u64,
-    /// Of the others, those without a verdict.
+    /// Undecided candidates outside the sample.
     pub waiting: u64,
 }
 
 impl Store {
-    /// Begins another random sample: of what waits now.
+    /// Starts another random sample, of what is undecided now.
     pub fn begin_sample(&mut self) -> Result<(), StoreError> {
         let last: i64 =
             self.read(|c| Ok(c.query_row("SELECT coalesce(max(seq), 0) FROM verdicts", [], |r| r.get(0))?))?;
         self.set_setting(SAMPLE_FROM, &last.to_string())
     }
 
-    /// The random sample of a query, whatever its own verdict filter and order say. With an annotator, of what this one decided. Before
-    /// the first [`Store::begin_sample`] it is one of all candidates.
+    /// Returns the random sample of a query, ignoring its verdict filter and order; with an annotator, of their verdicts. Before the first
+    /// [`Store::begin_sample`] it is one of all candidates.
     pub fn random_sample(&self, query: &CandidateQuery) -> Result<RandomSample, StoreError> {
         let from = self.setting(SAMPLE_FROM)?.and_then(|text| text.parse().ok()).unwrap_or(0);
         self.read_decided_before(from, query.annotator.as_deref())?;
         let before = self.decided_before.borrow();
         let shuffled =
             CandidateQuery { verdict: VerdictFilter::Any, sort: Sort::Random, descending: false, ..query.clone() };
-        // An estimate saw nothing; what an earlier round decided was not drawn at random.
+        // Estimated verdicts saw nothing; carried-over verdicts were not sampled at random.
         let seen =
             |given: Option<Given>| given.filter(|(_, basis)| *basis != Basis::Estimated).map(|(verdict, _)| verdict);
         let is_out = |e: &Entry, given: Option<Given>| {
@@ -75,13 +75,13 @@ impl Store {
 
     fn read_decided_before(&self, from: i64, annotator: Option<&str>) -> Result<(), StoreError> {
         self.read(|c| {
-            // Someone without verdicts has no row; no annotator has id 0.
+            // An unknown annotator has no row; 0 is not a valid id.
             let annotator = annotator.map(|name| annotators::find(c, name)).transpose()?.map(|id| id.unwrap_or(0));
             let mut known = self.decided_before.borrow_mut();
             if (known.from, known.annotator) == (from, annotator) {
                 return Ok(());
             }
-            // Of each annotator's rows on a candidate the newest: what was undone before counts as undecided.
+            // Each annotator's newest row on a candidate: what was undone before counts as undecided.
             let sql = "SELECT DISTINCT candidate_id FROM (
                            SELECT candidate_id, verdict, max(tick) FROM verdicts
                            WHERE seq <= ?1 AND (?2 IS NULL OR annotator_id = ?2) GROUP BY candidate_id, annotator_id)

@@ -1,4 +1,4 @@
-//! One query over the columns in memory: which candidates match, and their order.
+//! One query over the in-memory columns: which candidates match, and their order.
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;
@@ -9,21 +9,21 @@ use super::queue_index::{IndexedImage, QueueIndex};
 use super::{CandidateQuery, Cursor, Interval, Sort, Trace, TraceFilter, VerdictFilter};
 use crate::domain::{Basis, CandidateId, FalsePositiveKind, Verdict};
 
-/// A query over the columns, ready to be compared with a million of them.
+/// A query compiled for fast comparison with a million rows.
 pub(super) struct Scan<'a> {
     index: &'a QueueIndex,
     own: Option<&'a [Option<Given>]>,
-    /// Whether a verdict passes: by whether the candidate is a duplicate, then by [`verdict_code`].
+    /// Whether a verdict is accepted: by whether the candidate is a duplicate, then by [`verdict_code`].
     verdicts: [[bool; 6]; 2],
     disputed: bool,
     basis: Option<Basis>,
-    /// By [`FalsePositiveKind`] in its order.
+    /// By [`FalsePositiveKind`] in order.
     kinds: [bool; 5],
     class: Option<u32>,
     round: Option<u32>,
     group: Option<u32>,
     trace: Option<TraceFilter>,
-    /// By place in the index's images, where the query asks for a split, an image, a share or a part of its name.
+    /// By image index, if the query selects a split, an image, a share or a part of the name.
     images: Option<Vec<bool>>,
     score: (f32, f32),
     iou: Interval,
@@ -32,7 +32,7 @@ pub(super) struct Scan<'a> {
     descending: bool,
     /// Whether a group is listed as one.
     collapses: bool,
-    /// The one match that stands for its group, by [`Entry::group`], once somebody asked: it takes a pass over all candidates.
+    /// The match that represents each group, by [`Entry::group`]; computed on first use, as it takes a pass over all candidates.
     stands_for: OnceCell<Vec<i64>>,
 }
 
@@ -49,12 +49,12 @@ impl<'a> Scan<'a> {
             },
             kinds: FalsePositiveKind::ALL.map(|kind| q.kind.is_none_or(|wanted| wanted == kind)),
             class: q.class.map(|class| u32::try_from(class.0).unwrap_or(u32::MAX)),
-            // Ids beyond 32 bits are in no project; no round or group has this number.
+            // No project has ids beyond 32 bits; no round or group has this number.
             round: q.round.map(|round| u32::try_from(round.0).unwrap_or(u32::MAX)),
             group: q.group.map(|group| index.group(group.0).unwrap_or(u32::MAX)),
             trace: q.trace,
             images: wanted_images(index, q),
-            // Scores are f32: a limit is compared as the f32 that it would be.
+            // Scores are f32: a bound is rounded to f32 before comparing.
             score: (q.score.from as f32, q.score.to as f32),
             iou: q.iou,
             size: q.size,
@@ -65,7 +65,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Calls `f` with every candidate that is listed, by id: every match, of a group that is listed as one only the first in the order.
+    /// Calls `f` with every listed candidate, by id: every match, but only the first in order for a group listed as one.
     pub fn visit(&self, mut f: impl FnMut(&Entry)) {
         if !self.collapses {
             return self.visit_matches(|e, _| f(e));
@@ -78,7 +78,8 @@ impl<'a> Scan<'a> {
         });
     }
 
-    /// Which match stands for each group. It depends on the matches alone, not on where a page starts: a group is on one page only.
+    /// Returns the match that represents each group. It depends only on the matches, not on where a page starts, so a group is on one page
+    /// only.
     fn first_of_groups(&self) -> Vec<i64> {
         let mut first: Vec<Option<Cursor>> = vec![None; self.index.groups.len() + 1];
         self.visit_matches(|e, _| {
@@ -93,8 +94,8 @@ impl<'a> Scan<'a> {
         first.into_iter().map(|best| best.map_or(0, |at| at.id.0)).collect()
     }
 
-    /// Calls `f` with every match, by id, and with the verdict that the query goes by: the annotator's, or the one that counts over all.
-    /// The one loop over all candidates: plain comparisons, no calls that an unoptimised build would leave in.
+    /// Calls `f` with every match, by id, and the verdict that the query uses: the annotator's, or the effective one. The only loop over
+    /// all candidates: plain comparisons without calls that an unoptimised build would not inline.
     pub fn visit_matches(&self, mut f: impl FnMut(&Entry, Option<Given>)) {
         let (iou, size) = (self.iou, self.size);
         for (at, e) in self.index.entries.iter().enumerate() {
@@ -151,7 +152,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// All candidates by id, whether they match or not.
+    /// Returns all candidates by id, matching or not.
     pub fn entries(&self) -> &[Entry] {
         &self.index.entries
     }
@@ -160,12 +161,12 @@ impl<'a> Scan<'a> {
         self.index.rounds.get(&e.round).copied().unwrap_or(0)
     }
 
-    /// Where the query asks for traces.
+    /// Returns the trace if the query uses traces.
     pub fn trace(&self, e: &Entry) -> Option<Trace> {
         Some(self.index.traces()?[self.index.position(e.id)?])
     }
 
-    /// The last before a place.
+    /// Returns the last match before a position.
     pub fn last_before(&self, place: Cursor) -> Option<Cursor> {
         let mut last: Option<Cursor> = None;
         self.visit(|e| {
@@ -178,12 +179,12 @@ impl<'a> Scan<'a> {
         last
     }
 
-    /// The first `limit` after a place, in order.
+    /// Returns the first `limit` matches after a position, in order.
     pub fn first(&self, after: Option<Cursor>, limit: usize) -> Vec<Cursor> {
         if self.collapses && after.is_none() {
             return self.first_page_of_groups(limit);
         }
-        // Every so often the best so far are sorted out of what came: most candidates are turned away by one comparison.
+        // Periodically reduce the collected matches to the best: most candidates are then rejected by one comparison.
         let room = limit.saturating_mul(4).max(1024);
         let mut best: Vec<Cursor> = Vec::new();
         let mut bound: Option<Cursor> = None;
@@ -197,7 +198,7 @@ impl<'a> Scan<'a> {
             }
             best.push(at);
             if best.len() == room {
-                // The element at `limit` is the first that is not wanted: nothing behind it is either.
+                // The element at `limit` is the first one not needed: nothing after it is either.
                 bound = Some(*best.select_nth_unstable_by(limit, |a, b| self.order(a, b)).1);
                 best.truncate(limit);
             }
@@ -207,7 +208,7 @@ impl<'a> Scan<'a> {
         best
     }
 
-    /// The first `limit` of all with groups as one, in a single pass: before the first place nothing of a group can stand elsewhere.
+    /// Returns the first `limit` matches with groups as one, in a single pass: a first page has no earlier members of a group.
     fn first_page_of_groups(&self, limit: usize) -> Vec<Cursor> {
         let room = limit.saturating_mul(4).max(1024);
         let mut best: Vec<(Cursor, u32)> = Vec::new();
@@ -220,7 +221,7 @@ impl<'a> Scan<'a> {
             best.push((at, e.group));
             if best.len() == room {
                 self.one_of_each_group(&mut best);
-                // As many groups as are wanted begin before this one.
+                // The requested number of groups start before this one.
                 bound = best.get(limit).map(|(at, _)| *at);
                 best.truncate(limit);
             }
@@ -230,7 +231,7 @@ impl<'a> Scan<'a> {
         best.into_iter().map(|(at, _)| at).collect()
     }
 
-    /// In order, and of each group only its first.
+    /// Sorts the matches and keeps only the first of each group.
     fn one_of_each_group(&self, found: &mut Vec<(Cursor, u32)>) {
         found.sort_unstable_by(|(a, _), (b, _)| self.order(a, b));
         let mut seen = HashSet::new();
@@ -242,7 +243,7 @@ impl<'a> Scan<'a> {
     }
 
     pub fn order(&self, a: &Cursor, b: &Cursor) -> Ordering {
-        // Keys are never NaN: scores, IoUs and boxes are refused before they are stored.
+        // Keys are never NaN: scores, IoUs and boxes are checked before they are stored.
         let (first, second) = if self.descending { (b.key, a.key) } else { (a.key, b.key) };
         if first < second {
             Ordering::Less
@@ -263,7 +264,7 @@ impl<'a> Scan<'a> {
             Sort::Expected if e.group == 0 => f64::from(e.score),
             Sort::Expected => f64::from(e.score) / f64::from(self.index.groups[e.group as usize - 1].members),
             Sort::Group if e.group == 0 => f64::from(u32::MAX),
-            // Less than 1 is added: no group reaches into the next.
+            // Less than 1 is added, so groups do not overlap.
             Sort::Group => f64::from(self.index.groups[e.group as usize - 1].place) + (1.0 - f64::from(e.score)) / 2.0,
             Sort::Disagreement => u8::from(self.index.is_disputed(e.id)).into(),
             Sort::Random => (shuffled(e.id as u64) >> 11) as f64,
@@ -288,8 +289,8 @@ fn wanted_verdicts(query: &CandidateQuery) -> [[bool; 6]; 2] {
             VerdictFilter::Decided => verdict.is_some(),
             VerdictFilter::Is(one) => verdict == Some(one),
         };
-        // A duplicate is on an object of its class that was promoted since: no candidate any more, unless it was decided on or is asked
-        // for.
+        // A duplicate is on an object of its class that was promoted since: not a candidate any more, unless it was decided or is
+        // requested.
         let gone = verdict.is_none()
             && query.kind != Some(FalsePositiveKind::Duplicate)
             && query.verdict != VerdictFilter::Disputed;

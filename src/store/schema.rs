@@ -1,4 +1,4 @@
-//! Whether a database holds what the migrations make and nothing else: a file with foreign triggers, views or virtual tables is not a
+//! Checks that a database contains exactly what the migrations create: a file with foreign triggers, views or virtual tables is not a
 //! project, whatever its header says.
 
 use std::collections::BTreeMap;
@@ -8,10 +8,10 @@ use rusqlite::Connection;
 
 use super::{StoreError, migrations};
 
-/// Name of each thing in a schema -> its kind, its table and its text without blanks and quotes, which SQLite may write otherwise.
+/// Schema object name -> its kind, table and SQL without spaces and quotes, which SQLite may write differently.
 type Schema = BTreeMap<String, (String, String, String)>;
 
-/// Refuses a database whose schema differs from the one of its format.
+/// Refuses a database whose schema differs from that of its format.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let found = read(connection)?;
     let expected = expected(migrations::version(connection)?)?;
@@ -32,7 +32,7 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreErr
     }
 }
 
-/// What the first `version` migrations make.
+/// Returns the schema after the first `version` migrations.
 fn expected(version: i64) -> Result<Schema, StoreError> {
     let connection = Connection::open_in_memory()?;
     migrations::apply_first(&connection, version)?;
@@ -40,8 +40,8 @@ fn expected(version: i64) -> Result<Schema, StoreError> {
 }
 
 fn read(connection: &Connection) -> Result<Schema, StoreError> {
-    // Without SQLite's own indexes of constraints, which have no text, and its statistics. A name alone makes nothing SQLite's own: in a
-    // schema that was edited as text a trigger may be called `sqlite_x`.
+    // Excludes SQLite's own constraint indexes, which have no SQL, and its statistics. A name alone does not prove that an object is
+    // SQLite's: in a schema edited as text, a trigger may be called `sqlite_x`.
     let sql = "SELECT name, type, tbl_name, coalesce(sql, '') FROM sqlite_schema \
                WHERE NOT (type = 'index' AND sql IS NULL) AND NOT (type = 'table' AND name IN ('sqlite_stat1', 'sqlite_stat4'))";
     let mut statement = connection.prepare(sql)?;

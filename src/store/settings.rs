@@ -1,6 +1,6 @@
-//! Small texts that are kept with the project, by name.
+//! Small named texts stored with the project.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use rusqlite::{OptionalExtension, params};
@@ -12,20 +12,20 @@ use crate::domain::Shares;
 const SHARES: &str = "review_shares";
 
 impl Store {
-    /// How the review is divided among annotators; `None` where it is not. What cannot be read, as of a newer version, counts as not divided.
+    /// Returns how the review is divided among annotators; `None` if it is not, or if the value cannot be parsed (of a newer version).
     pub fn shares(&self) -> Result<Option<Shares>, StoreError> {
         let text = self.setting(SHARES)?.unwrap_or_default();
         let shares: Option<Shares> = serde_json::from_str(&text).ok();
         Ok(shares.and_then(|shares| Shares::new(&shares.annotators, shares.twice_percent).ok()))
     }
 
-    /// Divides the review, or with `None` no longer.
+    /// Sets the shares; `None` removes them.
     pub fn set_shares(&mut self, shares: Option<&Shares>) -> Result<(), StoreError> {
-        // Names and a number: they always become JSON.
+        // Names and a number always serialise to JSON.
         self.set_setting(SHARES, &shares.and_then(|shares| serde_json::to_string(shares).ok()).unwrap_or_default())
     }
 
-    /// `None` where nothing is kept by this name, also in a database of a format that knew no settings and is only read.
+    /// Returns `None` if nothing is stored under this name, or if an older format without settings is opened read-only.
     pub fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         self.read(|c| {
             if !c.table_exists(None, "settings")? {

@@ -1,5 +1,5 @@
-//! Applies the logs of verdicts and corrections: the current verdicts, the objects that are promoted, corrected or added, and the
-//! candidates' relation to the ground truth.
+//! Applies the verdict and correction logs: updates current verdicts, promoted, corrected and added objects, and how candidates match the
+//! ground truth.
 
 use std::collections::BTreeSet;
 
@@ -39,8 +39,8 @@ pub(super) fn set(
     Ok(())
 }
 
-/// Brings candidates, promoted and corrected objects and matches in line with the current verdicts of `candidates`. Over all annotators
-/// the newest decision counts; a skip counts only where nobody decided.
+/// Updates candidates, promoted and corrected objects and matches from the current verdicts on `candidates`. Over all annotators the newest
+/// decision is effective; a skip only if nobody decided.
 pub(super) fn settle(tx: &Transaction<'_>, candidates: &[CandidateId]) -> Result<(), StoreError> {
     let mut decided = BTreeSet::new();
     for &candidate in candidates {
@@ -62,42 +62,42 @@ pub(super) fn settle(tx: &Transaction<'_>, candidates: &[CandidateId]) -> Result
     settle_images(tx, &decided)
 }
 
-/// Brings the objects of images in line with the logs of verdicts and corrections, and the candidates there, and on copies of the images in
-/// other datasets, with the objects.
+/// Updates the objects of images from the verdict and correction logs, and then the candidates there and on copies of the images in other
+/// datasets.
 pub(super) fn settle_images(tx: &Transaction<'_>, decided: &BTreeSet<ImageId>) -> Result<(), StoreError> {
     let mut touched = BTreeSet::new();
     for &image in decided {
         place_objects(tx, image)?;
         touched.extend(images::copies(tx, image)?);
     }
-    // Lists follow the logs image by image; copies in other datasets are beyond what they look at.
+    // Lists follow the logs image by image, but do not look at copies in other datasets.
     if touched.len() > decided.len() {
         queue_index::mark_changed(tx)?;
     }
     touched.into_iter().try_for_each(|image| rematch(tx, image))
 }
 
-/// An object that verdicts and corrections can change in its place.
+/// An object that verdicts and corrections can change in place.
 struct Target {
     cause: Cause,
-    /// As the dataset has it; `None` of one that was added.
+    /// As in the dataset; `None` if it was added.
     own: Option<ObjectState>,
-    /// What the log of corrections says, with its tick.
+    /// The correction log's state, with its tick.
     corrected: Option<(i64, ObjectState)>,
-    /// No verdict from before this tick is about it.
+    /// Verdicts before this tick do not refer to it.
     since: i64,
-    /// What the newest verdict says that its class is.
+    /// The class according to the newest verdict.
     ruled: Option<(i64, ClassId)>,
 }
 
 impl Target {
-    /// The largest IoU with the object, as it was and as it is.
+    /// Returns the larger IoU with the object's original and current shape.
     fn iou(&self, bbox: &BoundingBox) -> f64 {
         let states = self.own.iter().chain(self.corrected.as_ref().map(|(_, state)| state));
         states.map(|state| bbox.iou(&state.shape.bounding_box())).fold(0.0, f64::max)
     }
 
-    /// What the object is: the newest of both logs counts. A verdict on its class says that it is there.
+    /// Returns the object's state: the newest entry of both logs is effective. A verdict on its class implies that it exists.
     fn state(&self) -> Option<ObjectState> {
         let state = self.corrected.map(|(_, state)| state).or(self.own)?;
         let since = self.corrected.map_or(i64::MIN, |(tick, _)| tick);
@@ -108,7 +108,7 @@ impl Target {
     }
 }
 
-/// The dataset's own objects of an image, then those that were added.
+/// Returns the dataset's own objects of an image, then the added ones.
 fn targets(imported: &[(GroundTruthId, Annotation)], known: &[Known]) -> Vec<Target> {
     let newest = |known: &Known| known.newest.map(|held| (held.since, held.correction.state));
     let own = imported.iter().enumerate().map(|(k, (id, object))| {
@@ -125,8 +125,8 @@ fn targets(imported: &[(GroundTruthId, Annotation)], known: &[Known]) -> Vec<Tar
     own.chain(added).collect()
 }
 
-/// Makes the promoted, corrected and added objects of an image what follows from the logs, whatever the order in which they came in. What the
-/// newest verdict says where a candidate lies: none, a promoted object, or another class of an object that is there.
+/// Derives the promoted, corrected and added objects of an image from the logs, independent of their arrival order. The newest verdict on a
+/// candidate results in nothing, a promoted object, or a class change of an existing object.
 pub(super) fn place_objects(tx: &Transaction<'_>, image: ImageId) -> Result<(), StoreError> {
     let known = objects::of_image(tx, image)?;
     let mut targets = targets(&ground_truth::imported(tx, image)?, &known);
@@ -134,7 +134,7 @@ pub(super) fn place_objects(tx: &Transaction<'_>, image: ImageId) -> Result<(), 
         let Some(newest) = newest(tx, candidate)?.filter(|n| n.verdict.has_class()) else { continue };
         let decision = verdict_rows::read(tx, newest.seq)?;
         let Some(class) = decision.class else { return Err(StoreError::missing("class of verdict", newest.seq)) };
-        // An undo that brought the verdict back does not make it newer than what came after it.
+        // An undo that restored the verdict does not make it newer than later decisions.
         let since = decision.since.unwrap_or(newest.tick);
         let is_about_one = newest.verdict == Verdict::WrongClass;
         if let Some(target) = corrected_by(&mut targets, &bbox, since).filter(|_| is_about_one) {
@@ -164,7 +164,7 @@ pub(super) fn place_objects(tx: &Transaction<'_>, image: ImageId) -> Result<(), 
     Ok(())
 }
 
-/// Candidates of an image on which the newest verdict says that there is an object.
+/// Returns candidates of an image whose newest verdict says that there is an object.
 fn candidates_with_objects(c: &Connection, image: ImageId) -> Result<Vec<(CandidateId, BoundingBox)>, StoreError> {
     let sql = "SELECT id, x1, y1, x2, y2 FROM candidates
                WHERE image_id = ?1 AND verdict IN ('missed_object', 'wrong_class') ORDER BY id";
@@ -173,17 +173,17 @@ fn candidates_with_objects(c: &Connection, image: ImageId) -> Result<Vec<(Candid
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The object whose class a verdict on `bbox` corrects: the one of the largest IoU, if that is 0.5 or more.
+/// Returns the object whose class a verdict on `bbox` corrects: the one with the largest IoU, if that is at least 0.5.
 fn corrected_by<'a>(targets: &'a mut [Target], bbox: &BoundingBox, tick: i64) -> Option<&'a mut Target> {
     let there = targets.iter_mut().filter(|target| target.since <= tick);
     let holding = there.map(|target| (target.iou(bbox), target)).filter(|(iou, _)| *iou >= CANDIDATE_MAX_IOU);
-    // The first of equal ones.
+    // The first on ties.
     holding.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, target)| target)
 }
 
-/// Matches the candidates of an image with its ground truth, and with that of its copies in other datasets, again: largest IoU and kind. A
-/// promoted object does not count for the candidate that it came from. What is on ignored ground truth is listed with the duplicates: it
-/// waits for nobody and teaches nothing.
+/// Matches the candidates of an image again with its ground truth and that of its copies in other datasets: largest IoU and kind. A
+/// promoted object is ignored for its own candidate. Candidates on ignored ground truth become duplicates: they need no decision and are
+/// not used in training.
 pub(super) fn rematch(tx: &Transaction<'_>, image: ImageId) -> Result<(), StoreError> {
     let sql = "SELECT id, class_id, x1, y1, x2, y2, max_iou, kind FROM candidates WHERE image_id = ?1";
     let mut statement = tx.prepare_cached(sql)?;

@@ -1,4 +1,4 @@
-//! The trace of each candidate over the rounds of its model, from the boxes that the rounds found on an image.
+//! The trace of each candidate over the rounds of its model, from the rounds' boxes on an image.
 
 use std::collections::HashMap;
 
@@ -11,27 +11,27 @@ use super::queue_entry::Entry;
 use crate::domain::RoundState;
 use crate::geometry::BoundingBox;
 
-/// Where a candidate of a round comes from. The same thing: one image and class, IoU 0.7 or more.
+/// The origin of a candidate. The same candidate in two rounds: one image and class, IoU >= 0.7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Origin {
-    /// No earlier round of its model had it, or it is of the first.
+    /// No earlier round of its model had it, or this is the first round.
     New,
-    /// The round before had it.
+    /// The previous round had it.
     Persists,
-    /// An earlier round had it, and the one before did not.
+    /// An earlier round had it, but not the previous one.
     Back,
 }
 
-/// What became of a candidate of a round.
+/// What happened to a candidate after its round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fate {
-    /// No later round of its model is mined.
+    /// No later round of its model has been mined.
     Open,
-    /// The next round does not have it, nor does a later one.
+    /// No later round has it.
     Gone,
     /// The next round has it.
     Persists,
-    /// The next round does not have it, and a later one does.
+    /// The next round does not have it, but a later one does.
     ComesBack,
 }
 
@@ -58,14 +58,14 @@ impl Fate {
     }
 }
 
-/// A candidate's way over the rounds of its model.
+/// A candidate's origin and fate over the rounds of its model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trace {
     pub origin: Origin,
     pub fate: Fate,
 }
 
-/// Which traces a query lets through.
+/// Which traces a query accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TraceFilter {
     Any,
@@ -83,7 +83,7 @@ impl TraceFilter {
     }
 }
 
-/// The place of each mined round among those of its model, and how many the model has.
+/// Returns the index of each mined round among those of its model, and the model's number of rounds.
 fn places(c: &Connection) -> Result<HashMap<u32, (String, usize)>, StoreError> {
     let sql = "SELECT id, model FROM rounds WHERE state = ?1 ORDER BY model_round";
     let mut statement = c.prepare(sql)?;
@@ -98,10 +98,10 @@ fn places(c: &Connection) -> Result<HashMap<u32, (String, usize)>, StoreError> {
     Ok(places)
 }
 
-/// Model, image and class -> the round's place and the entry.
+/// Model, image and class -> the round's index and the entry.
 type Spots<'a> = HashMap<(&'a str, u32, u32), Vec<(usize, usize)>>;
 
-/// The trace of each of `entries`, which are all candidates by id.
+/// Returns the trace of each of `entries`, which must be all candidates by id.
 pub(super) fn of_all(c: &Connection, entries: &[Entry]) -> Result<Vec<Trace>, StoreError> {
     let places = places(c)?;
     let boxes = boxes(c)?;

@@ -6,13 +6,13 @@ use super::trace::{Fate, Origin, Trace, TraceFilter};
 use super::{CandidateQuery, Store, StoreError, VerdictFilter};
 use crate::domain::CandidateId;
 
-/// How many of a query's candidates have which trace.
+/// Number of a query's candidates with each trace.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TraceCounts {
     pub new: u64,
     pub persisting: u64,
     pub back: u64,
-    /// Of all: what became of them.
+    /// Among all, by fate.
     pub gone: u64,
     pub still_there: u64,
     pub comes_back: u64,
@@ -20,7 +20,7 @@ pub struct TraceCounts {
 }
 
 impl Store {
-    /// The trace of every candidate.
+    /// Returns the trace of every candidate.
     pub fn traces(&self) -> Result<HashMap<CandidateId, Trace>, StoreError> {
         let all = CandidateQuery {
             verdict: VerdictFilter::Any,
@@ -35,9 +35,9 @@ impl Store {
         })
     }
 
-    /// The traces of what a query finds, one by one.
+    /// Counts the traces of a query's candidates.
     pub fn count_traces(&self, query: &CandidateQuery) -> Result<TraceCounts, StoreError> {
-        // Whatever trace it asks for, all are known then.
+        // With any trace filter, the traces of all are computed.
         let each = CandidateQuery { trace: query.trace.or(Some(TraceFilter::Any)), ..query.clone() };
         self.scan(&each, |scan| {
             let mut counts = TraceCounts::default();

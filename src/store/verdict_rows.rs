@@ -1,4 +1,4 @@
-//! Rows of the verdict log: appends one and reads one. What follows from a row: `settle.rs`.
+//! Appends and reads rows of the verdict log. `settle.rs` applies them.
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -11,12 +11,12 @@ use crate::domain::{Basis, CandidateId, ClassId, Shape, Verdict};
 pub(super) struct Decision {
     /// `None`: removes the current one.
     pub verdict: Option<Verdict>,
-    /// Of a missed object and of a wrong class; `None` before it is written for the class that the detector took it for.
+    /// For a missed object and for a wrong class; before it is written, `None` means the class that the detector predicted.
     pub class: Option<ClassId>,
     pub reason: Option<String>,
-    /// Of a missed object: the annotator's own shape; `None` is what the candidate's box holds.
+    /// For a missed object: the annotator's own shape; `None` derives it from the candidate's box.
     pub shape: Option<Shape>,
-    /// The tick at which it was decided, if not when it is written: an undo or a redo brings it back.
+    /// The tick of the decision if not now: an undo or redo restores it.
     pub since: Option<i64>,
     pub basis: Basis,
 }
@@ -28,7 +28,7 @@ pub(super) struct NewRow<'a> {
     pub candidate: CandidateId,
     pub annotator: i64,
     pub verdict: Option<Verdict>,
-    /// As in [`Decision`]; kept for verdicts that have one only.
+    /// As in [`Decision`]; only stored for verdicts that have a class.
     pub class: Option<ClassId>,
     pub reason: Option<&'a str>,
     pub shape: Option<&'a Shape>,
@@ -39,7 +39,7 @@ pub(super) struct NewRow<'a> {
     pub time_ms: i64,
 }
 
-/// Appends one row, which replaces what the annotator holds on the candidate; its place in the log.
+/// Appends one row, which replaces the annotator's current verdict on the candidate; returns its position in the log.
 pub(super) fn insert_row(tx: &Transaction<'_>, row: &NewRow<'_>) -> Result<i64, StoreError> {
     let sql = "INSERT INTO verdicts
                (uid, gesture_id, candidate_id, annotator_id, verdict, reason, shape, a, b, c, d, e, replaces, tick, time_ms, class_id,
@@ -74,17 +74,17 @@ pub(super) fn insert_row(tx: &Transaction<'_>, row: &NewRow<'_>) -> Result<i64, 
     Ok(tx.last_insert_rowid())
 }
 
-/// What [`decision`] reads of a row `v` of the log.
+/// The columns of a log row `v` that [`decision`] reads.
 pub(super) const DECISION: &str = "verdict, reason, shape, a, b, c, d, e,
     (SELECT coalesce(k.merged_into, k.id) FROM classes k WHERE k.id = v.class_id), coalesce(since, tick), basis";
 
-/// The verdict of row `seq` of the log.
+/// Reads the verdict of row `seq` of the log.
 pub(super) fn read(tx: &Transaction<'_>, seq: i64) -> Result<Decision, StoreError> {
     let sql = format!("SELECT {DECISION} FROM verdicts v WHERE seq = ?1");
     Ok(tx.prepare_cached(&sql)?.query_row([seq], |r| decision(r, 0))?)
 }
 
-/// Ten columns from `first` on: those of [`DECISION`].
+/// Reads ten columns from `first` on: those of [`DECISION`].
 pub(super) fn decision(row: &Row<'_>, first: usize) -> rusqlite::Result<Decision> {
     Ok(Decision {
         verdict: optional_word(row, first)?,
@@ -96,14 +96,14 @@ pub(super) fn decision(row: &Row<'_>, first: usize) -> rusqlite::Result<Decision
     })
 }
 
-/// What the detector took a candidate for.
+/// Returns the class that the detector predicted for a candidate.
 fn class_of(tx: &Transaction<'_>, candidate: CandidateId) -> Result<ClassId, StoreError> {
     let mut statement = tx.prepare_cached("SELECT class_id FROM candidates WHERE id = ?1")?;
     let found = statement.query_row([candidate.0], |r| r.get(0)).optional()?;
     found.map(ClassId).ok_or_else(|| StoreError::missing("candidate", candidate))
 }
 
-/// The current row of the log for an annotator and a candidate.
+/// Returns the current log row of an annotator and a candidate.
 fn seq(c: &Connection, candidate: CandidateId, annotator: i64) -> Result<Option<i64>, StoreError> {
     let sql = "SELECT seq FROM standing_verdicts WHERE candidate_id = ?1 AND annotator_id = ?2";
     Ok(c.prepare_cached(sql)?.query_row([candidate.0, annotator], |r| r.get(0)).optional()?)

@@ -1,4 +1,4 @@
-//! The verdict log: deciding, and undo and redo of both logs. Every call is one gesture and one transaction, on the disk when it returns.
+//! The verdict log: decisions, and undo and redo of both logs. Every call is one gesture and one transaction, on disk when it returns.
 
 use std::borrow::Borrow;
 use std::collections::HashSet;
@@ -17,7 +17,7 @@ use crate::domain::{Basis, CandidateId, ClassId, Shape, Verdict, check_shape};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NewVerdict<'a> {
     pub verdict: Verdict,
-    /// Of a missed object, `None`: the class that the detector took it for. Of a wrong class always one.
+    /// For a missed object, `None` means the class that the detector predicted. Required for a wrong class.
     pub class: Option<ClassId>,
     pub reason: Option<&'a str>,
     pub basis: Basis,
@@ -31,7 +31,7 @@ impl NewVerdict<'_> {
 }
 
 impl Store {
-    /// [`Store::decide`] of a verdict without a class of its own: a missed object has the one that the detector took it for.
+    /// [`Store::decide`] for a verdict without a class: a missed object gets the class that the detector predicted.
     pub fn record_verdicts(
         &mut self,
         candidates: &[CandidateId],
@@ -43,9 +43,9 @@ impl Store {
         self.decide(candidates, annotator, &NewVerdict { reason, ..NewVerdict::plain(verdict) }, time_ms)
     }
 
-    /// Decides on candidates as one gesture. A missed object becomes ground truth, of the shape that its box holds: an ellipse where
-    /// objects of its class are annotated as ellipses. Order is the order of the calls, whatever `time_ms` (milliseconds since the Unix
-    /// epoch) says.
+    /// Decides candidates as one gesture. A missed object becomes ground truth with a shape derived from its box: an ellipse if objects of
+    /// its class are annotated as ellipses. The order is the order of the calls, regardless of `time_ms` (milliseconds since the Unix
+    /// epoch).
     pub fn decide(
         &mut self,
         candidates: &[CandidateId],
@@ -68,8 +68,8 @@ impl Store {
         self.append_decision(candidates, annotator, verdict, &decision, time_ms)
     }
 
-    /// Decides that a candidate is an object which the annotation lacks, of the shape that the annotator drew; without `class` of the
-    /// class that the detector took it for.
+    /// Marks a candidate as an object that the annotation lacks, with the shape that the annotator drew; without `class`, of the class that
+    /// the detector predicted.
     pub fn record_missed_object(
         &mut self,
         candidate: CandidateId,
@@ -93,9 +93,9 @@ impl Store {
         self.append_decision(&[candidate], annotator, verdict, &decision, time_ms)
     }
 
-    /// Undoes the annotator's last decision that still stands, a verdict or a correction of ground truth: the previous state it is appended
-    /// again. `None` when there is nothing left to undo. There is no limit, and closing the project changes nothing. Candidates and objects
-    /// of which a newer row of the same annotator was merged from another copy keep that one.
+    /// Undoes the annotator's last effective decision, a verdict or a ground truth correction, by appending the previous state. `None` if
+    /// nothing is left to undo. There is no limit, and closing the project changes nothing. Candidates and objects with a newer row of the
+    /// same annotator merged from another copy keep that one.
     pub fn undo(&mut self, annotator: &str, time_ms: i64) -> Result<Option<Gesture>, StoreError> {
         self.write(|tx| {
             let Some(id) = annotators::find(tx, annotator)? else { return Ok(None) };
@@ -123,14 +123,14 @@ impl Store {
         })
     }
 
-    /// Gives again what the last undo reverted. `None` when nothing was undone since the last decision.
+    /// Redoes what the last undo reverted. `None` if there was no undo since the last decision.
     pub fn redo(&mut self, annotator: &str, time_ms: i64) -> Result<Option<Gesture>, StoreError> {
         self.write(|tx| {
             let Some(id) = annotators::find(tx, annotator)? else { return Ok(None) };
             let Some(undone) = gestures::stacks(tx, id)?.redo else { return Ok(None) };
             let links = (Some(undone.undo), None);
             let gesture = gestures::append(tx, id, GestureAction::Redo, links, time_ms)?;
-            // The undo may have left some alone.
+            // The undo may have skipped some.
             let undone_on: HashSet<_> = rows_of(tx, undone.undo)?.iter().map(|row| row.candidate).collect();
             let rows = rows_of(tx, undone.decision)?;
             let mut given = VERDICTS.not_overruled(tx, id, undone.undo, rows, LogRow::subject)?;
@@ -159,7 +159,7 @@ impl Store {
         self.append_decisions(decisions, annotator, verdict, time_ms)
     }
 
-    /// One gesture; `verdict` is what it is listed as.
+    /// Appends one gesture; `verdict` is how it is listed.
     pub(super) fn append_decisions<D: Borrow<Decision>>(
         &mut self,
         decisions: Vec<(CandidateId, D)>,
@@ -176,7 +176,7 @@ impl Store {
             let gesture = gestures::append(tx, id, GestureAction::Decide, (None, parent), time_ms)?;
             let candidates = append_all(tx, gesture, decisions)?;
             for candidate in &candidates {
-                // Whoever decides now has seen what the image holds now.
+                // Whoever decides now has seen the image's current content.
                 tx.prepare_cached("DELETE FROM stale_candidates WHERE candidate_id = ?1")?.execute([candidate.0])?;
             }
             let annotator = annotator.to_owned();
@@ -187,7 +187,7 @@ impl Store {
     }
 }
 
-/// A row of the log as undo and redo need it.
+/// A log row as needed for undo and redo.
 struct LogRow {
     candidate: CandidateId,
     decision: Decision,
@@ -200,15 +200,15 @@ impl LogRow {
     }
 }
 
-/// Width and height in pixels of the candidate's image.
+/// Returns width and height in pixels of the candidate's image.
 pub(super) fn image_size(c: &Connection, candidate: CandidateId) -> Result<(u32, u32), StoreError> {
     let sql = "SELECT i.width, i.height FROM candidates c JOIN images i ON i.id = c.image_id WHERE c.id = ?1";
     let size = c.prepare_cached(sql)?.query_row([candidate.0], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
     size.ok_or_else(|| StoreError::missing("candidate", candidate))
 }
 
-/// Appends the rows of one gesture and carries out what follows from them. Works by id, from one end of each B-tree to the other:
-/// for a decision on thousands that halves the time.
+/// Appends the rows of one gesture and applies them. Works in id order, from one end of each B-tree to the other: for a decision on
+/// thousands that halves the time.
 fn append_all<D: Borrow<Decision>>(
     tx: &Transaction<'_>,
     gesture: Written,
@@ -257,14 +257,14 @@ fn described(
     candidates: Vec<CandidateId>,
     corrected: Corrected,
 ) -> Gesture {
-    // None is left where newer ones were merged on all of its candidates.
+    // Empty if newer rows were merged on all of its candidates.
     let verdict = given.iter().find_map(|row| row.decision.verdict);
     let Corrected { act, objects, images } = corrected;
     let (annotator, time_ms) = (annotator.to_owned(), gesture.time_ms);
     Gesture { id: gesture.id, action, annotator, verdict, act, candidates, objects, images, time_ms }
 }
 
-/// An id that the project does not have is an error that names it.
+/// An unknown id is an error that names it.
 fn exists(tx: &Transaction<'_>, candidate: CandidateId) -> Result<(), StoreError> {
     let mut statement = tx.prepare_cached("SELECT 1 FROM candidates WHERE id = ?1")?;
     let found: Option<i64> = statement.query_row([candidate.0], |r| r.get(0)).optional()?;

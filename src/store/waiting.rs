@@ -1,4 +1,4 @@
-//! Merged lines of other copies' logs whose candidates or images this project does not have yet.
+//! Merged lines of other copies' logs whose candidates or images are not in this project yet.
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, Transaction, params};
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::StoreError;
 use super::lines::LogLine;
 
-/// Keeps a line; one that is kept already stays as it is.
+/// Stores a line; an existing one is unchanged.
 pub(super) fn keep(tx: &Transaction<'_>, uid: Uuid, line: &impl Serialize) -> Result<(), StoreError> {
     let unwritable = |cause| StoreError::Invalid(format!("verdict {uid} cannot be kept: {cause}"));
     let text = serde_json::to_string(line).map_err(unwritable)?;
@@ -17,13 +17,13 @@ pub(super) fn keep(tx: &Transaction<'_>, uid: Uuid, line: &impl Serialize) -> Re
     Ok(())
 }
 
-/// The line is in the log now.
+/// Removes a line that is now in the log.
 pub(super) fn remove(tx: &Transaction<'_>, uid: Uuid) -> Result<(), StoreError> {
     tx.prepare_cached("DELETE FROM waiting_verdicts WHERE uid = ?1")?.execute([uid.as_bytes()])?;
     Ok(())
 }
 
-/// All of them, the oldest first; none in a database of a format that knew none and is only read.
+/// Returns all lines, oldest first; empty for an older format without waiting lines opened read-only.
 pub(super) fn all(c: &Connection) -> Result<Vec<LogLine>, StoreError> {
     if !c.table_exists(None, "waiting_verdicts")? {
         return Ok(Vec::new());

@@ -1,7 +1,7 @@
-//! Checkpoints on disk. A folder `checkpoints/step-<n>` is either complete or not there: it is written under another name, synced and
+//! Checkpoints on disk. A folder `checkpoints/step-<n>` is either complete or missing: it is written under a temporary name, synced and
 //! renamed.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::BTreeSet;
@@ -24,28 +24,28 @@ const STATE_FILE: &str = "state.json";
 const FILES: [&str; 3] = [MODEL_FILE, OPTIMISER_FILE, STATE_FILE];
 const MARKS_FILE: &str = "marks.json";
 const FOLDER: &str = "checkpoints";
-/// Prefix of a folder that is being written; a folder with it at the start of a session was left by an interrupted one.
+/// Prefix of a folder being written; at the start of a session, such a folder was left by an interrupted one.
 const UNFINISHED: &str = ".unfinished-";
 /// Prefix of a checkpoint that was found damaged and skipped.
 const DAMAGED: &str = "damaged-";
 const STATE_VERSION: u32 = 1;
 
-/// All that a round needs to continue exactly where it stopped, beside the weights and the velocities. Schedule, sampler and random numbers
-/// are functions of the config's seed, `step` and `position`: these are their whole state.
+/// Everything except weights and velocities that a round needs to resume exactly where it stopped. Schedule, sampler and random numbers are
+/// functions of the config's seed, `step` and `position`: these are their whole state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RoundProgress {
     pub version: u32,
-    /// Steps done.
+    /// Completed steps.
     pub step: u64,
     /// Next position in the sequence of images.
     pub position: u64,
-    /// Indices of images that the session left out. They are tried again when the round continues.
+    /// Indices of images that the session skipped as unreadable. They are retried when the round resumes.
     pub unreadable: BTreeSet<usize>,
     pub counts: SamplerCounts,
-    /// Seconds spent in steps, all sessions together.
+    /// Seconds spent in steps, summed over sessions.
     pub seconds: f64,
-    /// How often memory ran out and something was halved.
+    /// How often a setting was halved because memory ran out.
     #[serde(default)]
     pub halvings: u32,
     pub config_toml: String,
@@ -53,17 +53,17 @@ pub(super) struct RoundProgress {
     pub data: String,
 }
 
-/// What is known about finished checkpoints beyond their content.
+/// Metadata of finished checkpoints.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Marks {
     /// The last step that was evaluated.
     pub evaluated: Option<u64>,
-    /// The best evaluated step with its figure of merit.
+    /// The best evaluated step and its score.
     pub best: Option<(u64, f64)>,
 }
 
 impl Marks {
-    /// Without what is said of later steps, which are made again.
+    /// Drops the entries of later steps, which are repeated.
     pub fn up_to(self, step: u64) -> Self {
         let best = self.best.filter(|(best, _)| *best <= step);
         Self { evaluated: self.evaluated.filter(|evaluated| *evaluated <= step), best }
@@ -77,7 +77,7 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Makes the folder and clears what an earlier session left half written.
+    /// Creates the folder and removes unfinished checkpoints of earlier sessions.
     pub fn open(run_dir: &Path) -> Result<Self, TrainingError> {
         let dir = run_dir.join(FOLDER);
         make_folder(&dir).map_err(TrainingError::io(&dir, "making the folder of checkpoints"))?;
@@ -98,7 +98,7 @@ impl Checkpoints {
         steps_in(&self.dir)
     }
 
-    /// Writes a checkpoint; `fill` puts weights and velocities into the folder that it is given.
+    /// Writes a checkpoint; `fill` writes weights and velocities into the given folder.
     pub fn write(
         &self,
         progress: &RoundProgress,
@@ -108,7 +108,7 @@ impl Checkpoints {
         let target = self.path(progress.step);
         let result = self.write_in(&unfinished, &target, progress, fill);
         if result.is_err() {
-            // The first error is the one to report; what is left is cleared at the next start.
+            // The first error is the one to report; leftovers are removed at the next start.
             let _ = fs::remove_dir_all(&unfinished);
         }
         result.map(|()| target)
@@ -132,7 +132,7 @@ impl Checkpoints {
         }
         sync(unfinished)?;
         if target.exists() {
-            // The same step again, after a resume: the same bytes.
+            // The same step after a resume has the same bytes.
             fs::remove_dir_all(target).map_err(TrainingError::io(target, "replacing a checkpoint"))?;
         }
         fs::rename(unfinished, target).map_err(TrainingError::io(target, "finishing a checkpoint"))?;
@@ -149,7 +149,7 @@ impl Checkpoints {
         Ok(progress)
     }
 
-    /// The newest step whose checkpoint is whole. Damaged ones after it are reported, and kept under another name.
+    /// Returns the newest intact step. Newer damaged ones are reported and renamed.
     pub fn newest_good(&self, mut tell: impl FnMut(String)) -> Result<Option<u64>, TrainingError> {
         let (good, damaged) = newest_whole(self, &FILES);
         for (step, what) in &damaged {
@@ -169,8 +169,8 @@ impl Checkpoints {
         (1..u32::MAX).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
     }
 
-    /// Whether these files of a checkpoint are what was written; the first thing that is wrong. Checkpoints of older versions have no
-    /// checksums: their files have to be complete in themselves.
+    /// Checks these files of a checkpoint against their checksums; the error is the first problem. Checkpoints of older versions have no
+    /// checksums: only the completeness of their files is checked.
     fn verify(&self, step: u64, files: &[&str]) -> Result<(), TrainingError> {
         if files.contains(&STATE_FILE) {
             self.read(step)?;
@@ -192,8 +192,8 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// What is known of the checkpoints. Where that cannot be read it begins again, with a line on it: the checkpoints themselves are
-    /// as good as before.
+    /// Reads the checkpoints' metadata. If that is impossible, starts empty and returns a warning: the checkpoints themselves are
+    /// unaffected.
     pub fn marks(&self) -> Result<(Marks, Option<String>), TrainingError> {
         let path = self.dir.join(MARKS_FILE);
         if !path.exists() {
@@ -218,7 +218,7 @@ impl Checkpoints {
         write_whole(&path, json(&path, &marks)?.as_bytes()).map_err(TrainingError::io(&path, "writing"))
     }
 
-    /// Removes all but the last, the best, `others` and every `keep_every`-th checkpoint (0: none of those).
+    /// Removes all checkpoints but the last, the best, `others` and every `keep_every`-th one (0: none of those).
     pub fn prune(&self, config: &RoundConfig, best: Option<u64>, others: &[u64]) -> Result<(), TrainingError> {
         let steps = self.steps();
         let last = steps.last().copied();
@@ -248,10 +248,9 @@ impl RoundProgress {
         }
     }
 
-    /// Refuses to continue with other settings or other data than those that made the checkpoint. What doesn't change the weights may
-    /// differ.
+    /// Refuses to resume with other settings or data than those of the checkpoint. Settings that do not affect the weights may differ.
     pub fn check_continues(&self, path: &Path, config: &RoundConfig, data: &str) -> Result<(), TrainingError> {
-        // What is tested on shows in the data, where it changes what is trained on. Rates may change: a round that diverged has to.
+        // Test settings show in the data if they change what is trained on. Rates may change: a round that diverged has to.
         let is_test = |key: &str| key == "test_splits" || key == "test_dataset";
         let wrong = |what: String| TrainingError::OtherRound { path: path.to_path_buf(), what };
         let made_with = RoundConfig::from_stored(&self.config_toml, "state.json")?;
@@ -275,22 +274,22 @@ impl RoundProgress {
     }
 }
 
-/// The last checkpoint's weights in a round's folder.
+/// Returns the last checkpoint's weights in a round's folder.
 pub fn last_model(run_dir: &Path) -> Option<PathBuf> {
     let dir = run_dir.join(FOLDER);
     let step = steps_in(&dir).last().copied()?;
     Some(Checkpoints { dir }.path(step).join(MODEL_FILE))
 }
 
-/// The newest weights of a round that are whole.
+/// The newest intact weights of a round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GoodModel {
     pub path: PathBuf,
-    /// A line on each damaged checkpoint that is newer.
+    /// A message for each newer damaged checkpoint.
     pub passed_over: Vec<String>,
 }
 
-/// The newest weights in a round's folder that are what was written; `None` where there are none. Nothing is renamed.
+/// Returns the newest intact weights in a round's folder; `None` if there are none. Nothing is renamed.
 pub fn last_good_model(run_dir: &Path) -> Result<Option<GoodModel>, TrainingError> {
     let checkpoints = Checkpoints { dir: run_dir.join(FOLDER) };
     let (good, damaged) = newest_whole(&checkpoints, &[MODEL_FILE]);
@@ -301,7 +300,7 @@ pub fn last_good_model(run_dir: &Path) -> Result<Option<GoodModel>, TrainingErro
     Ok(Some(GoodModel { path, passed_over: damaged.into_iter().map(line).collect() }))
 }
 
-/// The newest step of which `files` are whole, and those after it with what is wrong with them.
+/// Returns the newest step whose `files` are intact, and the newer ones with what is wrong with them.
 fn newest_whole(checkpoints: &Checkpoints, files: &[&str]) -> (Option<u64>, Vec<(u64, String)>) {
     let mut damaged = Vec::new();
     for step in checkpoints.steps().into_iter().rev() {
@@ -327,15 +326,15 @@ fn good_or_none(dir: &Path, good: Option<u64>, damaged: &[(u64, String)]) -> Res
     }
 }
 
-/// The best evaluated checkpoint's weights, if the round was evaluated with a figure of merit.
+/// Returns the best evaluated checkpoint's weights, if an evaluation gave a score.
 pub fn best_model(run_dir: &Path) -> Option<PathBuf> {
     let checkpoints = Checkpoints { dir: run_dir.join(FOLDER) };
     let (step, _) = checkpoints.marks().ok()?.0.best?;
     Some(checkpoints.path(step).join(MODEL_FILE)).filter(|path| path.exists())
 }
 
-/// blake3 over everything that the round learns from: file names, objects, hard negatives, ignored regions, in their order. Folders don't
-/// count, so that a dataset may move.
+/// Hashes everything that the round trains on with blake3: file names, objects, hard negatives, ignored regions, in order. Folders are
+/// excluded, so that a dataset may move.
 pub(super) fn fingerprint(images: &[TrainingImage]) -> String {
     let mut hasher = blake3::Hasher::new();
     for image in images {
@@ -343,7 +342,7 @@ pub(super) fn fingerprint(images: &[TrainingImage]) -> String {
         let facts =
             format!("{}\0{name}\0{:?}\0{:?}\0{:?}\n", image.id, image.faces, image.hard_negatives, image.ignored);
         hasher.update(facts.as_bytes());
-        // Left out where there is one class, as before there were several.
+        // Omitted with a single class, to match rounds from before multi-class support.
         if image.labels.iter().any(|label| *label != 1) || !image.misclassified.is_empty() {
             hasher.update(format!("{:?}\0{:?}\n", image.labels, image.misclassified).as_bytes());
         }
@@ -379,7 +378,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainingError> {
 
 #[expect(clippy::disallowed_methods, reason = "files and folders of its own are synced, not read")]
 fn sync(path: &Path) -> Result<(), TrainingError> {
-    // Windows can't open folders; there a rename is all there is.
+    // Windows cannot open folders; a rename has to suffice there.
     if cfg!(windows) && path.is_dir() {
         return Ok(());
     }
@@ -437,7 +436,7 @@ mod tests {
         fs::write(checkpoints.path(30).join(STATE_FILE), "{").unwrap();
         fs::write(checkpoints.path(20).join(OPTIMISER_FILE), "O").unwrap();
         let found = last_good_model(run.path()).unwrap().unwrap();
-        // Weights are as good without their round's state, which only continuing needs.
+        // Weights are usable without the round's state, which only resuming needs.
         assert!(found.path.ends_with("step-0000030/model.safetensors"), "its weights are whole: {found:?}");
         assert_eq!(found.passed_over.len(), 1);
         assert!(found.passed_over[0].contains("step 40") && found.passed_over[0].contains("checksum"), "{found:?}");

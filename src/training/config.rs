@@ -1,5 +1,5 @@
-//! The settings of one round: what `round.toml` holds, with the paper's values as defaults. `config_text.rs` reads and writes it,
-//! `presets.rs` has the ready-made ones.
+//! The settings of one round, as in `round.toml`, with the paper's values as defaults. `config_text.rs` reads and writes the file,
+//! `presets.rs` defines the presets.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,13 +9,13 @@ use super::schedule::{Schedule, ScheduleKind};
 use crate::detector::{DetectionConfig, DetectorConfig, SamplerConfig};
 use crate::domain::{HardNegativeSource, RoundInit, TruthSource, fold_number};
 
-/// One round's settings. The comments of the fields are the settings' documentation: see `documented.rs`.
+/// One round's settings. The fields' doc comments are the settings' documentation: see `documented.rs`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoundConfig {
-    /// The settings that everything not written here comes from: paper, paper-vgg16, paper-fpn, quick, overnight, cpu or sample.
+    /// The preset that provides all settings not written here: paper, paper-vgg16, paper-fpn, quick, overnight, cpu or sample.
     pub preset: String,
-    /// Seed of all randomness of the round: order, flips, samples, fresh weights.
+    /// Seed of all randomness of the round: order, flips, samples, initial weights.
     pub seed: u64,
     /// auto, cpu or cuda:N.
     pub device: String,
@@ -42,7 +42,7 @@ pub struct RoundConfig {
     #[serde(default)]
     #[schemars(with = "String")]
     pub ground_truth: TruthSource,
-    /// Where the weights start: backbone (the paper's: the pretrained one) or previous (the last round's).
+    /// Initial weights: backbone (the paper's: pretrained) or previous (the last round's).
     #[schemars(with = "String")]
     pub init: RoundInit,
     /// Probability that an image is mirrored.
@@ -51,7 +51,7 @@ pub struct RoundConfig {
     #[serde(default)]
     pub scale_jitter: f64,
 
-    /// Steps of the optimiser. Milestones and warm-up are fractions of it; intervals that are left out scale with it.
+    /// Number of optimiser steps. Milestones and warm-up are fractions of it; omitted intervals scale with it.
     pub iterations: u64,
     /// Images in a mini-batch.
     pub batch_images: u32,
@@ -60,12 +60,12 @@ pub struct RoundConfig {
 
     /// Learning rate of SGD before the first milestone.
     pub base_lr: f64,
-    /// Shape of the learning rate: step (the paper's), cosine or constant.
+    /// Learning rate schedule: step (the paper's), cosine or constant.
     #[schemars(with = "String")]
     pub schedule: ScheduleKind,
-    /// Where the learning rate of step drops, as fractions of the iterations (the paper's: after 50k of 70k).
+    /// Where the step schedule lowers the learning rate, as fractions of the iterations (the paper's: after 50k of 70k).
     pub milestones: Vec<f64>,
-    /// Factor of the learning rate at a milestone; at the end of a cosine, the fraction that is left.
+    /// Factor of the learning rate at a milestone; at the end of a cosine, the fraction that remains.
     pub lr_factor: f64,
     /// Length of the linear warm-up as a fraction of the iterations. 0: none.
     pub warmup: f64,
@@ -92,7 +92,7 @@ pub struct RoundConfig {
     pub keep_every: u64,
     /// Threads that decode and resize images.
     pub workers: u32,
-    /// Images that are kept ready ahead of the step.
+    /// Images prepared ahead of the step.
     pub prefetch: u32,
 
     /// The network.
@@ -104,26 +104,26 @@ pub struct RoundConfig {
     pub mining: DetectionConfig,
 }
 
-/// Mining's own limits: a low threshold, so that the reviewer decides how far down to go.
+/// Mining's own limits: a low threshold, so that the reviewer decides where to stop.
 pub(super) const MINING: DetectionConfig = DetectionConfig::DEFAULT;
 
 fn mining() -> DetectionConfig {
     MINING
 }
 
-/// Settings that don't change what is learnt: a round may continue with others.
+/// Settings that do not affect training: a round may resume with other values.
 pub(super) const FREE_SETTINGS: [&str; 6] =
     ["device", "workers", "prefetch", "evaluate_every", "checkpoint_every", "keep_every"];
 
-/// Settings that change how fast is learnt, not what: a stopped round may continue with others, and one that diverged has to.
+/// Settings that affect how fast, not what, the round learns: a stopped round may resume with other values, and one that diverged has to.
 pub(super) const RATE_SETTINGS: [&str; 7] =
     ["base_lr", "lr_factor", "milestones", "warmup", "warmup_factor", "clip_norm", "max_loss"];
 
-/// The largest whole number that TOML, and so `round.toml`, can hold.
+/// The largest integer in TOML, and so in `round.toml`.
 pub(crate) const LARGEST_WHOLE: u64 = i64::MAX as u64;
 
 impl RoundConfig {
-    /// The learning rate of each step.
+    /// Returns the learning rate schedule.
     pub fn lr_schedule(&self) -> Schedule {
         let at = |fraction: f64| (fraction * self.iterations as f64).round() as u64;
         Schedule {
@@ -137,22 +137,22 @@ impl RoundConfig {
         }
     }
 
-    /// Stretches or shrinks the round: tests and checkpoints follow, as long as they are as often as the preset has them.
+    /// Changes the length of the round: test and checkpoint intervals scale with it, if they have the preset's frequency.
     pub fn set_iterations(&mut self, iterations: u64) {
         (self.evaluate_every, self.checkpoint_every) = self.intervals_at(iterations);
         self.iterations = iterations;
     }
 
-    /// Makes a finished round `steps` longer. Its tests and checkpoints stay as far apart as they are, and its warm-up as many steps
-    /// as it was; the rest of the schedule stretches.
+    /// Extends a finished round by `steps`. Test and checkpoint intervals and the warm-up keep their length in steps; the rest of the
+    /// schedule stretches.
     pub fn lengthen(&mut self, steps: u64) {
         let iterations = self.iterations.saturating_add(steps);
         self.warmup *= self.iterations as f64 / iterations.max(1) as f64;
         self.iterations = iterations;
     }
 
-    /// `evaluate_every` and `checkpoint_every` for this many iterations. Reckoned from the preset's, so that going back and forth ends
-    /// where it began; an interval that somebody chose otherwise stays.
+    /// Returns `evaluate_every` and `checkpoint_every` for this many iterations. Computed from the preset's values, so that changing the
+    /// length back restores them; an interval set by the user is kept.
     pub(super) fn intervals_at(&self, iterations: u64) -> (u64, u64) {
         let preset = Self::preset(&self.preset).unwrap_or_else(|_| self.clone());
         let follow = |own: u64, of_preset: u64| {
@@ -162,8 +162,8 @@ impl RoundConfig {
         (follow(self.evaluate_every, preset.evaluate_every), follow(self.checkpoint_every, preset.checkpoint_every))
     }
 
-    /// These settings with the rates of `other`: what a stopped round may continue with. Milestones belong to `schedule = "step"`: they
-    /// pass between two such rounds only.
+    /// Returns these settings with the rates of `other`, as used to resume a stopped round. Milestones only apply to `schedule = "step"`
+    /// and are only copied between two such rounds.
     #[must_use]
     pub fn with_rates_of(&self, other: &Self) -> Self {
         let milestones = match (self.schedule, other.schedule) {
@@ -183,7 +183,7 @@ impl RoundConfig {
         }
     }
 
-    /// Whether the round learns what annotators corrected: promoted and edited objects, and rejected regions as ignored ones.
+    /// Whether the round trains on annotators' corrections: promoted and edited objects, with rejected regions ignored.
     pub fn learns_corrections(&self) -> bool {
         match self.ground_truth {
             TruthSource::Auto => self.hard_negatives != HardNegativeSource::None,
@@ -192,12 +192,12 @@ impl RoundConfig {
         }
     }
 
-    /// Images that one step of the optimiser sees.
+    /// Returns the number of images per optimiser step.
     pub fn images_per_step(&self) -> u64 {
         u64::from(self.batch_images) * u64::from(self.accumulate)
     }
 
-    /// Whether the round trains on images of this split; images without one (background sets) always take part.
+    /// Whether the round trains on images of this split; images without one (background sets) are always included.
     pub fn trains_on(&self, split: Option<&str>) -> bool {
         let Some(split) = split else { return true };
         let names = |splits: &[String]| splits.iter().any(|name| name == split);
@@ -211,7 +211,7 @@ impl RoundConfig {
         split.is_some_and(|split| self.test_splits.iter().any(|name| name == split))
     }
 
-    /// What contradicts itself or makes no sense, whoever set it.
+    /// Returns an error for contradictory or nonsensical settings, whatever their source.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_with(&KeyLines::named("round.toml"))
     }
@@ -335,15 +335,15 @@ impl RoundConfig {
     }
 }
 
-/// Whether a dataset reserves a split of this name for testing: nothing of it is trained on unasked.
+/// Whether a dataset reserves a split of this name for testing: it is not trained on by default.
 pub fn is_reserved_split(split: &str) -> bool {
     const ASIDE: [&str; 7] = ["val", "valid", "validation", "minival", "dev", "test", "testing"];
-    // Splits may be called after their year: val2017.
+    // Split names may include a year: val2017.
     let name = split.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(['-', '_']).to_ascii_lowercase();
     ASIDE.contains(&name.as_str())
 }
 
-/// `fold 8`, or ``split `val` ``.
+/// Formats `fold 8`, or ``split `val` ``.
 pub fn split_in_words(split: &str) -> String {
     match fold_number(split) {
         Some(number) => format!("fold {number}"),
@@ -351,7 +351,7 @@ pub fn split_in_words(split: &str) -> String {
     }
 }
 
-/// Steps between two of something that happens every `every` steps of a round of `of`, in a round of `iterations`; 0 is never.
+/// Scales an interval of `every` steps in a round of `of` to a round of `iterations`; 0 means never.
 fn stretched(every: u64, of: u64, iterations: u64) -> u64 {
     if every == 0 {
         return 0;
@@ -376,7 +376,7 @@ fn within(lines: &KeyLines, key: &str, value: f64, low: f64, high: f64) -> Resul
     Err(lines.error(key, format!("{value} is not {range}")))
 }
 
-/// Upper bounds of counts, each far above what rounds have, with what would happen beyond.
+/// Upper bounds of counts, each far above real values, with the consequence of exceeding it.
 const MOST: [(&str, u64, &str); 8] = [
     ("iterations", 1_000_000_000, "at a millisecond a step that is eleven days"),
     ("batch_images", 1024, "all of them are in memory at once; `accumulate` makes a step of more images"),
@@ -388,7 +388,7 @@ const MOST: [(&str, u64, &str); 8] = [
     ("mining.max_detections", 100_000, "all of them are compared with each other"),
 ];
 
-/// At least 1 and not above what is in [`MOST`].
+/// Checks that the value is at least 1 and within [`MOST`].
 fn counted(lines: &KeyLines, key: &str, value: u64) -> Result<(), ConfigError> {
     let (_, most, why) = MOST.iter().find(|(known, ..)| *known == key).copied().unwrap_or((key, u64::MAX, ""));
     match value {

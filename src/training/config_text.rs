@@ -1,6 +1,6 @@
-//! `round.toml`: the settings as text, read with errors that name the line and written with a comment on every key.
+//! Reads and writes `round.toml`: errors name the line, and the written file has a comment on every key.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use super::schedule::ScheduleKind;
 use crate::detector::{DetectorConfig, SMOOTH_L1_BETA, SamplerKind};
 use crate::domain::HardNegativeSource;
 
-/// What rounds were trained with before the key existed, where that is not today's default.
+/// Values that rounds were trained with before the key existed, if they differ from today's default.
 const OLD_SAMPLER: [(&str, Value); 6] = [
     ("forced_fraction", Value::Float(1.0)),
     ("fg_exclusive", Value::Boolean(false)),
@@ -25,7 +25,7 @@ const OLD_SAMPLER: [(&str, Value); 6] = [
     ("box_beta", Value::Float(SMOOTH_L1_BETA)),
 ];
 
-/// A stored round continues as it began.
+/// A stored round resumes with the values it started with.
 fn fill_in_old_sampler(over: &mut Table) {
     if let Some(Value::Table(sampler)) = over.get_mut("sampler") {
         for (key, value) in OLD_SAMPLER {
@@ -34,12 +34,12 @@ fn fill_in_old_sampler(over: &mut Table) {
     }
 }
 
-/// A setting in which two rounds differ.
+/// A setting that differs between two rounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// The full key, e.g. `sampler.fg_iou`.
     pub key: String,
-    /// Both values as TOML; empty where a config lacks the key.
+    /// Both values as TOML; empty if a config lacks the key.
     pub before: String,
     pub after: String,
 }
@@ -51,15 +51,15 @@ impl std::fmt::Display for Difference {
 }
 
 impl RoundConfig {
-    /// Reads `round.toml`. What the text leaves out comes from its `preset` (the paper's when it names none); naming another
-    /// `detector.architecture` than the round preset's resets the whole `[detector]` table to that one first. `file` is for messages.
+    /// Reads `round.toml`. Omitted settings come from its `preset` (by default the paper's); a `detector.architecture` other than the
+    /// preset's first resets the whole `[detector]` table to that one's defaults. `file` is used in messages.
     pub fn from_toml(text: &str, file: &str) -> Result<Self, ConfigError> {
         let (over, lines) = parse(text, file)?;
         read(over, &lines)
     }
 
-    /// Reads what [`to_toml`](Self::to_toml) wrote, of older versions too: they wrote down the preset's milestones beside a schedule
-    /// that has none, where they meant nothing.
+    /// Reads the output of [`to_toml`](Self::to_toml), including older versions: those also wrote the preset's milestones with schedules
+    /// that have none, where they have no effect.
     pub fn from_stored(text: &str, source: &str) -> Result<Self, ConfigError> {
         let (mut over, mut lines) = parse(text, source)?;
         if over.get("schedule").and_then(Value::as_str).is_some_and(|kind| kind != "step") {
@@ -70,8 +70,8 @@ impl RoundConfig {
         read(over, &lines)
     }
 
-    /// These settings with those of `text` laid over them; what the text leaves out stays, but for another `detector.architecture`,
-    /// which brings its own defaults for the whole `[detector]` table. Whether the whole makes sense is not checked.
+    /// Applies `text` on top of these settings; omitted settings stay, except that another `detector.architecture` resets the whole
+    /// `[detector]` table to its defaults. The result is not validated.
     pub fn changed_by(&self, text: &str, file: &str) -> Result<Self, ConfigError> {
         let (over, lines) = parse(text, file)?;
         let mut base = self.clone();
@@ -79,7 +79,7 @@ impl RoundConfig {
         laid_over(&base, over, &lines)
     }
 
-    /// The whole config as a commented file that `from_toml` reads back to the same value, if it passes [`check`](Self::check).
+    /// Writes the whole config as a commented file that `from_toml` reads back unchanged, if it passes [`check`](Self::check).
     pub fn to_toml(&self) -> String {
         let table = to_table(self);
         let mut text = String::from("# Quarry round settings. Keys left out come from the preset.\n");
@@ -97,7 +97,7 @@ impl RoundConfig {
         text
     }
 
-    /// The settings in which `other` differs from this one, by key.
+    /// Returns the settings in which `other` differs, by key.
     pub fn differences(&self, other: &Self) -> Vec<Difference> {
         let (mut before, mut after) = (Vec::new(), Vec::new());
         flatten("", to_table(self), &mut before);
@@ -114,14 +114,14 @@ impl RoundConfig {
             .collect()
     }
 
-    /// The settings in which `other` would learn differently: the device, the number of workers and the like are left out.
+    /// Returns the differences that affect training; the device, the number of workers and the like are skipped.
     pub fn learning_differences(&self, other: &Self) -> Vec<Difference> {
         let mut differences = self.differences(other);
         differences.retain(|difference| !FREE_SETTINGS.contains(&difference.key.as_str()));
         differences
     }
 
-    /// The settings of `other` that a round begun with these cannot continue with: what is learnt stays; rates and mining may change.
+    /// Returns the differences that prevent resuming a round with `other`; rates and mining settings may change.
     pub fn binding_differences(&self, other: &Self) -> Vec<Difference> {
         let mut differences = self.learning_differences(other);
         differences.retain(|d| !RATE_SETTINGS.contains(&d.key.as_str()) && !d.key.starts_with("mining."));
@@ -129,12 +129,12 @@ impl RoundConfig {
     }
 }
 
-/// Whether `text` sets the key of this full name, e.g. `sampler.kind`. False for a text that is not TOML.
+/// Whether `text` sets the key with this full path, e.g. `sampler.kind`. False if the text is not TOML.
 pub fn names_setting(text: &str, key: &str) -> bool {
     parse(text, "").is_ok_and(|(_, lines)| lines.contains(key))
 }
 
-/// A table with a comment on it and on each of its keys, then the tables in it.
+/// Writes a table with a comment on it and on each of its keys, then its subtables.
 fn write_section(text: &mut String, path: &str, section: &Table) {
     // Writing to a String cannot fail.
     let about = meaning(path).map_or_else(String::new, |meaning| format!("# {meaning}\n"));
@@ -152,7 +152,7 @@ fn write_section(text: &mut String, path: &str, section: &Table) {
     }
 }
 
-/// The text with today's keys: `test_folds` and `train_folds` of older files are splits whose names are numbers.
+/// Parses the text with today's keys: `test_folds` and `train_folds` of older files become splits named by numbers.
 fn parse(text: &str, file: &str) -> Result<(Table, KeyLines), ConfigError> {
     let (mut over, mut lines) = overlay::parse(text, file)?;
     for (old, new) in [("test_folds", "test_splits"), ("train_folds", "train_splits")] {
@@ -207,7 +207,7 @@ fn laid_over(base: &RoundConfig, over: Table, lines: &KeyLines) -> Result<RoundC
     Ok(config)
 }
 
-/// The config that `over` is laid on: its round preset, with its detector preset where it names another.
+/// Returns the config that `over` is applied to: its round preset, with its detector preset if it names another.
 fn base_config(over: &Table, lines: &KeyLines) -> Result<RoundConfig, ConfigError> {
     let mut config = match over.get("preset") {
         Some(Value::String(name)) => {
@@ -216,14 +216,14 @@ fn base_config(over: &Table, lines: &KeyLines) -> Result<RoundConfig, ConfigErro
         _ => RoundConfig::default(),
     };
     if over.get("test_dataset").and_then(Value::as_str).is_some_and(|name| !name.is_empty()) {
-        // The preset's test splits are meant for rounds that are tested on splits.
+        // The preset's test splits only apply to rounds that are tested on splits.
         config.test_splits.clear();
     }
     follow_architecture(&mut config, over, lines)?;
     Ok(config)
 }
 
-/// Another architecture than the config's resets its detector to that one's defaults.
+/// A changed architecture resets the detector to its defaults.
 fn follow_architecture(config: &mut RoundConfig, over: &Table, lines: &KeyLines) -> Result<(), ConfigError> {
     let named = over.get("detector").and_then(|detector| detector.get("architecture")).and_then(Value::as_str);
     if let Some(name) = named.filter(|name| *name != config.detector.architecture.as_str()) {
@@ -251,7 +251,7 @@ fn to_table(config: &RoundConfig) -> Table {
     Table::try_from(config).expect("round settings are a TOML table")
 }
 
-/// A value that does not parse (an unknown word, a negative count) is named with its line.
+/// A value that cannot be parsed (an unknown word, a negative count) is reported with its line.
 fn from_table(table: Table, lines: &KeyLines) -> Result<RoundConfig, ConfigError> {
     serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let keys = error.path().iter().map_while(|segment| match segment {

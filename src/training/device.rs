@@ -1,4 +1,4 @@
-//! The device of a round: libtorch's choice, explained by what the driver says where a GPU is not used.
+//! Selects the device of a round with libtorch; if no GPU is used, explains why with the driver's data.
 
 use std::sync::OnceLock;
 
@@ -7,7 +7,7 @@ use tch::Device;
 use super::driver::driver;
 use crate::detector::{self, DetectorError, GpuState, cuda_index, diagnose};
 
-/// Whether rounds can train on a GPU here. The first question takes up to a second, for CUDA has to be loaded; then it is known.
+/// Whether rounds can train on a GPU here. The first call takes up to a second to load CUDA; then the result is cached.
 pub fn gpu_state() -> &'static GpuState {
     static STATE: OnceLock<GpuState> = OnceLock::new();
     STATE.get_or_init(|| diagnose(&driver(), Ok(&detector::libtorch())))
@@ -18,7 +18,7 @@ pub fn choose_device(word: &str) -> Result<Device, DetectorError> {
     explained(word, detector::choose_device(word), gpu_state)
 }
 
-/// What has to be said where `word` leaves the choice, the driver shows a GPU and the CPU was chosen.
+/// Returns a notice if `word` is automatic, the driver shows a GPU and the CPU was selected.
 pub fn unused_gpu(word: &str, device: Device) -> Option<String> {
     let is_chosen = word.trim().eq_ignore_ascii_case("auto") && cuda_index(device).is_none();
     match gpu_state() {

@@ -1,5 +1,5 @@
-//! What every key of `round.toml` means: the doc comments of the settings' structs, read through their JSON schema. The file's comments, the
-//! form's tooltips, `--help` and docs/settings.md all come from here.
+//! The documentation of every key of `round.toml`: the doc comments of the settings structs, read through their JSON schema. The file's
+//! comments, the form's tooltips, `--help` and docs/settings.md all come from here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,7 +18,7 @@ pub struct DocumentedKey {
     /// The full path, e.g. `sampler.fg_iou`.
     pub key: String,
     pub meaning: String,
-    /// It holds other keys, which follow it.
+    /// Whether it is a table, whose keys follow it.
     pub is_table: bool,
 }
 
@@ -26,24 +26,24 @@ static DOCUMENTED: LazyLock<Vec<DocumentedKey>> = LazyLock::new(|| {
     let generator = SchemaSettings::default().with(|s| s.inline_subschemas = true).into_generator();
     let mut keys = Vec::new();
     collect("", generator.into_root_schema_for::<RoundConfig>().as_value(), &mut keys);
-    // Values of the top come first, in the order in which the struct has them; tables by name.
+    // Top-level values come first in struct order; tables by name.
     let order: BTreeMap<&str, usize> = fields_of::<RoundConfig>().iter().enumerate().map(|(k, f)| (*f, k)).collect();
     let (mut top, tables): (Vec<_>, Vec<_>) = keys.into_iter().partition(|k| !k.is_table && !k.key.contains('.'));
     top.sort_by_key(|k| order.get(k.key.as_str()).copied());
     top.into_iter().chain(tables).collect()
 });
 
-/// Every key of `round.toml` in its written order: the values at the top, then each table with its keys.
+/// Returns every key of `round.toml` in file order: top-level values, then each table with its keys.
 pub fn documented() -> &'static [DocumentedKey] {
     &DOCUMENTED
 }
 
-/// What a key of `round.toml` means (`seed`, `sampler.fg_iou`).
+/// Returns the description of a key of `round.toml` (`seed`, `sampler.fg_iou`).
 pub fn meaning(key: &str) -> Option<&'static str> {
     DOCUMENTED.iter().find(|known| known.key == key).map(|known| known.meaning.as_str())
 }
 
-/// The properties of an object's schema, with those of the objects in it.
+/// Collects the properties of an object's schema and of its nested objects.
 fn collect(path: &str, schema: &Value, keys: &mut Vec<DocumentedKey>) {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     let (tables, values): (Vec<_>, Vec<_>) = properties.iter().partition(|(_, of)| of.get("properties").is_some());
@@ -56,10 +56,10 @@ fn collect(path: &str, schema: &Value, keys: &mut Vec<DocumentedKey>) {
     }
 }
 
-/// The names of a struct's fields in their order, as it asks a deserializer for them.
+/// Returns a struct's field names in order, as its `Deserialize` implementation requests them.
 fn fields_of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     let mut fields: &'static [&'static str] = &[];
-    // It has no values to give: asking is enough.
+    // No values are provided: requesting the fields is enough.
     let _ = T::deserialize(Asked(&mut fields));
     fields
 }
@@ -89,7 +89,7 @@ impl<'de> Deserializer<'de> for Asked<'_> {
     }
 }
 
-/// The keys as the tables of docs/settings.md.
+/// Formats the keys as the tables of docs/settings.md.
 pub fn settings_page() -> String {
     let mut page = String::from(
         "# Settings of a round\n\nEvery key of `round.toml`, which `--set KEY=VALUE` takes too. [Tuning](tuning.md) says which to change for what.\n\n\

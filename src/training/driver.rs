@@ -1,6 +1,6 @@
-//! What NVIDIA's driver says about the GPUs here: from its library (NVML), or from `/proc` where that is not installed.
+//! Reads GPU information from NVIDIA's driver: from its library (NVML), or from `/proc` if that is not installed.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs;
@@ -9,13 +9,13 @@ use std::path::Path;
 use crate::detector::{Driver, Gpu};
 use crate::domain::{limits, read_text};
 
-/// Whether the driver shows this process a GPU; takes no measurable time and loads nothing.
+/// Whether the driver exposes a GPU to this process; takes no measurable time and loads nothing.
 pub fn driver_shows_gpu() -> bool {
     // The second is WSL's.
     device_nodes(Path::new("/dev")) || Path::new("/dev/dxg").exists()
 }
 
-/// The driver's facts; empty where no GPU can be opened from here.
+/// Reads the driver's data; empty if no GPU can be opened.
 pub fn driver() -> Driver {
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
     if !driver_shows_gpu() {
@@ -25,7 +25,7 @@ pub fn driver() -> Driver {
     Driver { visible, ..with_nvml(found) }
 }
 
-/// `/dev/nvidia0` and the like. A container may see the host's driver in `/proc` and yet have no access to its GPUs.
+/// Looks for `/dev/nvidia0` and the like. A container may see the host's driver in `/proc` without having access to its GPUs.
 fn device_nodes(dev: &Path) -> bool {
     let names = fs::read_dir(dev).into_iter().flatten().flatten().map(|entry| entry.file_name());
     names.into_iter().any(|name| {
@@ -45,7 +45,8 @@ fn from_proc(folder: &Path) -> Driver {
     Driver { version, gpus: texts.iter().filter_map(model).map(gpu).collect(), ..Driver::default() }
 }
 
-/// "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun Jul 27 ...": the first word of digits and dots.
+/// Extracts the version from "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun Jul 27 ...": the first word of digits and
+/// dots.
 fn version_in(text: &str) -> Option<String> {
     let is_version = |word: &&str| word.contains('.') && word.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     text.lines().next()?.split_whitespace().find(is_version).map(str::to_owned)
@@ -56,14 +57,14 @@ fn with_nvml(found: Driver) -> Driver {
     found
 }
 
-/// The same with what NVML adds.
+/// Adds NVML's data.
 #[cfg(feature = "torch")]
 fn with_nvml(found: Driver) -> Driver {
     use nvml_wrapper::Nvml;
     use nvml_wrapper::error::NvmlError;
     let nvml = match Nvml::init() {
         Ok(nvml) => nvml,
-        // Not installed, as in some containers: CUDA may work all the same.
+        // Not installed, as in some containers: CUDA may still work.
         Err(NvmlError::LibloadingError(_)) => return found,
         Err(error) => return Driver { trouble: Some(error.to_string()), ..found },
     };

@@ -10,7 +10,7 @@ use super::overlay::ConfigError;
 use crate::detector::{DetectorError, libtorch_message, panic_text};
 use crate::domain::{Away, Moved, Panic};
 
-/// Why a round did not train, or stopped.
+/// Why a round could not be trained, or stopped.
 #[derive(Debug, Error)]
 pub enum TrainingError {
     #[error(transparent)]
@@ -62,11 +62,11 @@ pub enum TrainingError {
 }
 
 impl TrainingError {
-    /// For `map_err` on file work; a full disk is told apart.
+    /// For `map_err` on file operations; distinguishes a full disk.
     pub(super) fn io(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| match source.kind() {
-            // A limit of the process counts like a limit of the disk.
+            // A process limit counts like a disk limit.
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 Self::DiskFull { path }
             }
@@ -74,12 +74,12 @@ impl TrainingError {
         }
     }
 
-    /// The images or the project are elsewhere: nothing is wrong with the round, which continues when they are there again.
+    /// The images or the project are unavailable: the round itself is fine and can resume when they are back.
     pub fn is_interruption(&self) -> bool {
         matches!(self, Self::Away(_) | Self::MostUnreadable { .. } | Self::Moved(_))
     }
 
-    /// What libtorch told as a panic, or a fault of the program with its crash report.
+    /// A libtorch error reported by panicking, or a bug with its crash report.
     pub(super) fn panic(panic: Panic) -> Self {
         Self::Panic(if is_out_of_memory(panic.message()) {
             libtorch_message(panic.message())
@@ -88,8 +88,8 @@ impl TrainingError {
         })
     }
 
-    /// The same error, or what it means and what to do where memory or the disk of `run_dir` ran out: libtorch and the weight files
-    /// tell that only in words.
+    /// Returns the error with an explanation and advice if memory or the disk of `run_dir` ran out: libtorch and the weight files only
+    /// report that as text.
     pub(super) fn explained(self, step: u64, run_dir: &Path) -> Self {
         const FULL: [&str; 4] = ["no space left on device", "disk quota exceeded", "file too large", "storage full"];
         let message = self.to_string();

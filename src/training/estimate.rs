@@ -1,21 +1,21 @@
-//! Estimates the time of a step before the first one. Torch-free.
+//! Estimates the step time before the first step. Torch-free.
 
 use super::config::RoundConfig;
 use crate::detector::Architecture;
 
-/// What a step takes of a CPU for each image, in seconds times cores.
+/// CPU cost of a step per image, in seconds times cores.
 struct Cost {
-    /// For 300 pixels of the shorter side; grows with their square.
+    /// For 300 pixels on the shorter side; grows quadratically.
     pixels: f64,
-    /// For [`MEASURED_ROIS`] RoIs, whatever the image's size.
+    /// For [`MEASURED_ROIS`] RoIs, independent of the image's size.
     rois: f64,
 }
 
-/// RoIs of an image in the measured steps.
+/// RoIs per image in the measured steps.
 const MEASURED_ROIS: f64 = 128.0;
 
-/// Steps of one FDDB image at 300 and 600 pixels on a core of a server of 2023, with a third more for what several cores waste
-/// (`cargo bench --bench loader`: 0.56 for the half-width pyramid). In C4 each RoI goes through a stage of the backbone.
+/// Measured with one FDDB image per step at 300 and 600 pixels on one core of a 2023 server, plus a third for imperfect scaling over
+/// several cores (`cargo bench --bench loader`: 0.56 for the half-width pyramid). In C4 each RoI goes through a stage of the backbone.
 fn cost(architecture: Architecture) -> Cost {
     let (pixels, rois) = match architecture {
         Architecture::ResNet50HalfFpn => (0.38, 0.18),
@@ -28,14 +28,14 @@ fn cost(architecture: Architecture) -> Cost {
     Cost { pixels, rois }
 }
 
-/// Seconds of a step with the settings `config`, from those of a round that was `measured` with the settings `of`. `None` for another
-/// network or another device, which say nothing about this one.
+/// Scales the step time of a round `measured` with the settings `of` to `config`. `None` for another network or another device, whose times
+/// are not comparable.
 pub fn scaled_step_seconds(measured: f64, of: &RoundConfig, config: &RoundConfig) -> Option<f64> {
     let same = of.detector.architecture == config.detector.architecture && of.device == config.device;
     same.then(|| measured * core_seconds(config) / core_seconds(of))
 }
 
-/// Seconds of a step on a CPU with `cores` cores where nothing was measured yet; `None` for a GPU, of which nothing is known.
+/// Estimates the step time in seconds on a CPU with `cores` cores without a measurement; `None` for a GPU.
 pub fn rough_step_seconds(config: &RoundConfig, cores: usize) -> Option<f64> {
     (!is_on_gpu(config)).then(|| core_seconds(config) / cores.max(1) as f64)
 }
@@ -47,8 +47,8 @@ fn core_seconds(config: &RoundConfig) -> f64 {
     config.images_per_step() as f64 * (cost.pixels * pixels + cost.rois * rois)
 }
 
-/// Bytes of memory that a round needs at the least, whatever its images: weights with their gradients and velocities, the images that are
-/// held ready, and on a CPU what a mini-batch leaves behind on its way through the backbone. Real rounds take more.
+/// Returns a lower bound of the memory that a round needs, in bytes: weights with gradients and velocities, the prefetched images, and on a
+/// CPU the backbone's activations for a mini-batch. Real rounds need more.
 pub fn least_memory_bytes(config: &RoundConfig) -> u64 {
     const FLOAT: u64 = 4;
     let pixels = u64::from(config.detector.shorter_side).saturating_pow(2);
@@ -64,7 +64,7 @@ pub fn least_memory_bytes(config: &RoundConfig) -> u64 {
     images.saturating_add(weights).saturating_add(maps)
 }
 
-/// What the backward pass needs of each pixel: a third of what steps were measured to take.
+/// Memory kept per pixel for the backward pass: a third of the measured usage.
 fn kept_bytes_per_pixel(architecture: Architecture) -> u64 {
     match architecture {
         Architecture::ResNet18Fpn | Architecture::ResNet50HalfC4 | Architecture::ResNet50HalfFpn => 250,
@@ -72,7 +72,7 @@ fn kept_bytes_per_pixel(architecture: Architecture) -> u64 {
     }
 }
 
-/// Bytes of memory that this process may take: the computer's, or its group's where that is limited. `None` where the system does not say.
+/// Returns the memory limit of this process in bytes: the computer's, or its cgroup's if limited. `None` if unknown.
 #[expect(clippy::disallowed_methods, reason = "a file of the system that ends")]
 pub fn machine_memory_bytes() -> Option<u64> {
     let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;

@@ -1,18 +1,18 @@
 //! Events of a running round. Plain data, without tensors.
 //!
-//! The written order: `Started` once (not when the round fails before its first step), then `Step`, `Warning`, `Checkpoint`,
-//! `Evaluating`/`Evaluated` and `Paused`/`Resumed` in the order in which they happen, then `Finished` exactly once and last, after success,
-//! cancel, error or panic. A cancel while paused is not followed by `Resumed`.
+//! Order: `Started` once (not if the round fails before its first step), then `Step`, `Warning`, `Checkpoint`, `Evaluating`/`Evaluated` and
+//! `Paused`/`Resumed` as they happen, then `Finished` exactly once and last, after success, cancel, error or panic. A cancel while paused
+//! is not followed by `Resumed`.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-/// One fact of a running round.
+/// One event of a running round.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TrainEvent {
     Started(RoundStart),
     Step(StepReport),
-    /// A warning that doesn't stop the round, e.g. an unreadable image.
+    /// A warning that does not stop the round, e.g. an unreadable image.
     Warning(String),
     /// A checkpoint is complete on disk; `path` is its folder.
     Checkpoint {
@@ -23,7 +23,7 @@ pub enum TrainEvent {
     Evaluating {
         step: u64,
     },
-    /// It came back; `score` is its figure of merit, larger is better.
+    /// It returned; `score` is its figure of merit, higher is better.
     Evaluated {
         step: u64,
         score: Option<f64>,
@@ -44,22 +44,22 @@ pub enum TrainEvent {
 /// A round's start.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RoundStart {
-    /// Steps already done by an earlier session.
+    /// Steps completed by earlier sessions.
     pub step: u64,
     pub iterations: u64,
     pub images: u64,
     pub faces: u64,
     pub hard_negatives: u64,
     pub ignored: u64,
-    /// Numbers that the round trains.
+    /// Number of trainable parameters.
     pub trainable: u64,
     pub device: String,
 }
 
-/// One step of the optimiser. Losses carry torchvision's names and are means over the step's mini-batches.
+/// One optimiser step. Losses have torchvision's names and are means over the step's mini-batches.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StepReport {
-    /// Steps done, this one included.
+    /// Completed steps, including this one.
     pub step: u64,
     pub total: f64,
     pub losses: Losses,
@@ -67,33 +67,33 @@ pub struct StepReport {
     /// L2 norm of all gradients before clipping.
     pub grad_norm: f64,
     pub images_per_s: f64,
-    /// Seconds to the end, from the median of recent steps.
+    /// Estimated seconds to the end, from the median of recent steps.
     pub eta_s: f64,
     pub seconds: f64,
-    /// Of them, seconds spent waiting for the loader.
+    /// Seconds of it spent waiting for the loader.
     pub loader_wait_s: f64,
     pub usage: Usage,
 }
 
-/// The machine's resources used by training; measured at most once a second, so steps in between carry the last measurement.
+/// Resource usage of training; measured at most once per second, so steps in between repeat the last measurement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Resident memory of the process in bytes; `None` if unknown.
     pub memory_bytes: Option<u64>,
-    /// `None` on a CPU, and where NVIDIA's library is not found.
+    /// `None` on a CPU, or if NVIDIA's library is not found.
     pub gpu: Option<GpuUsage>,
 }
 
-/// The GPU that the round trains on, with what other programs take of it.
+/// The GPU that the round trains on; includes usage by other programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GpuUsage {
-    /// Percent of the last measuring period in which it worked, 0..=100.
+    /// Utilisation in the last sampling period in percent, 0..=100.
     pub percent: u32,
     pub memory_bytes: u64,
     pub memory_total_bytes: u64,
 }
 
-/// The parts of the loss.
+/// The loss components.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Losses {
     pub classifier: f64,
@@ -123,14 +123,14 @@ pub enum Outcome {
     Failed(String),
 }
 
-/// Step times of the last while; their median is not upset by an evaluation or a checkpoint in between.
+/// Recent step times; an evaluation or a checkpoint in between does not affect their median.
 #[derive(Debug, Clone, Default)]
 pub struct StepClock {
     recent: VecDeque<f64>,
 }
 
 impl StepClock {
-    /// Steps that count as recent.
+    /// Number of recent steps.
     const RECENT: usize = 51;
 
     pub fn record(&mut self, seconds: f64) {
@@ -140,14 +140,14 @@ impl StepClock {
         self.recent.push_back(seconds);
     }
 
-    /// The median of the recent steps in seconds, 0 before the first.
+    /// Returns the median of the recent steps in seconds, 0 before the first.
     pub fn median(&self) -> f64 {
         let mut sorted: Vec<f64> = self.recent.iter().copied().collect();
         sorted.sort_by(f64::total_cmp);
         sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
     }
 
-    /// Seconds that `steps` more steps will take.
+    /// Returns the estimated seconds for `steps` more steps.
     pub fn eta(&self, steps: u64) -> f64 {
         self.median() * steps as f64
     }

@@ -1,5 +1,5 @@
-//! Worker threads that decode, resize and flip ahead of the step. The samples and their order depend only on the settings, not on thread
-//! timing.
+//! Worker threads that decode, resize and flip images ahead of the step. The samples and their order depend only on the settings, not on
+//! thread timing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,33 +18,33 @@ use crate::detector::{DetectorConfig, NetworkImage, SamplerConfig, TrainingSampl
 use crate::domain::{Cancel, ImageId, Shape, Sources, caught, check_shape};
 use crate::geometry::{BoundingBox, NetworkPx};
 
-/// An image with all that the round learns from it, in its own pixels. No objects: all of it is background.
+/// An image with everything that the round trains on, in its own pixels. Without objects it is all background.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingImage {
     pub id: ImageId,
-    /// Absolute.
+    /// Absolute path.
     pub path: PathBuf,
     pub faces: Vec<Shape>,
-    /// The label of each, from 1; missing ones are 1.
+    /// The label of each object, from 1; missing ones are 1.
     pub labels: Vec<i64>,
-    /// With the score of the detection that each was; any order.
+    /// Each with its detection score, in any order.
     pub hard_negatives: Vec<(BoundingBox, f32)>,
-    /// The label that each was mistaken for, from 1; missing ones are 1.
+    /// The predicted label of each hard negative, from 1; missing ones are 1.
     pub hard_negative_labels: Vec<i64>,
-    /// Hard negatives on objects whose class the detector got wrong: RoIs that are drawn first, as foreground of the object's own class,
+    /// Hard negatives on objects that the detector misclassified: RoIs that are sampled first, as foreground of the object's own class,
     /// never as background.
     pub misclassified: Vec<BoundingBox>,
     /// Neither foreground nor background (rejected candidates).
     pub ignored: Vec<BoundingBox>,
 }
 
-/// Reads an image; the text of the error names what is wrong with it.
+/// Decodes an image; the error text says what is wrong with it.
 pub type Decode = fn(&Path) -> Result<RgbImage, String>;
 
-/// How long a wait for a worker may keep a cancel waiting.
+/// Maximum time before a wait for a worker notices a cancel.
 const CANCEL_POLL: Duration = Duration::from_millis(20);
 
-/// What a worker made of a slot: the sample, or why the image cannot be read.
+/// A worker's result for a slot: the sample, or why the image cannot be read.
 type Prepared = (Slot, Result<TrainingSample, String>);
 
 /// An image ready for the step.
@@ -54,26 +54,26 @@ pub(super) struct Loaded {
     pub sample: TrainingSample,
 }
 
-/// What every worker reads from.
+/// The input shared by all workers.
 struct Source {
     images: Vec<TrainingImage>,
     decode: Decode,
     detector: DetectorConfig,
     sampler: SamplerConfig,
-    /// A GPU resizes the images.
+    /// Images are resized on a GPU.
     for_gpu: bool,
 }
 
-/// The queue of images. Dropping it stops and joins its workers.
+/// The image queue. Dropping it stops and joins its workers.
 pub(super) struct Loader {
     order: Order,
     source: Arc<Source>,
-    /// Position of the next image to hand out: all of the loader's state that a checkpoint needs, with `unreadable`.
+    /// Position of the next image: with `unreadable`, the loader's entire state in a checkpoint.
     next: u64,
     asked: u64,
     prefetch: u64,
     ready: BTreeMap<u64, Prepared>,
-    /// Left out of this session: those that could not be read, and those that it began without.
+    /// Images skipped in this session: unreadable ones, and those excluded at the start.
     unreadable: BTreeSet<usize>,
     given_up: Vec<usize>,
     first_failure: Option<String>,
@@ -130,14 +130,14 @@ impl Loader {
         })
     }
 
-    /// Where images that cannot be read are looked for: an error where their whole dataset is missing.
+    /// Checks the datasets when an image is unreadable: an error if a whole dataset is missing.
     #[must_use]
     pub fn watching(mut self, sources: Sources) -> Self {
         self.sources = sources;
         self
     }
 
-    /// The same loader from `position` on, with other settings; nothing unreadable is reported again.
+    /// Returns the same loader from `position` on, with other settings; unreadable images are not reported again.
     pub fn restarted(&self, config: &RoundConfig, position: u64) -> Result<Self, TrainingError> {
         let images = self.source.images.clone();
         let mut loader = Self::start(config, images, self.source.decode, position, self.unreadable.clone())?;
@@ -146,14 +146,14 @@ impl Loader {
         Ok(loader.watching(self.sources.clone()))
     }
 
-    /// The next readable image, or `None` after a cancel. `warn` hears of each unreadable image once.
+    /// Returns the next readable image, or `None` after a cancel. Calls `warn` once for each unreadable image.
     pub fn next(&mut self, cancel: &Cancel, warn: &mut dyn FnMut(String)) -> Result<Option<Loaded>, TrainingError> {
         loop {
             self.ask();
             let Some((slot, result)) = self.take(cancel)? else { return Ok(None) };
             self.next = slot.position + 1;
             match result {
-                // An image that is known to be unreadable never came to a worker.
+                // An image known to be unreadable is never sent to a worker.
                 _ if self.unreadable.contains(&slot.image) => {}
                 Ok(sample) => return Ok(Some(Loaded { slot, sample })),
                 Err(reason) => self.give_up(slot.image, &reason, warn)?,
@@ -165,12 +165,12 @@ impl Loader {
         self.next
     }
 
-    /// Everything that this session leaves out.
+    /// Returns all images skipped in this session.
     pub fn unreadable(&self) -> &BTreeSet<usize> {
         &self.unreadable
     }
 
-    /// What could not be read in this session.
+    /// Returns the images that could not be read in this session.
     pub fn given_up(&self) -> &[usize] {
         &self.given_up
     }
@@ -186,7 +186,7 @@ impl Loader {
             if self.unreadable.contains(&slot.image) {
                 self.ready.insert(slot.position, (slot, Err(String::new())));
             } else if let Some(jobs) = &self.jobs {
-                // Fails only when every worker is gone, which `take` reports.
+                // Fails only if every worker has exited, which `take` reports.
                 let _ = jobs.send(slot);
             }
         }
@@ -230,10 +230,10 @@ impl Loader {
 impl Drop for Loader {
     fn drop(&mut self) {
         self.jobs = None;
-        // Workers that wait for room in the queue leave when nobody listens.
+        // Workers blocked on a full queue exit when the receiver is gone.
         self.results = crossbeam_channel::never();
         for worker in self.workers.drain(..) {
-            // A worker's panic was caught per image and has been reported as that image's error.
+            // A worker's panic was caught per image and reported as that image's error.
             let _ = worker.join();
         }
     }
@@ -259,7 +259,7 @@ fn load(source: &Source, slot: Slot) -> Result<TrainingSample, String> {
     Ok(if slot.flip { sample.flipped() } else { sample })
 }
 
-/// The image without what cannot be an object of it, wherever it came from: an import of an earlier version, a merged file.
+/// Returns the image without invalid shapes, which may come from an import by an earlier version or a merged file.
 fn sane(image: &TrainingImage, (width, height): (u32, u32)) -> TrainingImage {
     let mut image = image.clone();
     let is_sane: Vec<bool> = image.faces.iter().map(|face| check_shape(face, width, height).is_ok()).collect();
@@ -279,8 +279,8 @@ fn sane(image: &TrainingImage, (width, height): (u32, u32)) -> TrainingImage {
     image
 }
 
-/// Everything of the image in network pixels. Boxes of objects end at the image's border, as proposals do; ellipses stay whole. Shapes
-/// without area inside the image are left out: they can't be learnt.
+/// Converts the image's annotations to network pixels. Object boxes are clipped to the image, like proposals; ellipses stay whole. Shapes
+/// without area inside the image are dropped: they cannot be learnt.
 fn sample_of(image: &TrainingImage, prepared: NetworkImage, sampler: &SamplerConfig, epoch: u64) -> TrainingSample {
     let fit = prepared.fit;
     let (width, height) = (f64::from(prepared.width), f64::from(prepared.height));
@@ -301,8 +301,8 @@ fn sample_of(image: &TrainingImage, prepared: NetworkImage, sampler: &SamplerCon
     }
 }
 
-/// Hard negatives by score. Where there are more than a mini-batch has room for, each epoch starts where the one before ended. Those that
-/// are on an object (one that was missed before) are no longer hard negatives. Each comes with its label.
+/// Returns hard negatives by descending score with their labels. If there are more than fit a mini-batch, each epoch starts where the
+/// previous one ended. Those on an object (previously missed) are dropped.
 fn prioritised(image: &TrainingImage, sampler: &SamplerConfig, epoch: u64) -> Vec<(BoundingBox, i64)> {
     let faces: Vec<BoundingBox> = image.faces.iter().map(Shape::bounding_box).collect();
     let off_faces = |b: &BoundingBox| b.max_iou(&faces).is_none_or(|(_, iou)| iou < sampler.fg_iou);

@@ -1,6 +1,6 @@
 //! The project lock: one training, mining or import at a time.
 
-/// The lock's name in the folder that holds all runs of a project.
+/// File name of the lock in the folder with all runs of a project.
 pub const LOCK_FILE: &str = "training.lock";
 
 #[cfg(feature = "torch")]
@@ -14,18 +14,18 @@ mod torch {
     use crate::domain::{LockError, Place, WorkLock, make_folder};
     use crate::training::TrainingError;
 
-    /// Held while a round trains or is mined; dropping it frees the project.
+    /// Held while a round is trained or mined; released on drop.
     #[derive(Debug)]
     pub struct RunLock {
         _lock: WorkLock,
-        /// The folder that holds the runs.
+        /// The runs folder.
         runs: Place,
         file: Place,
     }
 
     impl RunLock {
-        /// Takes the lock of `runs`, the folder that holds all runs of a project, or says who holds it. The folder is made if need be,
-        /// the project is not.
+        /// Acquires the lock of `runs`, the folder with all runs of a project; the error names the holder. The folder is created if
+        /// missing, the project is not.
         pub fn take(runs: &Path) -> Result<Self, TrainingError> {
             make_folder(runs).map_err(TrainingError::io(runs, "making the folder of runs"))?;
             let path = runs.join(LOCK_FILE);
@@ -38,7 +38,7 @@ mod torch {
             Ok(Self { _lock: lock, runs: place(runs)?, file: place(&path)? })
         }
 
-        /// An error where the project was moved or removed, or its lock file replaced. Asked before anything is written for a round.
+        /// Returns an error if the project was moved or removed, or its lock file replaced. Checked before every write of a round.
         pub fn check(&self) -> Result<(), TrainingError> {
             self.runs.check()?;
             Ok(self.file.check()?)
@@ -76,12 +76,12 @@ mod torch {
             assert!(message.contains("old/runs was moved"), "{message}");
             assert!(cfg!(not(target_os = "linux")) || message.contains(new.to_str().unwrap()), "{message}");
             assert!(RunLock::take(&old.join("runs")).is_err() && !old.exists());
-            // A copy takes the old place: it is another project.
+            // A copy at the old path is a different project.
             std::fs::create_dir_all(old.join("runs")).unwrap();
             std::fs::copy(new.join("runs").join(LOCK_FILE), old.join("runs").join(LOCK_FILE)).unwrap();
             assert!(lock.check().is_err());
             std::fs::remove_dir_all(&old).unwrap();
-            // The lock file alone was replaced.
+            // Only the lock file was replaced.
             std::fs::create_dir(&old).unwrap();
             let lock = RunLock::take(&old.join("runs")).unwrap();
             std::fs::rename(old.join("runs").join(LOCK_FILE), old.join("runs/moved.lock")).unwrap();

@@ -2,18 +2,18 @@
 
 use super::config::RoundConfig;
 
-/// Fewer RoIs of an image than this leave nothing to learn from.
+/// Minimum number of RoIs per image that still allows training.
 const FEWEST_ROIS: usize = 16;
 
-/// Whether the text of an error (libtorch's, in the end) says that memory ran out.
+/// Whether an error message (ultimately libtorch's) says that memory ran out.
 pub(super) fn is_out_of_memory(message: &str) -> bool {
     const WORDS: [&str; 4] = ["out of memory", "can't allocate memory", "not enough memory", "status_alloc_failed"];
     let message = message.to_lowercase();
     WORDS.iter().any(|words| message.contains(words))
 }
 
-/// Settings that need less memory, and what they change; `None` when nothing is left to halve. Images move from the mini-batch into
-/// more mini-batches, so that a step sees the same images; one image alone gives up half of its RoIs.
+/// Returns settings that need less memory and a description of the change; `None` if nothing is left to halve. Images are distributed over
+/// more mini-batches, so that a step sees the same images; with one image per mini-batch, its RoIs are halved.
 pub(super) fn halved(config: &RoundConfig) -> Option<(RoundConfig, String)> {
     let images = config.batch_images;
     if let Some(parts) = (2..=images).find(|parts| images.is_multiple_of(*parts)) {
@@ -35,7 +35,7 @@ pub(super) fn halved(config: &RoundConfig) -> Option<(RoundConfig, String)> {
     Some((smaller, what))
 }
 
-/// `config` halved `times` times, for resuming a round that was halved before.
+/// Halves `config` `times` times, to resume a round that was halved before.
 pub(super) fn halved_times(config: &RoundConfig, times: u32) -> RoundConfig {
     (0..times).fold(config.clone(), |config, _| halved(&config).map_or(config, |(smaller, _)| smaller))
 }

@@ -1,4 +1,4 @@
-//! Memory of the process, use and memory of the GPU.
+//! Measures process memory, GPU utilisation and GPU memory.
 
 use std::time::{Duration, Instant};
 
@@ -7,28 +7,28 @@ use nvml_wrapper::Nvml;
 use super::events::{GpuUsage, Usage};
 use crate::domain::resident_bytes;
 
-/// Measuring takes about a tenth of a millisecond, with a GPU a few; steps may be shorter than that.
+/// A measurement takes about 0.1 milliseconds, with a GPU a few; steps may be shorter than that.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Measures now and then.
+/// Measures at intervals.
 pub(super) struct Meter {
-    /// NVIDIA's library with the number of our GPU in it.
+    /// NVIDIA's library with the index of this GPU in it.
     gpu: Option<(Nvml, u32)>,
     latest: Usage,
     measured: Option<Instant>,
 }
 
 impl Meter {
-    /// `cuda` is the GPU's number as libtorch counts, or `None` on the CPU.
+    /// `cuda` is libtorch's GPU index, or `None` on the CPU.
     pub fn new(cuda: Option<u32>) -> Self {
         let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
         let gpu = cuda.and_then(|index| physical_index(index, visible.as_deref()));
-        // Without the library a round trains all the same, only unmeasured.
+        // Without the library a round still trains, only without measurements.
         let gpu = gpu.and_then(|index| Some((Nvml::init().ok()?, index)));
         Self { gpu, latest: Usage::default(), measured: None }
     }
 
-    /// The latest measurement, a new one if the last is a second old.
+    /// Returns the latest measurement; measures again if it is a second old.
     pub fn read(&mut self) -> Usage {
         if self.measured.is_none_or(|time| time.elapsed() >= INTERVAL) {
             self.latest = Usage { memory_bytes: resident_bytes(), gpu: self.gpu_usage() };
@@ -46,8 +46,8 @@ impl Meter {
     }
 }
 
-/// NVIDIA's library counts all GPUs, libtorch only those that `CUDA_VISIBLE_DEVICES` names. `None` where it names them by other
-/// things than numbers.
+/// Converts libtorch's index, which only counts GPUs in `CUDA_VISIBLE_DEVICES`, to NVIDIA's library's, which counts all. `None` if the
+/// variable does not use numbers.
 fn physical_index(index: u32, visible: Option<&str>) -> Option<u32> {
     match visible {
         None => Some(index),

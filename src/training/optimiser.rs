@@ -1,5 +1,5 @@
-//! SGD with momentum and weight decay, torch's semantics, with a state that can be saved (tch cannot save its optimisers'). Updates are in
-//! place: a step allocates nothing the size of a parameter.
+//! SGD with momentum and weight decay, with torch's semantics and a state that can be saved (tch cannot save its optimisers'). Updates are
+//! in place: a step allocates nothing the size of a parameter.
 //!
 //! For each parameter p with gradient g: `g += weight_decay * p; v = momentum * v + g; p -= lr * v`.
 
@@ -11,32 +11,32 @@ use tch::{Device, Kind, TchError, Tensor, no_grad_guard};
 use super::config::RoundConfig;
 use super::error::TrainingError;
 
-/// One parameter that learns.
+/// One trainable parameter.
 struct Slot {
     name: String,
     value: Tensor,
-    /// Same shape, zero before the first step.
+    /// Same shape; zero before the first step.
     velocity: Tensor,
-    /// One dimension or none: biases and norms have their own rate and decay.
+    /// At most one dimension: biases and norms have separate rate and decay settings.
     is_bias: bool,
 }
 
 /// The optimiser of a round.
 ///
-/// Invariant: gradients are turned off by a guard. `tch::no_grad` leaves them off after a panic, and a step that ran out of memory is
-/// made again.
+/// Invariant: gradients are disabled by a guard. `tch::no_grad` leaves them disabled after a panic, and a step that ran out of memory is
+/// retried.
 pub(super) struct Sgd {
     slots: Vec<Slot>,
     momentum: f64,
     clip_norm: f64,
     bias_lr_factor: f64,
-    /// A tensor without dimensions, so that decay is one fused, in-place operation; `None` without decay.
+    /// A 0-dimensional tensor, so that decay is one fused, in-place operation; `None` without decay.
     decay: Option<Tensor>,
     bias_decays: bool,
 }
 
 impl Sgd {
-    /// `parameters` are leaves that require gradients. Biases and norms are those with one dimension.
+    /// `parameters` are leaf tensors that require gradients. Biases and norms are those with one dimension.
     pub fn new(parameters: Vec<(String, Tensor)>, config: &RoundConfig) -> Result<Self, TrainingError> {
         let _guard = no_grad_guard();
         let device = parameters.first().map_or(Device::Cpu, |(_, value)| value.device());
@@ -55,19 +55,19 @@ impl Sgd {
         })
     }
 
-    /// Numbers that learn.
+    /// Returns the number of trainable values.
     pub fn numel(&self) -> u64 {
         self.slots.iter().map(|slot| slot.value.numel() as u64).sum()
     }
 
-    /// Sets all gradients to zero, keeping their memory.
+    /// Sets all gradients to zero and keeps their memory.
     pub fn zero_grad(&mut self) {
         for slot in &mut self.slots {
             slot.value.zero_grad();
         }
     }
 
-    /// L2 norm of all gradients together, a double without dimensions on their device; NaN or infinite where one of them is.
+    /// Returns the L2 norm of all gradients as a 0-dimensional double on their device; NaN or infinite if any gradient is.
     pub fn grad_norm(&self) -> Result<Tensor, TrainingError> {
         let _guard = no_grad_guard();
         #[cfg(test)]
@@ -85,7 +85,7 @@ impl Sgd {
         Tensor::f_stack(&norms, 0)?.f_to_kind(Kind::Double)?.f_norm()
     }
 
-    /// Clips by the norm that [`Self::grad_norm`] gave, then takes a step. Parameters without a gradient stay as they are.
+    /// Clips by the norm from [`Self::grad_norm`], then makes a step. Parameters without a gradient are unchanged.
     pub fn step(&mut self, lr: f64, grad_norm: f64) -> Result<(), TrainingError> {
         let _guard = no_grad_guard();
         let clip = if self.clip_norm > 0.0 && grad_norm > self.clip_norm { self.clip_norm / grad_norm } else { 1.0 };
@@ -94,7 +94,7 @@ impl Sgd {
 
     fn update_all(&mut self, lr: f64, clip: f64) -> Result<(), TchError> {
         let Some(device) = self.slots.first().map(|slot| slot.value.device()) else { return Ok(()) };
-        // One upload for each rate, not for each parameter.
+        // One upload per rate instead of per parameter.
         let (rate, bias_rate) = (scalar(-lr, device)?, scalar(-(lr * self.bias_lr_factor), device)?);
         for slot in &mut self.slots {
             let mut grad = slot.value.f_grad()?;
@@ -125,14 +125,14 @@ impl Sgd {
         Ok(of_each.is_empty() || Tensor::f_stack(&of_each, 0)?.f_all()?.f_int64_value(&[])? == 1)
     }
 
-    /// Writes the velocities under their parameters' names.
+    /// Saves the velocities under their parameters' names.
     pub fn save(&self, path: &Path) -> Result<(), TrainingError> {
         let tensors: Vec<(&str, &Tensor)> =
             self.slots.iter().map(|slot| (slot.name.as_str(), &slot.velocity)).collect();
         Tensor::write_safetensors(&tensors, path).map_err(TrainingError::torch("writing the optimiser's state"))
     }
 
-    /// Restores what [`Self::save`] wrote; every velocity must be there in its shape.
+    /// Loads what [`Self::save`] wrote; every velocity must exist with its shape.
     pub fn load(&mut self, path: &Path) -> Result<(), TrainingError> {
         let wrong = |what: String| TrainingError::OtherRound { path: path.to_path_buf(), what };
         let read = Tensor::read_safetensors(path).map_err(|error| TrainingError::Checkpoint {
@@ -158,7 +158,7 @@ impl Sgd {
     }
 }
 
-/// A float without dimensions on `device`.
+/// Returns a 0-dimensional float on `device`.
 fn scalar(value: f64, device: Device) -> Result<Tensor, TchError> {
     Tensor::from(value as f32).f_to_device(device)
 }

@@ -1,16 +1,16 @@
-//! The order of images and their flips: a function of the seed and the position alone, independent of thread timing and interruptions.
+//! The order of images and their flips: depends only on the seed and the position, not on thread timing or interruptions.
 
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Streams of the round's seed, so that no two uses share numbers.
+/// Independent random streams derived from the round's seed.
 const ORDER_STREAM: u64 = 1 << 32;
 const FLIP_STREAM: u64 = 2 << 32;
 const STEP_STREAM: u64 = 3 << 32;
 const SCALE_STREAM: u64 = 4 << 32;
 
-/// One place in the endless sequence of images.
+/// One position in the infinite image sequence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Slot {
     pub position: u64,
@@ -18,11 +18,11 @@ pub struct Slot {
     /// Index into the round's images.
     pub image: usize,
     pub flip: bool,
-    /// What the shorter side is multiplied by.
+    /// Scale factor of the shorter side.
     pub scale: f64,
 }
 
-/// The sequence: each epoch shows every image once, in an order drawn for that epoch.
+/// The sequence: each epoch contains every image once, in a random order of its own.
 #[derive(Debug, Clone)]
 pub struct Order {
     seed: u64,
@@ -33,8 +33,8 @@ pub struct Order {
 }
 
 impl Order {
-    /// `images` is at least 1; `flip` is the chance of a mirrored image; sizes are drawn from 1 / (1 + `scale_jitter`) to
-    /// 1 + `scale_jitter`, evenly in the logarithm.
+    /// `images` is at least 1; `flip` is the probability of mirroring; scales are log-uniform in 1 / (1 + `scale_jitter`) to 1 +
+    /// `scale_jitter`.
     pub fn new(seed: u64, images: usize, flip: f64, scale_jitter: f64) -> Self {
         Self { seed, flip, scale_jitter, epoch: 0, permutation: permutation(seed, 0, images) }
     }
@@ -58,7 +58,7 @@ impl Order {
     }
 }
 
-/// The random numbers of one mini-batch: those of its samplers.
+/// Returns the random generator for one mini-batch's samplers.
 pub(super) fn batch_rng(seed: u64, step: u64, mini_batch: u32) -> ChaCha8Rng {
     stream(seed, STEP_STREAM + u64::from(mini_batch), step)
 }
@@ -69,7 +69,7 @@ fn permutation(seed: u64, epoch: u64, images: usize) -> Vec<usize> {
     order
 }
 
-/// A generator keyed by all three numbers.
+/// Returns a generator seeded by all three numbers.
 fn stream(seed: u64, stream: u64, index: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     for (bytes, value) in key.chunks_exact_mut(8).zip([seed, stream, index, 0x7175_6172_7279]) {

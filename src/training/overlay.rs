@@ -1,7 +1,7 @@
-//! Lays a TOML text over a table of defaults: a key that the defaults lack is an error that names its line and where the key is in another
-//! table, or the nearest known key.
+//! Applies a TOML text on top of default values. An unknown key is an error that names its line and the table that has this key, or the
+//! nearest known key.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
-/// What is wrong with a settings file; every message names the file and, where there is one, the line.
+/// What is wrong with a settings file; every message names the file and, if known, the line.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub enum ConfigError {
     #[error("{file}:{line}: not valid TOML: {message}")]
@@ -23,7 +23,7 @@ pub enum ConfigError {
     Preset { name: String, nearest: Option<String>, known: Vec<String> },
 }
 
-/// The lines at which the keys of a text stand, by full path (`sampler.fg_iou`).
+/// The line of each key in a text, by full path (`sampler.fg_iou`).
 #[derive(Debug, Clone, Default)]
 pub(super) struct KeyLines {
     file: String,
@@ -39,26 +39,26 @@ impl KeyLines {
         self.lines.contains_key(key)
     }
 
-    /// As if the text did not set `key`.
+    /// Removes `key`, as if the text did not set it.
     pub(super) fn forget(&mut self, key: &str) {
         self.lines.remove(key);
     }
 
-    /// As if the text called `old` by its name of today.
+    /// Renames `old`, as if the text used its current name.
     pub(super) fn rename(&mut self, old: &str, new: &str) {
         if let Some(line) = self.lines.remove(old) {
             self.lines.insert(new.to_owned(), line);
         }
     }
 
-    /// An error about `key`, placed where the text sets it, or at the first line where it leaves it to the defaults.
+    /// Creates an error about `key` at the line that sets it, or at line 1 if it has its default value.
     pub(super) fn error(&self, key: &str, message: impl Into<String>) -> ConfigError {
         let line = self.lines.get(key).copied().unwrap_or(1);
         ConfigError::Value { file: self.file.clone(), line, key: key.to_owned(), message: message.into() }
     }
 }
 
-/// Parses `text` and says at which line each of its keys stands.
+/// Parses `text` and records the line of each key.
 pub(super) fn parse(text: &str, file: &str) -> Result<(Table, KeyLines), ConfigError> {
     let syntax = |error: &toml::de::Error| ConfigError::Syntax {
         file: file.to_owned(),
@@ -72,28 +72,28 @@ pub(super) fn parse(text: &str, file: &str) -> Result<(Table, KeyLines), ConfigE
     Ok((table, lines))
 }
 
-/// Writes every value of `over` into `base`. Keys must exist in `base` and keep its type; whole numbers do for fractions.
+/// Writes every value of `over` into `base`. Keys must exist in `base` and have its type; integers are accepted for floats.
 pub(super) fn lay_over(base: &mut Table, over: Table, lines: &KeyLines) -> Result<(), ConfigError> {
     let mut paths = Vec::new();
     collect_paths(base, "", &mut paths);
     lay_table(base, over, "", &Known { paths, lines })
 }
 
-/// The word of `known` most like `word`, when any is like it at all.
+/// Returns the entry of `known` most similar to `word`, if any is similar enough.
 pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     let scored = known.map(|candidate| (strsim::jaro_winkler(word, candidate), candidate));
     let (likeness, candidate) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (likeness > 0.6).then(|| candidate.to_owned())
 }
 
-/// Every path of the defaults, and the lines of the text that is laid over them.
+/// All paths of the defaults, and the line numbers of the text applied to them.
 struct Known<'a> {
     paths: Vec<String>,
     lines: &'a KeyLines,
 }
 
 impl Known<'_> {
-    /// Where the defaults have a key of this very name.
+    /// Returns where the defaults have a key with exactly this name.
     fn places_of(&self, key: &str) -> Option<String> {
         let is_key = |path: &&str| path.rsplit('.').next() == Some(key);
         let places: Vec<&str> = self.paths.iter().map(String::as_str).filter(is_key).collect();
@@ -128,7 +128,7 @@ fn lay_table(base: &mut Table, over: Table, path: &str, known: &Known<'_>) -> Re
     Ok(())
 }
 
-/// `value` in the type of `slot`, or `None`.
+/// Converts `value` to the type of `slot`, or returns `None`.
 fn fitted(slot: &Value, value: Value) -> Option<Value> {
     match (slot, value) {
         (Value::Float(_), Value::Integer(whole)) => Some(Value::Float(whole as f64)),

@@ -1,4 +1,4 @@
-//! Ready-made settings of a round.
+//! Presets of a round's settings.
 
 use super::config::{MINING, RoundConfig};
 use super::overlay::{self, ConfigError};
@@ -6,7 +6,7 @@ use super::schedule::ScheduleKind;
 use crate::detector::{Architecture, DetectorConfig, RpnConfig, SamplerConfig, SamplerKind};
 use crate::domain::{HardNegativeSource, RoundInit, TruthSource};
 
-/// A preset's name with what it is for.
+/// Each preset's name and purpose.
 pub const PRESETS: &[(&str, &str)] = &[
     ("paper", "The paper's run: ResNet-50 (C4), shorter side 600, 70 000 steps. For a GPU"),
     ("paper-vgg16", "The paper's baseline FRCNN_VGG16: as paper, with VGG16. For a GPU"),
@@ -25,7 +25,7 @@ impl Default for RoundConfig {
 }
 
 impl RoundConfig {
-    /// The settings of one of [`PRESETS`].
+    /// Returns the settings of one of [`PRESETS`].
     pub fn preset(name: &str) -> Result<Self, ConfigError> {
         let config = match name {
             "paper" => paper(),
@@ -47,18 +47,19 @@ impl RoundConfig {
         Ok(config)
     }
 
-    /// What the round after this one is proposed to be: the same with the confirmed hard negatives. The sample's starts from this round's weights: so few steps do not teach the same twice.
+    /// Returns the proposed settings of the following round: the same with confirmed hard negatives. The sample's starts from this round's
+    /// weights: so few steps should not repeat the same learning.
     #[must_use]
     pub fn next_round(&self) -> Self {
         let init = if self.preset == "sample" { RoundInit::Previous } else { self.init };
         let mut next = Self { hard_negatives: HardNegativeSource::Confirmed, init, ..self.clone() };
-        // Those that the project has when the next round begins.
+        // The classes are those of the project when the next round begins.
         next.detector.classes.clear();
         next
     }
 
-    /// For a cross-validation, between whose rounds nobody reviews: each starts from the backbone, and learns from every candidate that
-    /// was mined, where it learns from any.
+    /// For a cross-validation, where nobody reviews between rounds: each starts from the backbone and, if it uses hard negatives, trains on
+    /// every mined candidate.
     #[must_use]
     pub fn without_review(&self) -> Self {
         let hard_negatives = match self.hard_negatives {
@@ -75,12 +76,12 @@ impl RoundConfig {
     }
 }
 
-/// The paper's run with another network.
+/// The paper's settings with another network.
 fn paper_with(preset: &str, architecture: Architecture) -> RoundConfig {
     RoundConfig { preset: preset.to_owned(), detector: paper_detector(architecture), ..paper() }
 }
 
-/// Where the paper is silent its detector follows py-faster-rcnn (docs/paper.md compares each number with its source).
+/// If the paper does not say, its detector follows py-faster-rcnn (docs/paper.md compares each number with its source).
 fn paper_detector(architecture: Architecture) -> DetectorConfig {
     let detector = DetectorConfig::of(architecture);
     let rpn = RpnConfig { min_size: 16.0, ..detector.rpn };
@@ -92,7 +93,7 @@ fn paper_sampler() -> SamplerConfig {
     SamplerConfig { fg_exclusive: true, rpn_inside_only: true, box_beta: 1.0, ..SamplerConfig::default() }
 }
 
-/// SGD at 0.001 for 50k steps, then 0.0001 for 20k; flips; one image a step as in py-faster-rcnn, biases at twice the rate.
+/// SGD at 0.001 for 50k steps, then 0.0001 for 20k; flips; one image per step as in py-faster-rcnn, biases at twice the rate.
 pub(super) fn paper() -> RoundConfig {
     RoundConfig {
         preset: "paper".to_owned(),
@@ -133,8 +134,8 @@ pub(super) fn paper() -> RoundConfig {
     }
 }
 
-/// Two images a step, one after the other: images of different shapes are not padded to each other. Few RoIs an image, so that
-/// hard negatives weigh in what is learnt from it, and none is wasted on an image with one object.
+/// Two images per step, processed one after the other: images of different shapes are not padded to each other. Few RoIs per image, so that
+/// hard negatives carry weight and none are wasted on an image with one object.
 fn cpu() -> RoundConfig {
     RoundConfig {
         preset: "cpu".to_owned(),
@@ -179,8 +180,8 @@ fn overnight() -> RoundConfig {
     }
 }
 
-/// The sample's scenes are 320x240 and drawn: a small image and few steps will do. Background of any overlap below 0.5 is
-/// drawn, torchvision's rule: with so few steps the paper's [0.1, 0.5) leaves plain background unlearnt.
+/// The sample's scenes are drawn at 320x240: a small image size and few steps suffice. Samples background of any overlap below 0.5,
+/// torchvision's rule: with so few steps, the paper's [0.1, 0.5) leaves plain background unlearnt.
 fn sample() -> RoundConfig {
     let detector = DetectorConfig { shorter_side: 192, longer_side_cap: 288, ..cpu().detector };
     let sampler = SamplerConfig { bg_iou: (0.0, 0.5), ..SamplerConfig::default() };

@@ -1,7 +1,7 @@
-//! The round's tables on disk: `log.csv`, a line a step, and `sampler.csv`, a line a mini-batch. Every line is on disk when its step is
-//! done.
+//! The round's tables on disk: `log.csv`, one line per step, and `sampler.csv`, one line per mini-batch. Every line is on disk when its
+//! step is complete.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs::{self, OpenOptions};
@@ -27,7 +27,7 @@ struct Table {
 }
 
 impl Records {
-    /// Continues after step `step`: lines of later steps (made between the last checkpoint and a crash) are dropped.
+    /// Resumes after `step`: lines of later steps (made between the last checkpoint and a crash) are dropped.
     pub fn open(run_dir: &Path, step: u64) -> Result<Self, TrainingError> {
         Ok(Self {
             log: Table::open(run_dir.join(LOG_FILE), &log_header(), step)?,
@@ -41,7 +41,7 @@ impl Records {
         self.log.line(&format!("{step},{total},{losses},{lr},{grad_norm},{seconds:.4},{loader_wait_s:.4}"))
     }
 
-    /// `images` are ids; `given` are the labels of the hard negatives that these images came with.
+    /// `images` are ids; `given` are the labels of these images' hard negatives.
     pub fn mini_batch(
         &mut self,
         step: u64,
@@ -74,10 +74,10 @@ impl Table {
             let number = line.split(',').next().and_then(|word| word.parse::<u64>().ok());
             number.is_some_and(|number| number <= step)
         };
-        // An incomplete last line ends without its line break.
+        // An incomplete last line has no line break.
         let whole = old.rfind('\n').and_then(|end| old.get(..=end)).unwrap_or("");
         let kept: Vec<&str> = std::iter::once(header).chain(whole.lines().filter(before)).collect();
-        // Whole or not at all: a crash or a full disk here costs no line of the steps before.
+        // Atomic: a crash or a full disk here loses no line of earlier steps.
         write_whole(&path, (kept.join("\n") + "\n").as_bytes()).map_err(TrainingError::io(&path, "writing"))?;
         let file = OpenOptions::new().append(true).open(&path).map_err(TrainingError::io(&path, "opening"))?;
         Ok(Self { path, file })

@@ -19,18 +19,18 @@ use super::step::{Stepped, Stepper};
 use crate::detector::{Detector, SamplerCounts, cuda_index};
 use crate::domain::{Cancel, RoundInit, Sources, caught, make_folder};
 
-/// What a round trains on and where it lives.
+/// A round's training data and its location.
 #[derive(Debug)]
 pub struct RoundTask<'a> {
-    /// Of the folder that holds `run_dir`: whoever writes there has it.
+    /// The lock of the folder that contains `run_dir`, held by any writer.
     pub lock: RunLock,
     pub images: Vec<TrainingImage>,
-    /// Indices of images that this session does without.
+    /// Indices of images excluded from this session.
     pub left_out: BTreeSet<usize>,
-    /// The datasets that the images are in; where one is missing the round stops.
+    /// The datasets of the images; if one is missing, the round stops.
     pub sources: Sources,
     pub decode: Decode,
-    /// Pretrained weights; without them a round that starts from the backbone starts from random weights, with a warning.
+    /// Pretrained weights; without them a round with `init = "backbone"` starts from random weights, with a warning.
     pub backbone: Option<&'a Path>,
     /// The previous round's `model.safetensors`, for `init = "previous"`.
     pub previous: Option<&'a Path>,
@@ -39,21 +39,21 @@ pub struct RoundTask<'a> {
     pub start: Start,
 }
 
-/// Whether a round may find checkpoints of its own.
+/// Whether the round may have checkpoints already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// The folder must hold no checkpoint.
+    /// The folder must not contain a checkpoint.
     Fresh,
-    /// Continues from the last checkpoint, or from the start if none was written.
+    /// Resumes from the last checkpoint, or starts over if none was written.
     Resume,
 }
 
-/// Who watches a round.
+/// Callbacks of a running round.
 pub trait RoundHooks {
     fn event(&mut self, event: TrainEvent);
 
-    /// Tests the detector after `step` steps. The score (larger is better) decides which checkpoint is the best; an error stops the
-    /// round, with its checkpoint written.
+    /// Tests the detector after `step` steps. The score (higher is better) determines the best checkpoint; an error stops the round after
+    /// its checkpoint is written.
     fn evaluate(&mut self, step: u64, detector: &Detector) -> Result<Option<f64>, String>;
 }
 
@@ -62,20 +62,20 @@ pub trait RoundHooks {
 pub struct TrainSummary {
     /// `Done` or `Cancelled`; a failure is an error instead.
     pub outcome: Outcome,
-    /// Steps done, all sessions together.
+    /// Completed steps, summed over sessions.
     pub step: u64,
     pub iterations: u64,
-    /// Drawn over the whole round.
+    /// Sampled over the whole round.
     pub counts: SamplerCounts,
-    /// Means of the last steps of this session, at most [`RECENT_LOSSES`] of them.
+    /// Means of this session's last steps, at most [`RECENT_LOSSES`] of them.
     pub losses: Losses,
-    /// Seconds of all steps, all sessions together.
+    /// Seconds of all steps, summed over sessions.
     pub seconds: f64,
     /// Median of the recent steps.
     pub step_seconds: f64,
-    /// This session's step time over what it would be without waiting for the loader, 1 at best.
+    /// Ratio of this session's step time to the time without waiting for the loader; at best 1.
     pub loader_ratio: f64,
-    /// The last checkpoint's weights; `None` when no step was made before a cancel.
+    /// The last checkpoint's weights; `None` if cancelled before the first step.
     pub model: Option<PathBuf>,
     /// The best evaluated step with its score.
     pub best: Option<(u64, f64)>,
@@ -83,11 +83,11 @@ pub struct TrainSummary {
     pub unreadable: Vec<PathBuf>,
 }
 
-/// Steps whose losses the summary averages.
+/// Number of steps averaged in the summary's losses.
 pub const RECENT_LOSSES: usize = 50;
 
-/// Trains a round, or resumes one. `Finished` is the last event, whatever happens: cancel, errors and panics too. A cancel is
-/// answered within one step and leaves a checkpoint.
+/// Trains or resumes a round. `Finished` is always the last event, also after a cancel, an error or a panic. A cancel takes effect within
+/// one step and leaves a checkpoint.
 pub fn train_round(
     config: &RoundConfig,
     task: RoundTask<'_>,
@@ -121,7 +121,7 @@ fn run(
     let mut round = Round::open(config, task, hooks, cancel)?;
     *step = round.progress.step;
     let outcome = round.train(step);
-    // What was learnt before an error stays on disk as it is; the last good checkpoint is named to the user.
+    // Progress before an error stays on disk; the last good checkpoint is named to the user.
     let outcome = outcome.map_err(|error| round.placed(error))?;
     Ok(round.summary(outcome))
 }
@@ -139,7 +139,7 @@ fn check_images(images: &[TrainingImage]) -> Result<(), TrainingError> {
 /// A running round.
 struct Round<'a> {
     config: &'a RoundConfig,
-    /// The same, with what was halved when memory ran out.
+    /// The same, with settings halved after running out of memory.
     fitting: RoundConfig,
     run_dir: &'a Path,
     hooks: &'a mut dyn RoundHooks,
@@ -147,7 +147,7 @@ struct Round<'a> {
     schedule: Schedule,
     checkpoints: Checkpoints,
     marks: Marks,
-    /// Checkpoints that stay, whatever the settings say.
+    /// Checkpoints that are never pruned, whatever the settings.
     kept: Vec<u64>,
     progress: RoundProgress,
     lock: RunLock,
@@ -155,7 +155,7 @@ struct Round<'a> {
     records: Records,
     clock: StepClock,
     meter: Meter,
-    /// Of this session.
+    /// From this session.
     reports: Vec<StepReport>,
     waited_s: f64,
     worked_s: f64,
@@ -175,7 +175,7 @@ impl<'a> Round<'a> {
             Start::Resume => checkpoints.newest_good(|text| hooks.event(TrainEvent::Warning(text)))?,
         };
         let (marks, lost) = checkpoints.marks()?;
-        // Whichever was the best is among them.
+        // The previous best is among them.
         let kept = if lost.is_some() { checkpoints.steps() } else { Vec::new() };
         if let Some(text) = lost {
             hooks.event(TrainEvent::Warning(text));
@@ -196,7 +196,7 @@ impl<'a> Round<'a> {
         }
         hooks.event(TrainEvent::Started(started(config, &task.images, &progress, &sgd, &detector)));
         let fitting = halved_times(config, progress.halvings);
-        // What could not be read before is tried again.
+        // Retry images that could not be read before.
         let loader = Loader::start(&fitting, task.images, task.decode, progress.position, task.left_out)?;
         let loader = loader.watching(task.sources);
         Ok(Self {
@@ -222,7 +222,7 @@ impl<'a> Round<'a> {
     }
 
     fn train(&mut self, at: &mut u64) -> Result<Outcome, TrainingError> {
-        // A crash may have come between a checkpoint and its evaluation.
+        // A crash may have happened between a checkpoint and its evaluation.
         if self.progress.step > 0 {
             self.evaluate_if_due()?;
         }
@@ -242,7 +242,7 @@ impl<'a> Round<'a> {
         Ok(if self.evaluation_due() { Outcome::Cancelled } else { Outcome::Done })
     }
 
-    /// Waits while the work is paused, after writing a checkpoint.
+    /// While paused, writes a checkpoint and waits.
     fn rest_if_asked(&mut self) -> Result<(), TrainingError> {
         if !self.cancel.is_paused() || self.cancel.is_cancelled() {
             return Ok(());
@@ -257,7 +257,7 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// [`Self::step`]; where its images cannot be reached, what was learnt before it is kept.
+    /// [`Self::step`]; if images are unavailable, saves the progress made so far.
     fn step_or_keep(&mut self) -> Result<bool, TrainingError> {
         let stepped = self.step();
         if matches!(&stepped, Err(error) if error.is_interruption()) {
@@ -266,7 +266,7 @@ impl<'a> Round<'a> {
         stepped
     }
 
-    /// Makes one step; false after a cancel.
+    /// Makes one step; returns false after a cancel.
     fn step(&mut self) -> Result<bool, TrainingError> {
         self.lock.check()?;
         let step = self.progress.step + 1;
@@ -305,7 +305,7 @@ impl<'a> Round<'a> {
         self.stepper.step(&self.fitting, step, lr, &mut self.records, self.cancel, &mut warn)
     }
 
-    /// Makes ready for trying the step again with less in memory at a time; the error comes back when nothing is left to halve.
+    /// Prepares a retry of the step with lower memory use; returns the error if nothing is left to halve.
     fn shrink(&mut self, error: TrainingError) -> Result<(), TrainingError> {
         let Some((smaller, what)) = halved(&self.fitting) else { return Err(error) };
         let step = self.progress.step;
@@ -313,13 +313,13 @@ impl<'a> Round<'a> {
         self.hooks.event(TrainEvent::Warning(text));
         self.progress.halvings += 1;
         self.fitting = smaller;
-        // The images of the step that failed come once more, and their lines are written again.
+        // The images of the failed step are loaded again, and their lines rewritten.
         self.stepper.loader = self.stepper.loader.restarted(&self.fitting, self.progress.position)?;
         self.records = Records::open(self.run_dir, step)?;
         Ok(())
     }
 
-    /// Whether something that happens every this many steps (0: never) and at the end happens now.
+    /// Whether something with this interval in steps (0: never), and always at the end, is due now.
     fn due(&self, every: u64) -> bool {
         let step = self.progress.step;
         step == self.config.iterations || (every > 0 && step.is_multiple_of(every))
@@ -338,7 +338,7 @@ impl<'a> Round<'a> {
         self.hooks.event(TrainEvent::Evaluating { step });
         let evaluated = self.hooks.evaluate(step, &self.stepper.detector);
         if self.cancel.is_cancelled() {
-            // A cancelled evaluation saw only some of the images: it is made again on resume.
+            // A cancelled evaluation saw only some of the images: it is repeated on resume.
             return Ok(());
         }
         self.lock.check()?;
@@ -373,9 +373,9 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// The error with what is left to continue from.
+    /// Adds to the error which checkpoint the round can resume from.
     fn placed(&self, error: TrainingError) -> TrainingError {
-        // A file that could not be written because its folder is elsewhere says less than that.
+        // If the folder was moved, that explains more than a failed write in it.
         if let Err(moved) = self.lock.check() {
             return moved;
         }
@@ -411,7 +411,7 @@ impl<'a> Round<'a> {
     }
 }
 
-/// A detector with the weights that the round starts from.
+/// Creates a detector with the round's initial weights.
 fn fresh(config: &RoundConfig, task: &RoundTask<'_>, hooks: &mut dyn RoundHooks) -> Result<Detector, TrainingError> {
     let device = choose_device(&config.device)?;
     if config.init == RoundInit::Previous {

@@ -1,6 +1,6 @@
-//! `sampler.csv`, a line a mini-batch, added up for a round's report. Torch-free.
+//! Sums up `sampler.csv`, one line per mini-batch, for a round's report. Torch-free.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::io::{self, BufRead, BufReader};
@@ -11,17 +11,17 @@ use serde::Serialize;
 use crate::detector::{SamplerCounts, add_each};
 use crate::domain::open_regular;
 
-/// Of every mini-batch: what the samplers drew.
+/// One line per mini-batch: what the samplers drew.
 pub const SAMPLER_FILE: &str = "sampler.csv";
 
-/// Its first line. `images` are ids with semicolons; `hard_negatives` is how many these images came with; the last four are by label, label
-/// 1 first, with semicolons: foreground, and hard negatives by the label that they were mistaken for, those that the images came with and
-/// those that were selected.
+/// Its header line. `images` are ids separated by semicolons; `hard_negatives` is the number available in these images. The last four are
+/// counts by label, label 1 first, separated by semicolons: foreground, and hard negatives by the label that they were mistaken for,
+/// available and selected.
 pub(super) const SAMPLER_HEADER: &str = "step,mini_batch,images,hard_negatives,foreground,background,forced,ignored,rpn_foreground,\
                                          rpn_background,rpn_forced,rpn_ignored,foreground_of_label,rpn_foreground_of_label,\
                                          hard_negatives_of_label,forced_of_label";
 
-/// What the first line lacks in tables of the first version, and of the second.
+/// Columns missing from the header in tables of the first and of the second version.
 const LATER_COLUMNS: [&str; 2] = [
     ",foreground_of_label,rpn_foreground_of_label,hard_negatives_of_label,forced_of_label",
     ",hard_negatives_of_label,forced_of_label",
@@ -31,17 +31,16 @@ const LATER_COLUMNS: [&str; 2] = [
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SamplerTotals {
     pub mini_batches: u64,
-    /// That the images came with; each is selected once for every time that its image is seen, as long as there is room.
+    /// Available hard negatives; each is selected every time its image is seen, as long as there is room.
     pub hard_negatives: u64,
-    /// The same by the label that each was mistaken for, label 1 first.
+    /// The same by predicted label, label 1 first.
     pub hard_negatives_of: Vec<u64>,
     #[serde(flatten)]
     pub drawn: SamplerCounts,
 }
 
 impl SamplerTotals {
-    /// Of the round in `run_dir`; `None` without a table. An incomplete last line is left out; other columns than ours are an
-    /// error.
+    /// Sums up the round in `run_dir`; `None` without a table. An incomplete last line is skipped; unknown columns are an error.
     pub fn read(run_dir: &Path) -> io::Result<Option<Self>> {
         let file = match open_regular(&run_dir.join(SAMPLER_FILE)) {
             Ok((file, _)) => BufReader::new(file),
@@ -145,7 +144,7 @@ mod tests {
             },
         };
         assert_eq!(totals, expected);
-        // A table of the first version, as it was left.
+        // A table of the first version.
         for (later, more, of) in [(LATER_COLUMNS[0], "", vec![]), (LATER_COLUMNS[1], ",1;2,0;7", vec![1, 2])] {
             let first = SAMPLER_HEADER.strip_suffix(later).unwrap();
             let table = format!("{first}\n1,0,4,0,3,96,2,5,7,200,6,1{more}\n");

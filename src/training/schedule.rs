@@ -1,5 +1,5 @@
-//! The learning rate at a step: a linear warm-up, then constant, in steps or along a cosine. Every point of it is a fraction of the round's
-//! iterations, so that a shorter round runs the same schedule faster. Torch-free.
+//! The learning rate at a step: a linear warm-up, then constant, stepped or cosine. All points are fractions of the round's iterations, so
+//! that a shorter round runs the same schedule faster. Torch-free.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum ScheduleKind {
     /// `base_lr` throughout.
     Constant,
-    /// Times `lr_factor` at each milestone (the paper's).
+    /// Multiplied by `lr_factor` at each milestone (as in the paper).
     Step,
     /// Half a cosine from `base_lr` down to `base_lr * lr_factor`.
     Cosine,
@@ -24,7 +24,7 @@ pub struct Schedule {
     pub iterations: u64,
     /// First steps of the stages after the first, ascending.
     pub milestones: Vec<u64>,
-    /// What a milestone multiplies the rate by; for a cosine, the fraction that is left at the end.
+    /// Factor of the rate at each milestone; for a cosine, the fraction that remains at the end.
     pub factor: f64,
     /// Steps of the warm-up.
     pub warmup: u64,
@@ -33,7 +33,7 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The rate of step `step`, counted from 0.
+    /// Returns the rate of step `step`, counted from 0.
     pub fn lr(&self, step: u64) -> f64 {
         self.base_lr * self.decay(step) * self.warmup_at(step)
     }

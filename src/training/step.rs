@@ -1,4 +1,4 @@
-//! One step of the optimiser: mini-batches from the loader, losses, gradients, guards, update.
+//! One optimiser step: mini-batches from the loader, losses, gradients, guards, update.
 
 use std::time::Instant;
 
@@ -17,12 +17,12 @@ use crate::domain::Cancel;
 /// The samples of a mini-batch with the indices of their images.
 type Samples = (Vec<TrainingSample>, Vec<usize>);
 
-/// What a step works on.
+/// The state needed for a step.
 pub(super) struct Stepper {
     pub detector: Detector,
     pub sgd: Sgd,
     pub loader: Loader,
-    /// True while the weights are being changed: a step that fails then cannot be made again.
+    /// True while weights are being updated: a step that fails then cannot be retried.
     pub updating: bool,
     /// Indices of the images of the latest step.
     pub seen: Vec<usize>,
@@ -31,7 +31,7 @@ pub(super) struct Stepper {
 /// The total and its five parts.
 const LOSSES: usize = 6;
 
-/// A mini-batch whose gradients were computed.
+/// A mini-batch with computed gradients.
 struct MiniBatch {
     /// `[LOSSES]` doubles, still on their device.
     losses: Tensor,
@@ -41,7 +41,7 @@ struct MiniBatch {
     images: Vec<usize>,
 }
 
-/// A finished step.
+/// A completed step.
 pub(super) struct Stepped {
     /// The caller fills in throughput and remaining time.
     pub report: StepReport,
@@ -49,7 +49,7 @@ pub(super) struct Stepped {
 }
 
 impl Stepper {
-    /// Makes step `step` (counted from 1), or returns `None` after a cancel, with the weights as they were.
+    /// Makes step `step` (counted from 1), or returns `None` after a cancel, with the weights unchanged.
     pub fn step(
         &mut self,
         config: &RoundConfig,
@@ -101,7 +101,7 @@ impl Stepper {
         Ok(Some(Stepped { report, counts }))
     }
 
-    /// The samples of a mini-batch with their images' indices.
+    /// Loads the samples of a mini-batch with their images' indices.
     fn load(
         &mut self,
         config: &RoundConfig,
@@ -117,7 +117,7 @@ impl Stepper {
         Ok(Some((samples, images)))
     }
 
-    /// Adds the gradients of a mini-batch; waits for nothing on the device.
+    /// Accumulates the gradients of a mini-batch without synchronising with the device.
     fn learn(
         &self,
         config: &RoundConfig,
@@ -151,7 +151,7 @@ impl Stepper {
         records.mini_batch(step, mini_batch, &ids, &given, &learnt.counts)
     }
 
-    /// Which images of a mini-batch make the loss explode on their own; all of them when none does.
+    /// Returns the images of a mini-batch that individually make the loss explode; all of them if none does.
     fn culprits(&self, config: &RoundConfig, samples: &[TrainingSample], images: &[usize]) -> String {
         let _guard = no_grad_guard();
         let explodes = |sample: &TrainingSample| {
@@ -168,7 +168,7 @@ impl Stepper {
         self.names(&guilty)
     }
 
-    /// The images of the latest step by their paths.
+    /// Returns the paths of the latest step's images.
     pub fn image_names(&self) -> String {
         self.names(&self.seen)
     }
@@ -183,7 +183,7 @@ fn diverged(step: u64, total: f64, images: String) -> TrainingError {
     TrainingError::Diverged { step, total, images, last: String::new() }
 }
 
-/// The total and the five losses of a mini-batch, `[LOSSES]` doubles on their device.
+/// Returns the total and the five losses of a mini-batch as `[LOSSES]` doubles on their device.
 fn stacked(report: &LossReport) -> Result<Tensor, TchError> {
     let losses = [
         &report.total,
@@ -206,14 +206,14 @@ fn losses([_, classifier, box_reg, objectness, rpn_box_reg, ellipse]: &[f64; LOS
     }
 }
 
-/// What a step reads from its device.
+/// The values that a step reads from its device.
 struct Read {
-    /// Of each mini-batch, as [`stacked`].
+    /// For each mini-batch, as in [`stacked`].
     losses: Vec<[f64; LOSSES]>,
     norm: f64,
 }
 
-/// Reads all losses and the norm of the gradients at once: the step waits for its device here alone.
+/// Reads all losses and the gradient norm at once: the step's only synchronisation with its device.
 fn read_together(learnt: &[MiniBatch], norm: &Tensor) -> Result<Read, TchError> {
     let norm = norm.f_reshape([1])?;
     let all: Vec<&Tensor> = learnt.iter().map(|learnt| &learnt.losses).chain([&norm]).collect();
@@ -269,7 +269,7 @@ pub(super) mod fault {
         }
     }
 
-    /// The `call`th measuring of the gradients on this thread from now on (from 1) panics as libtorch does when memory runs out.
+    /// The `call`th gradient norm measured on this thread from now on (from 1) panics like libtorch when memory runs out.
     pub fn arm_norm(call: u32) {
         ARMED_NORM.set(call);
     }
@@ -280,7 +280,7 @@ pub(super) mod fault {
         assert!(left != 1, "CUDA out of memory. Tried to allocate 20.00 MiB");
     }
 
-    /// The first `times` mini-batches of `step` on this thread fail as libtorch does when memory runs out.
+    /// The first `times` mini-batches of `step` on this thread fail like libtorch when memory runs out.
     pub fn arm(step: u64, times: u32) {
         ARMED.set((step, times));
     }

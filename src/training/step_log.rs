@@ -1,6 +1,6 @@
-//! `log.csv`, a line a step, read again for the window. Torch-free.
+//! Reads `log.csv`, one line per step, for the window. Torch-free.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::io;
@@ -9,16 +9,16 @@ use std::path::Path;
 use super::events::{Losses, StepReport};
 use crate::domain::{limits, read_text};
 
-/// A line for each step of a round.
+/// One line per step of a round.
 pub(super) const LOG_FILE: &str = "log.csv";
 
-/// Its first line.
+/// Its header line.
 pub(super) fn log_header() -> String {
     format!("step,total,{},lr,grad_norm,seconds,loader_wait_s", Losses::NAMES.join(","))
 }
 
-/// The steps of the round in `run_dir`, in order; none without a log. An incomplete last line is left out; other columns than ours
-/// are an error. What the log does not hold is 0.
+/// Returns the steps of the round in `run_dir` in order; empty without a log. An incomplete last line is skipped; unknown columns are an
+/// error. Values not in the log are 0.
 pub fn logged_steps(run_dir: &Path) -> io::Result<Vec<StepReport>> {
     let text = match read_text(&run_dir.join(LOG_FILE), limits::TEXT) {
         Ok(text) => text,

@@ -1,18 +1,18 @@
-//! Verdicts by the ground truth in place of an annotator, for the demo and for experiments. The annotator of each is `ground truth`.
-//! Refused if a person has already reviewed.
+//! Verdicts derived from the ground truth instead of an annotator, for the demo and for experiments. Their annotator is called `ground
+//! truth`. Refused if a person has already reviewed.
 
 use super::{Project, WorkflowError};
 use crate::domain::{CandidateId, FalsePositiveKind, Verdict};
 use crate::store::{CandidateQuery, now_ms};
 
-/// The name under which these verdicts are in the log.
+/// The annotator name of these verdicts in the log.
 pub const ANNOTATOR: &str = "ground truth";
 
-/// How many verdicts are committed at once.
+/// Number of verdicts per transaction.
 const PAGE: usize = 500;
 
-/// Confirms every candidate of `round` that no verdict was given on: with complete ground truth, what overlaps no object of its class by half is none.
-/// Duplicates of a found object are skipped. Returns how many verdicts were given.
+/// Confirms every undecided candidate of `round`: with complete ground truth, a box whose IoU with every object of its class is below 0.5
+/// is a false positive. Duplicates of a found object are skipped. Returns the number of verdicts.
 pub fn auto_review(project: &Project, round: u32) -> Result<usize, WorkflowError> {
     let mut store = project.open_store()?;
     let record = store

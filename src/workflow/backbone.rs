@@ -1,4 +1,4 @@
-//! Finds the pretrained backbone that a detector starts from.
+//! Finds the pretrained backbone for a detector.
 
 use std::path::{Path, PathBuf};
 
@@ -8,8 +8,8 @@ use crate::detector::Architecture;
 use crate::domain::data_folder;
 use crate::training::RoundConfig;
 
-/// The folders that may hold weights, most particular first: `$QUARRY_MODELS`, `models/` here, beside the binary or above it,
-/// in the user's data folder, and in the source tree that it was built from.
+/// Returns the folders that may contain weights, by precedence: `$QUARRY_MODELS`, `models/` in the working directory, next to the binary or
+/// above it, in the user's data folder, and in the source tree that it was built from.
 fn folders() -> Vec<PathBuf> {
     let mut out: Vec<PathBuf> = std::env::var_os("QUARRY_MODELS").map(PathBuf::from).into_iter().collect();
     out.push(PathBuf::from("models"));
@@ -21,7 +21,7 @@ fn folders() -> Vec<PathBuf> {
     out
 }
 
-/// The file names, best first, that hold a backbone for this architecture.
+/// Returns the file names, best first, of a backbone for this architecture.
 fn file_names(architecture: Architecture) -> &'static [&'static str] {
     match architecture {
         Architecture::ResNet50HalfC4 | Architecture::ResNet50HalfFpn => {
@@ -33,8 +33,8 @@ fn file_names(architecture: Architecture) -> &'static [&'static str] {
     }
 }
 
-/// The backbone's file, or `None` with a line in the log where the detector has to start from random weights. Refused where some of
-/// them would stay random for ever; the sample's rounds are short and small enough to be tried all the same.
+/// Returns the backbone's file, or `None` with a log message if the detector has to start from random weights. Refused if some of them
+/// would never be trained; the sample's rounds are short and small enough to be tried anyway.
 pub fn find(round: &RoundConfig, observer: &mut Observer) -> Result<Option<PathBuf>, WorkflowError> {
     let config = &round.detector;
     let names = file_names(config.architecture);
@@ -58,7 +58,7 @@ pub fn find(round: &RoundConfig, observer: &mut Observer) -> Result<Option<PathB
     Ok(None)
 }
 
-/// How to come by the backbone of an architecture.
+/// Explains how to get an architecture's backbone.
 fn way(architecture: Architecture) -> &'static str {
     match architecture {
         Architecture::ResNet50HalfC4 | Architecture::ResNet50HalfFpn => {
@@ -79,7 +79,7 @@ fn way(architecture: Architecture) -> &'static str {
     }
 }
 
-/// The name under which `quarry weights import --as` knows the backbone.
+/// Returns the backbone's name for `quarry weights import --as`.
 fn backbone_name(architecture: Architecture) -> &'static str {
     match architecture {
         Architecture::ResNet50HalfC4 | Architecture::ResNet50HalfFpn => "resnet50-half",

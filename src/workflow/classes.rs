@@ -1,16 +1,16 @@
-//! A detector's labels and the project's classes.
+//! Maps a detector's labels to the project's classes.
 
 use super::WorkflowError;
 use crate::domain::{ClassId, Detection};
 use crate::store::Store;
 
-/// Which class of the project each label of a detector is. Labels are counted from 1; 0 is background.
+/// The project's class for each detector label. Labels count from 1; 0 is background.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelMap(Vec<ClassId>);
 
 impl LabelMap {
-    /// The classes of labels 1, 2 ... by their names, whatever the project calls them today. The only class of a detector is the only
-    /// class of the project, whatever it is called. A name that the project does not know becomes a class of it.
+    /// Looks up the classes of labels 1, 2 ... by current or former name. A single-class detector maps to the project's only class,
+    /// whatever the names. Unknown names are added to the project.
     pub fn new(store: &mut Store, names: &[String]) -> Result<Self, WorkflowError> {
         let known = store.classes()?;
         if let ([name], [only]) = (names, known.as_slice())
@@ -25,7 +25,7 @@ impl LabelMap {
         Ok(Self(names.iter().map(of_name).collect::<Result<_, _>>()?))
     }
 
-    /// A detection of the detector with the project's class; `None` for a label that has none.
+    /// Returns the detection with the project's class; `None` for an unknown label.
     pub fn in_project(&self, detection: &Detection) -> Option<Detection> {
         let label = usize::try_from(detection.class.0).ok()?.checked_sub(1)?;
         Some(Detection { class: *self.0.get(label)?, ..*detection })

@@ -1,18 +1,18 @@
-//! Images with the same bytes in several datasets: which one counts, and what its copies annotate.
+//! Images with the same content in several datasets: which copy is used, and how the others' annotations are treated.
 //!
-//! The rule: of the copies in several datasets those of one dataset are trained on and mined, the first imported among those that
-//! annotate an object, else the first imported. What only another copy annotates is an ignored region in training and no false positive
-//! in mining. Copies within one dataset are its own protocol (FDDB counts both) and are left as they are.
+//! The rule: of copies in several datasets, those of one dataset are trained on and mined: the first imported one that annotates an object,
+//! otherwise the first imported. What only another copy annotates is an ignored region in training and not a false positive in mining.
+//! Copies within one dataset are part of its protocol (FDDB counts both) and left alone.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::{Annotation, CANDIDATE_MAX_IOU, DatasetId, ImageId, ImageRecord};
 use crate::geometry::BoundingBox;
 
-/// The annotations of images; an image without any may have no entry.
+/// Annotations by image; an image without any may have no entry.
 pub type Truth = HashMap<ImageId, Vec<Annotation>>;
 
-/// The contents that more than one dataset of a project holds.
+/// Content that several datasets of a project share.
 #[derive(Debug, Clone, Default)]
 pub struct Copies {
     by_hash: HashMap<String, Vec<(DatasetId, ImageId)>>,
@@ -31,7 +31,7 @@ impl Copies {
             if images.iter().all(|image| image.dataset == images[0].dataset) {
                 continue;
             }
-            // Annotated datasets first, then by order of import.
+            // Annotated datasets first, then in import order.
             let mut datasets: BTreeMap<DatasetId, bool> = BTreeMap::new();
             for image in &images {
                 let is_annotated = truth.get(&image.id).is_some_and(|annotations| !annotations.is_empty());
@@ -44,18 +44,18 @@ impl Copies {
         copies
     }
 
-    /// Whether the image is the copy that counts; an image without copies does.
+    /// Whether the image is the copy that is used; true without copies.
     pub fn counts(&self, image: &ImageRecord) -> bool {
         self.counting.get(&image.content_hash).is_none_or(|dataset| *dataset == image.dataset)
     }
 
-    /// The images of other datasets with the same bytes.
+    /// Returns the images of other datasets with the same content.
     pub fn of<'a>(&'a self, image: &'a ImageRecord) -> impl Iterator<Item = ImageId> + 'a {
         let all = self.by_hash.get(&image.content_hash).map_or(&[][..], Vec::as_slice);
         all.iter().filter(|(dataset, _)| *dataset != image.dataset).map(|(_, id)| *id)
     }
 
-    /// All that is annotated on the image: its own annotations, then as ignored what only copies annotate.
+    /// Returns everything annotated on the image: its own annotations, then as ignored those that only copies have.
     pub fn annotations(&self, image: &ImageRecord, truth: &Truth) -> Vec<Annotation> {
         let of = |id: ImageId| truth.get(&id).map_or(&[][..], Vec::as_slice);
         let mut all = of(image.id).to_vec();
@@ -71,7 +71,7 @@ impl Copies {
         all
     }
 
-    /// The truth that `images` are tested with: each one's own annotations or, where it has none, those of the copy that counts.
+    /// Returns the ground truth for testing `images`: each one's own annotations, or if it has none, those of the copy that is used.
     pub fn tested_with(&self, images: &[ImageRecord], truth: &Truth) -> Truth {
         let of = |id: ImageId| truth.get(&id).filter(|annotations| !annotations.is_empty());
         let annotations = |image: &ImageRecord| {

@@ -1,4 +1,4 @@
-//! Hard negatives as PNG files, each cut out of its image, with a table that says where it comes from.
+//! Exports hard negatives as PNG crops, with a table of their origins.
 
 use std::io::Cursor;
 use std::path::PathBuf;
@@ -14,23 +14,23 @@ use crate::domain::{Cancel, HardNegativeSource, ImageId, Output, Progress, csv_t
 use crate::geometry::BoundingBox;
 use crate::store::Store;
 
-/// The table's name.
+/// The table's file name.
 pub const MANIFEST: &str = "manifest.csv";
 
 const HEADER: &str = "file,dataset,image,path,x1,y1,x2,y2,class,kind,score";
 
-/// What was written.
+/// The result of the export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CropReport {
     pub crops: usize,
-    /// Image and reason: gone, unreadable or changed since it was imported.
+    /// Image and reason: missing, unreadable or changed since the import.
     pub left_out: Vec<(String, String)>,
     #[serde(serialize_with = "shown_path")]
     pub folder: PathBuf,
 }
 
-/// Writes every hard negative of the scope to the folder `out` as `000001.png`, `000002.png` ..., and [`MANIFEST`] last: while it is
-/// missing, the folder is not complete.
+/// Writes every hard negative of the scope to the folder `out` as `000001.png`, `000002.png` ..., and [`MANIFEST`] last: without it, the
+/// folder is incomplete.
 pub fn crops(
     store: &Store,
     scope: &ExportScope,
@@ -79,7 +79,7 @@ fn decoded(store: &Store, source: &CropSource) -> Result<Result<RgbImage, String
     })
 }
 
-/// The pixels that the box touches, at least one.
+/// Encodes the pixels that the box touches, at least one.
 fn png(image: &RgbImage, bbox: &BoundingBox) -> Result<Vec<u8>, WorkflowError> {
     let inside = bbox.clipped(f64::from(image.width()), f64::from(image.height()));
     let (x, y) =

@@ -1,7 +1,7 @@
-//! The built-in sample's whole loop: write it, import it, round 1, mine, review, round 2. The project's state says which stages are done,
-//! so that a stopped demo resumes.
+//! The built-in sample's whole loop: write it, import it, round 1, mine, review, round 2. The project's state determines which stages are
+//! done, so that a stopped demo resumes.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};
@@ -19,10 +19,10 @@ use crate::domain::{Cancel, HardNegativeSource, Progress, RoundRecord, RoundStat
 use crate::evaluation::RocCurve;
 use crate::training::RoundConfig;
 
-/// The folds of the sample that no round trains on: two, since one has too few faces to tell two rounds apart.
+/// The folds of the sample that no round trains on: two, since one has too few faces to distinguish two rounds.
 pub const HELD_OUT_FOLDS: [u8; 2] = [9, 10];
 
-/// The demo's outcome: one entry a round.
+/// The demo's result: one entry per round.
 #[derive(Debug, Clone, Serialize)]
 pub struct DemoReport {
     pub project: String,
@@ -38,7 +38,7 @@ pub struct DemoRound {
     pub at: Vec<(u64, f64, f64)>,
 }
 
-/// The settings of the sample's first round. Its second is [`RoundConfig::next_round`], here as in the window's form.
+/// Returns the settings of the sample's first round. Its second is [`RoundConfig::next_round`], as in the window's form.
 pub fn first_round_config() -> Result<RoundConfig, WorkflowError> {
     let test_splits = HELD_OUT_FOLDS.iter().map(u8::to_string).collect();
     let hard_negatives = HardNegativeSource::None;
@@ -50,11 +50,11 @@ pub fn first_round_config() -> Result<RoundConfig, WorkflowError> {
 pub struct DemoOptions {
     /// Review every candidate by the ground truth, then train round 2.
     pub with_review: bool,
-    /// Annotate the sample's animals and toys beside its faces.
+    /// Annotate the sample's animals and toys as well as its faces.
     pub with_classes: bool,
 }
 
-/// A project in `dir` that holds the built-in sample. Continues an existing one.
+/// Creates or continues a project in `dir` with the built-in sample.
 pub fn prepare(
     dir: &Path,
     with_classes: bool,
@@ -80,11 +80,11 @@ pub fn prepare(
     Ok(project)
 }
 
-/// Refuses a project that holds other images than the sample's: its rounds would be trained as a demo, and an automatic review would
-/// confirm candidates that nobody has seen.
+/// Refuses a project with other images than the sample's: its rounds would be trained as a demo, and an automatic review would confirm
+/// candidates that nobody has seen.
 pub fn check_is_sample(project: &Project) -> Result<(), WorkflowError> {
     let datasets = project.open_store()?.datasets()?;
-    // A copy of a demo still points to the sample of the first one.
+    // A copy of a demo still refers to the original's sample.
     let is_sample = |root: &Path| root == sample_dir(project) || root.join(sample::DECOYS_FILE).is_file();
     match datasets.iter().find(|dataset| !is_sample(&dataset.root)) {
         None => Ok(()),
@@ -100,7 +100,7 @@ fn sample_dir(project: &Project) -> PathBuf {
     project.dir().join("sample")
 }
 
-/// Round 1 and its candidates, ready for review. Returns the number of candidates.
+/// Trains and mines round 1, ready for review. Returns the number of candidates.
 pub fn first_round(project: &Project, observer: &mut Observer, cancel: &Cancel) -> Result<usize, WorkflowError> {
     let round = newest(project)?;
     let is_open = |r: &RoundRecord| matches!(r.state, RoundState::Running | RoundState::Stopped | RoundState::Failed);
@@ -115,7 +115,7 @@ pub fn first_round(project: &Project, observer: &mut Observer, cancel: &Cancel) 
     Ok(0)
 }
 
-/// The whole demo without a window. With `auto_review` the candidates are reviewed by the ground truth and round 2 follows.
+/// Runs the whole demo without a window. With `auto_review` the candidates are reviewed by the ground truth and round 2 follows.
 pub fn run_headless(
     dir: &Path,
     options: DemoOptions,

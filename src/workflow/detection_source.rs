@@ -1,36 +1,36 @@
-//! The trait of a detector: prepares images and detects on them, batch by batch.
+//! The detector trait: prepares images and detects on them in batches.
 
 use image::RgbImage;
 
 use super::WorkflowError;
 
-/// This many batches are gathered before images of like size are put together.
+/// Number of batches collected before images of similar size are batched together.
 const BATCHES_OF_A_SPAN: usize = 4;
 
-/// A model that finds objects in images. Images are made ready one by one on any thread, and detected on in batches on the caller's.
+/// A model that detects objects in images. Images are prepared one by one on any thread, and processed in batches on the caller's.
 pub(super) trait DetectionSource {
-    /// An image as the model takes it.
+    /// An image prepared for the model.
     type Ready: Send + 'static;
-    /// An object that was found.
+    /// A detected object.
     type Found;
 
-    /// How images are made ready.
+    /// Returns the function that prepares images.
     fn preparer(&self) -> impl Fn(&RgbImage) -> Result<Self::Ready, WorkflowError> + Send + Sync;
 
-    /// Memory of an image that is ready.
+    /// Returns the memory of a prepared image.
     fn bytes(ready: &Self::Ready) -> u64;
 
-    /// Images that are equal in this can share a batch without a change of what is found on them.
+    /// Images with equal shapes can share a batch without affecting their detections.
     fn shape(ready: &Self::Ready) -> (u32, u32);
 
-    /// Images of a batch that suit the device.
+    /// Returns the batch size suited to the device.
     fn batch_images(&self) -> usize;
 
-    /// Batches that are gathered before images of like shape are put together: one where all have the same.
+    /// Returns the number of batches collected before images of similar shape are grouped: one if all have the same shape.
     fn batches_at_once(&self) -> usize {
         BATCHES_OF_A_SPAN
     }
 
-    /// What is found on each image, best first.
+    /// Returns each image's detections, best first.
     fn detect(&self, images: &[&Self::Ready]) -> Result<Vec<Vec<Self::Found>>, WorkflowError>;
 }

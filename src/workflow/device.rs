@@ -1,4 +1,4 @@
-//! The device of a use case, with a log line if a GPU stays unused.
+//! Selects the device of a use case, with a log message if a GPU is unused.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use super::{Observer, WorkEvent, WorkflowError};
 use crate::detector::{Detector, DetectorConfig, DetectorError};
 use crate::training::{choose_device, unused_gpu};
 
-/// Loads a checkpoint on the device for a word (see [`choose_device`]).
+/// Loads a checkpoint on the given device (see [`choose_device`]).
 pub(super) fn load_detector(
     checkpoint: &Path,
     device: &str,
@@ -19,14 +19,14 @@ pub(super) fn load_detector(
     Ok(Detector::load(checkpoint, chosen)?)
 }
 
-/// A detector with the weights of a backbone's file, on the device for a word; its other weights are new.
+/// Builds a detector with a backbone file's weights on the given device; its other weights are new.
 pub(super) fn with_backbone(config: &DetectorConfig, backbone: &Path, device: &str) -> Result<Detector, WorkflowError> {
     let mut detector = Detector::new(config, choose_device(device)?, 0)?;
     detector.load_backbone(backbone)?;
     Ok(detector)
 }
 
-/// Refuses a device that is not there, before anything is read or written.
+/// Refuses a missing device before anything is read or written.
 pub(super) fn check_device(device: &str) -> Result<(), DetectorError> {
     choose_device(device).map(|_| ())
 }

@@ -1,4 +1,4 @@
-//! Features of the bundled backbone for the crops of imported detections, to group detections of models whose own features are unknown.
+//! Computes bundled-backbone features of imported detections' crops, to group detections of models whose own features are unknown.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,14 +17,14 @@ use crate::geometry::BoundingBox;
 use crate::store::Store;
 use crate::training::RoundConfig;
 
-/// Images whose embeddings are kept with one transaction: as much is lost when the work is stopped.
+/// Number of images whose embeddings are stored per transaction: at most this many are lost when the work is stopped.
 const IMAGES_AT_ONCE: usize = 16;
-/// Share of a box's sides that is shown around it.
+/// Margin around a box, as a fraction of its sides.
 const MARGIN: f64 = 0.1;
 const WHAT: &str = "Computing features of the crops";
 
-/// Computes the embeddings of imported candidates that have none, and groups by them unless somebody turned that off. What was computed
-/// before a stop stays; `None` where there was nothing to do.
+/// Computes missing embeddings of imported candidates, and groups by them unless the user turned that off. What was computed before a stop
+/// is kept; `None` if there was nothing to do.
 pub fn embed_and_group(
     project: &Project,
     observer: &mut Observer,
@@ -32,11 +32,11 @@ pub fn embed_and_group(
 ) -> Result<Option<GroupReport>, WorkflowError> {
     let mut store = project.open_store_now()?;
     let Some(config) = by_content(&store)? else { return Ok(None) };
-    // Embeddings that were computed before a stop may wait for their grouping.
+    // Embeddings computed before a stop may wait for grouping.
     if embed(&mut store, observer, cancel)? == 0 && !store.has_ungrouped_embeddings()? {
         return Ok(None);
     }
-    // Embeddings need no lock, so that they keep nobody from training; groups do.
+    // Embeddings need no lock, so that they do not block training; groups do.
     let _lock = match project.lock("grouping") {
         Ok(lock) => lock,
         Err(error) => {
@@ -47,8 +47,8 @@ pub fn embed_and_group(
     group(&mut store, &config, observer, cancel).map(Some)
 }
 
-/// Computes the embeddings of imported candidates that have none, image by image; what was computed before a stop stays. How many were
-/// computed. Without the backbone's file none are, and the log says so.
+/// Computes missing embeddings of imported candidates image by image; what was computed before a stop is kept. Returns their number.
+/// Without the backbone's file there are none, and the log says so.
 pub fn embed(store: &mut Store, observer: &mut Observer, cancel: &Cancel) -> Result<usize, WorkflowError> {
     let missing = store.candidates_without_embedding()?;
     if missing.is_empty() {
@@ -71,7 +71,7 @@ pub fn embed(store: &mut Store, observer: &mut Observer, cancel: &Cancel) -> Res
         observer(WorkEvent::Progress(Progress { what: WHAT.to_owned(), done, total }));
         let mut found = Vec::new();
         for (image, crops) in images {
-            // An image that cannot be read was reported when its crops' hashes were computed.
+            // An unreadable image was reported when its crops' hashes were computed.
             let Ok(picture) = decode_rgb(&store.image_file(*image)?) else { continue };
             let cut: Vec<RgbImage> = crops.iter().map(|(_, bbox)| crop(&picture, bbox)).collect();
             let embeddings = network.embed(&cut)?;
@@ -83,7 +83,7 @@ pub fn embed(store: &mut Store, observer: &mut Observer, cancel: &Cancel) -> Res
     Ok(computed)
 }
 
-/// The backbone as the first stages of a detector whose other weights are never used.
+/// Loads the backbone as the first stages of a detector whose other weights are never used.
 fn load(observer: &mut Observer) -> Result<Option<Detector>, WorkflowError> {
     let mut config = RoundConfig::preset("sample")?;
     config.detector = DetectorConfig::of(Architecture::ResNet50HalfC4);

@@ -7,14 +7,14 @@ use crate::dataset::DatasetError;
 use crate::domain::{InputError, LockError, OutputError, printable_path};
 use crate::store::StoreError;
 
-/// Why a use case could not be done. Each message says what happened, where, and what to do.
+/// Why a use case failed. Each message says what happened, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkflowError {
     #[error("{path}: there is no Quarry project here (no quarry.db). Make one with `quarry new {path}`.", path = printable_path(.0))]
     NoProject(PathBuf),
     #[error("{path}: there is a Quarry project here already. Open it with `quarry --project {path}`.", path = printable_path(.0))]
     ProjectExists(PathBuf),
-    // `cause`, not `source`: it is in the message, and whoever prints the chain should not print it twice.
+    // `cause`, not `source`: the message already includes it, so that it is not printed twice.
     #[error("{path}: {cause}. {advice}", path = printable_path(path))]
     Io { path: PathBuf, cause: io::Error, advice: &'static str },
     #[error("{path}: {reason}", path = printable_path(path))]
@@ -45,7 +45,7 @@ pub enum WorkflowError {
     Training(#[from] crate::training::TrainingError),
     #[error(transparent)]
     Weights(#[from] super::weights_error::WeightsTaskError),
-    /// The request cannot be met by what the project holds.
+    /// The project does not contain what the request needs.
     #[error("{0}")]
     Refused(String),
     #[error("stopped")]

@@ -4,10 +4,10 @@ use crate::domain::Progress;
 use crate::evaluation::RocCurve;
 use crate::training::TrainEvent;
 
-/// One piece of news from a use case. Order within a round: `Round`, then `Train(..)` with `Curve`s between, `Train(Finished)` last.
+/// One event of a use case. Order within a round: `Round`, then `Train(..)` with `Curve`s between, `Train(Finished)` last.
 #[derive(Debug, Clone)]
 pub enum WorkEvent {
-    /// The latest progress, replacing the one before.
+    /// The latest progress, which replaces the previous one.
     Progress(Progress),
     /// One line for the log, sentence case.
     Log(String),
@@ -15,30 +15,30 @@ pub enum WorkEvent {
     Fold(FoldProgress),
     /// The round that the following events belong to.
     Round { round: u32 },
-    /// News from training.
+    /// A training event.
     Train(TrainEvent),
     /// An evaluation of the held-out images; `label` is `rectangle` or `ellipse`.
     Curve { round: u32, step: u64, label: String, curve: RocCurve },
 }
 
-/// How far a cross-validation is.
+/// The progress of a cross-validation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FoldProgress {
     /// The fold that is tested on.
     pub fold: u8,
-    /// Its place among the folds of this run, from 1.
+    /// Its position among the folds of this run, from 1.
     pub place: usize,
     pub folds: usize,
     pub round: u32,
     pub rounds: u32,
 }
 
-/// The label of one test fold's curve beside the pooled curve's `label`.
+/// Returns the label of one test fold's curve, derived from the pooled curve's `label`.
 pub fn fold_label(label: &str, fold: u8) -> String {
     format!("{label}, fold {fold}")
 }
 
-/// The pooled curve's label and the fold of a fold's curve; `None` for a pooled one.
+/// Splits a fold curve's label into the pooled curve's label and the fold; `None` for a pooled one.
 pub fn split_fold_label(label: &str) -> Option<(&str, u8)> {
     let (pooled, fold) = label.rsplit_once(", fold ")?;
     Some((pooled, fold.parse().ok()?))

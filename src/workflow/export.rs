@@ -1,4 +1,4 @@
-//! Exports of a project for other programs: ground truth with its sources, hard negatives, ignored regions, detections. The project is not
+//! Exports a project for other programs: ground truth with its sources, hard negatives, ignored regions, detections. The project is not
 //! changed.
 
 use std::collections::HashMap;
@@ -19,43 +19,43 @@ use crate::domain::{
 use crate::geometry::BoundingBox;
 use crate::store::{MinedNegative, Store};
 
-/// Which images are exported.
+/// Which images to export.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExportScope {
-    /// Of the dataset of this name; of all where it is `None`.
+    /// Only the dataset with this name; `None` for all.
     pub dataset: Option<String>,
     pub split: Option<String>,
 }
 
-/// What was written.
+/// The result of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ExportReport {
     pub images: usize,
     /// Objects in the files.
     pub objects: usize,
-    /// Those of the class `face`, the key that scripts of the first version read.
+    /// Number of objects of class `face`, under the key that scripts of the first version read.
     pub faces: usize,
     pub imported: usize,
     pub promoted: usize,
     pub edited: usize,
-    /// Drawn by an annotator where neither the dataset nor a detection had an object.
+    /// Drawn by an annotator where neither the dataset nor the detector had an object.
     pub added: usize,
-    /// Objects that the format cannot hold.
+    /// Objects that the format cannot represent.
     pub left_out: usize,
-    /// Whole sentences on what the format cannot hold.
+    /// Complete sentences on what the format cannot represent.
     pub losses: Vec<String>,
     #[serde(serialize_with = "shown_paths")]
     pub files: Vec<PathBuf>,
 }
 
-/// Objects of an image with their row ids.
+/// An image's objects with their row ids.
 type Objects = HashMap<ImageId, Vec<Row>>;
 
 /// Row id, class, shape, whether it is ignored, source, score, history.
 type Row = (i64, ClassId, Shape, bool, &'static str, Option<f32>, Option<History>);
 
-/// Writes the ground truth of all images as it stands, in the order of import, to `out`: whole, or after an error not at all. Corrected,
-/// promoted and added objects are flagged where the format can; deleted ones are not among them.
+/// Writes the current ground truth of all images in import order to `out`, atomically. Corrected, promoted and added objects are flagged if
+/// the format can; deleted ones are excluded.
 pub fn ground_truth(
     store: &Store,
     scope: &ExportScope,
@@ -65,7 +65,7 @@ pub fn ground_truth(
     write_truth(store, scope, format, &out.into(), || Ok(store.ground_truth_by_image()?))
 }
 
-/// As [`ground_truth`], but the datasets' own objects as they were imported: those that were deleted too, and none that came since.
+/// Like [`ground_truth`], but with the datasets' own objects as imported: including deleted ones, without added ones.
 pub fn imported_ground_truth(
     store: &Store,
     scope: &ExportScope,
@@ -109,8 +109,7 @@ fn write_truth(
     write_objects(store, scope, format, out, description, true, objects)
 }
 
-/// Writes what the next round would train with as background, with the class that each was mistaken for and its score. Images without
-/// any are left out.
+/// Writes what the next round would use as background, with the predicted class and score of each. Images without any are omitted.
 pub fn hard_negatives(
     store: &Store,
     scope: &ExportScope,
@@ -148,7 +147,7 @@ pub fn hard_negatives(
 /// The class of regions that are neither objects nor background.
 const IGNORED_CLASS: &str = "ignored";
 
-/// Writes the regions that an annotator rejected: neither learnt as an object nor as background. Images without any are left out.
+/// Writes the regions that an annotator rejected: trained on neither as objects nor as background. Images without any are omitted.
 pub fn ignored_regions(
     store: &Store,
     scope: &ExportScope,
@@ -163,7 +162,7 @@ pub fn ignored_regions(
         for (image, regions) in sorted(store.rejected_regions()?) {
             for bbox in regions {
                 id += 1;
-                // All of the file is ignored, so formats without a flag can hold it too; COCO and VOC have one.
+                // Everything in the file is ignored, so formats without a flag can represent it too; COCO and VOC have one.
                 let flag =
                     matches!(format, WriteFormat::Coco | WriteFormat::Voc | WriteFormat::Cvat | WriteFormat::Csv);
                 let row = (id, NO_CLASS, Shape::Rectangle(bbox), flag, "ignored_region", None, None);
@@ -175,7 +174,7 @@ pub fn ignored_regions(
     write_objects(store, scope, format, &out.into(), description, false, objects)
 }
 
-/// Stands for [`IGNORED_CLASS`], which is not a class of the project.
+/// Placeholder for [`IGNORED_CLASS`], which is not a class of the project.
 const NO_CLASS: ClassId = ClassId(0);
 
 fn sorted<T>(by_image: HashMap<ImageId, Vec<T>>) -> Vec<(ImageId, Vec<T>)> {
@@ -208,7 +207,7 @@ fn write_objects(
     Ok(report(format, &export, &written, files))
 }
 
-/// Images in the order of import with the objects that `objects` has of them.
+/// Returns images in import order with their entries in `objects`.
 fn export(
     store: &Store,
     scope: &ExportScope,
@@ -250,7 +249,7 @@ fn split_of(image: &ImageRecord) -> Option<String> {
     image.split.clone()
 }
 
-/// Names of the datasets that are exported.
+/// Returns the names of the exported datasets.
 fn datasets(store: &Store, scope: &ExportScope) -> Result<HashMap<DatasetId, String>, WorkflowError> {
     let all = store.datasets()?;
     let Some(wanted) = &scope.dataset else { return Ok(all.into_iter().map(|d| (d.id, d.name)).collect()) };
@@ -264,7 +263,7 @@ fn datasets(store: &Store, scope: &ExportScope) -> Result<HashMap<DatasetId, Str
     Ok(found)
 }
 
-/// The images of the scope, in the order of import.
+/// Returns the images of the scope in import order.
 pub(super) fn images_in(store: &Store, scope: &ExportScope) -> Result<Vec<ImageRecord>, WorkflowError> {
     images_of(store, scope, &datasets(store, scope)?)
 }
@@ -286,12 +285,12 @@ fn images_of(
     Ok(all.into_iter().filter(|image| split_of(image).as_ref() == Some(wanted)).collect())
 }
 
-/// `faces.txt` has its sources in `faces.sources.csv`.
+/// The sources of `faces.txt` are in `faces.sources.csv`.
 fn beside(out: &Path) -> PathBuf {
     out.with_extension("sources.csv")
 }
 
-/// One file, and what is beside it.
+/// Writes one file and its companions.
 fn put_files(out: &Output, written: &Written) -> Result<Vec<PathBuf>, WorkflowError> {
     let folder = out.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let place = |suffix: &Path| if suffix.as_os_str().is_empty() { out.path.clone() } else { beside(&out.path) };
@@ -308,7 +307,7 @@ fn put_files(out: &Output, written: &Written) -> Result<Vec<PathBuf>, WorkflowEr
 /// Names and bytes of the files of one folder.
 type NamedFiles = Vec<(std::ffi::OsString, Vec<u8>)>;
 
-/// A folder of files. Each of its folders is written whole or not at all.
+/// Writes a folder of files. Each of its subfolders is written atomically.
 fn put_folder(policy: &OutputPolicy, out: &Output, written: &Written) -> Result<Vec<PathBuf>, WorkflowError> {
     let mut by_folder: Vec<(PathBuf, NamedFiles)> = Vec::new();
     let mut index: HashMap<PathBuf, usize> = HashMap::new();
@@ -350,7 +349,7 @@ fn report(format: WriteFormat, export: &Export, written: &Written, files: Vec<Pa
     }
 }
 
-/// How detections are written.
+/// The output format of detections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DetectionFormat {
     /// COCO's result list, with the image and category ids of a ground truth exported as COCO.
@@ -359,7 +358,7 @@ pub enum DetectionFormat {
     Fddb,
 }
 
-/// Writes a round's detections on the training images; the number of images and of detections.
+/// Writes a round's detections on the training images; returns the number of images and of detections.
 pub fn detections(
     store: &Store,
     scope: &ExportScope,
@@ -394,7 +393,7 @@ pub fn detections(
     Ok((images.len(), all.iter().map(Vec::len).sum()))
 }
 
-/// A crop that [`super::crops`] cuts out.
+/// A crop for [`super::crops`].
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct CropSource {
     pub image: ImageRecord,
@@ -405,7 +404,7 @@ pub(super) struct CropSource {
     pub score: f32,
 }
 
-/// The hard negatives of the scope, by image.
+/// Returns the hard negatives of the scope, by image.
 pub(super) fn crop_sources(
     store: &Store,
     scope: &ExportScope,

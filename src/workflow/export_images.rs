@@ -10,16 +10,16 @@ use crate::dataset::formats::write::yolo_image_path;
 use crate::domain::{Cancel, Output, OutputError, Progress, printable, write_output};
 use crate::store::Store;
 
-/// What was put there.
+/// The placed images.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlacedImages {
     pub images: usize,
-    /// Name and reason.
+    /// Image name and reason.
     pub left_out: Vec<(String, String)>,
 }
 
 impl PlacedImages {
-    /// A sentence on what is missing, if anything is.
+    /// Returns a sentence on what is missing, if anything.
     pub fn warning(&self) -> Option<String> {
         let (name, why) = self.left_out.first()?;
         let (count, name) = (self.left_out.len(), printable(name));
@@ -27,8 +27,8 @@ impl PlacedImages {
     }
 }
 
-/// Puts the images of the scope into `out`, which a ground truth was exported to as yolo. A file that is there already is replaced only
-/// with permission.
+/// Places the images of the scope in `out`, to which a ground truth was exported as yolo. An existing file is replaced only with
+/// permission.
 pub fn place_images(
     store: &Store,
     scope: &ExportScope,
@@ -56,7 +56,7 @@ pub fn place_images(
     Ok(placed)
 }
 
-/// The inner error is the source's: other images can still be placed.
+/// The inner error concerns the source file: other images can still be placed.
 fn place(
     policy: &OutputPolicy,
     how: ImagesAs,
@@ -66,7 +66,7 @@ fn place(
     let advice = "Check that the folder is writable.";
     let path = &target.path;
     let is_link = path.symlink_metadata().is_ok_and(|file| file.file_type().is_symlink());
-    // A link that an export before made may go, with leave.
+    // A link from an earlier export may be replaced with permission.
     if is_link && !target.replace {
         return Err(OutputError::Exists(path.clone()).into());
     }

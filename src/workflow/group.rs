@@ -16,35 +16,35 @@ use crate::geometry::BoundingBox;
 use crate::mining::{GroupConfig, Groupable, hashes_of, regroup};
 use crate::store::{CandidateHashes, Store};
 
-/// The settings that hold what was asked for last.
+/// The setting with the last requested distance.
 const DISTANCE: &str = "group_distance";
 const COSINE: &str = "group_cosine";
-/// Its value where the recommended cosines were chosen again.
+/// Its value if the recommended cosines were chosen again.
 const RECOMMENDED: &str = "recommended";
-/// The setting that holds what the stored groups were found with; other groups are found again.
+/// The setting with the parameters of the stored groups; with other parameters the groups are recomputed.
 const FOUND_WITH: &str = "groups_found_with";
-/// Images whose hashes are kept with one transaction.
+/// Number of images whose hashes are stored per transaction.
 const IMAGES_AT_ONCE: usize = 64;
 const WHAT: &str = "Computing hashes of the crops";
 
-/// What grouping found.
+/// The result of grouping.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GroupReport {
     pub candidates: usize,
     /// Groups of two or more.
     pub groups: usize,
-    /// Of them, one thing at one place in many images.
+    /// Of these, groups of one thing at a fixed place in many images.
     pub by_place: usize,
-    /// Candidates in them.
+    /// Number of candidates in groups.
     pub alike: usize,
-    /// Candidates whose image could not be read: grouped by their region alone.
+    /// Candidates whose image could not be read: grouped only by region.
     pub unread: usize,
     pub distance: u32,
-    /// `null` where features were not compared, or with the recommended cosines.
+    /// `null` if features were not compared, or with the recommended cosines.
     pub cosine: Option<f32>,
-    /// Features were compared with the recommended cosines.
+    /// Whether features were compared with the recommended cosines.
     pub recommended: bool,
-    /// Candidates whose features are not known; counted only where a cosine was chosen.
+    /// Candidates without features; only counted if a cosine was chosen.
     pub without_features: usize,
 }
 
@@ -75,7 +75,7 @@ impl fmt::Display for GroupReport {
     }
 }
 
-/// What the project's groups were made with, or what is recommended.
+/// Returns the parameters of the project's groups, or the recommended ones.
 pub fn config(store: &Store) -> Result<GroupConfig, WorkflowError> {
     let default = GroupConfig::default();
     let most_distance = store.setting(DISTANCE)?.and_then(|text| text.parse().ok()).unwrap_or(default.most_distance);
@@ -84,19 +84,19 @@ pub fn config(store: &Store) -> Result<GroupConfig, WorkflowError> {
     Ok(GroupConfig { most_distance, least_cosine, recommended: chosen.is_none(), ..default })
 }
 
-/// As [`config`]; `None` where somebody turned the comparison of features off: then embeddings are not worth computing.
+/// Like [`config`]; `None` if the user turned feature comparison off: then embeddings are not worth computing.
 pub fn by_content(store: &Store) -> Result<Option<GroupConfig>, WorkflowError> {
     Ok(Some(config(store)?).filter(GroupConfig::compares_features))
 }
 
-/// Features are compared no longer, until somebody asks for it.
+/// Stops comparing features until the user requests it.
 pub fn turn_cosine_off(store: &mut Store) -> Result<(), WorkflowError> {
     Ok(store.set_setting(COSINE, "off")?)
 }
 
-/// Groups the candidates of all rounds. Crops that were looked at before are not read again; with the settings of the last time only
-/// what is new or changed since is compared, and only groups that change are written, a few at a time: verdicts go first. The settings are
-/// kept for the next time. Verdicts do not change.
+/// Groups the candidates of all rounds. Crops with hashes are not read again; with unchanged parameters only what is new or changed is
+/// compared, and only changed groups are written, a few at a time: verdicts take precedence. The parameters are stored for the next time.
+/// Verdicts do not change.
 pub fn group(
     store: &mut Store,
     config: &GroupConfig,
@@ -123,12 +123,12 @@ pub fn group(
     };
     let mut tell = |text| observer(WorkEvent::Log(text));
     if !is_same {
-        // Until all is written the groups are of neither setting.
+        // Until everything is written, the groups match neither set of parameters.
         with_retries(cancel, &mut tell, || store.set_setting(FOUND_WITH, ""))?;
     }
     write(store, &before.changes(&groups, store.next_group()?), &mut tell, cancel)?;
     with_retries(cancel, &mut tell, || store.set_setting(DISTANCE, &most_distance.to_string()))?;
-    // Groups without features are no choice against them: see [`by_content`].
+    // Groups without features do not mean that the user chose against them: see [`by_content`].
     if least_cosine.is_some() || store.setting(COSINE)?.is_some() {
         with_retries(cancel, &mut tell, || store.set_setting(COSINE, &cosine))?;
     }
@@ -149,16 +149,16 @@ pub fn group(
     })
 }
 
-/// What groups with certain settings would mean for the review.
+/// The effect of grouping parameters on the review.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct GroupPreview {
     /// Candidates without a verdict.
     pub waiting: usize,
-    /// Groups with such a candidate, and such candidates without a group: what is left to decide if each group is decided as one.
+    /// Groups with such a candidate, plus such candidates without a group: the decisions left if each group is decided together.
     pub decisions: usize,
 }
 
-/// The groups that [`group`] would find with these settings among the crops that were looked at, in numbers. Nothing is changed.
+/// Returns statistics of the groups that [`group`] would find with these parameters among the crops with hashes. Changes nothing.
 pub fn preview(store: &Store, config: &GroupConfig) -> Result<GroupPreview, WorkflowError> {
     let candidates = store.candidate_hashes()?;
     let features = features(store, config)?;
@@ -188,7 +188,7 @@ fn groupables<'a>(candidates: &[CandidateHashes], features: &'a Features) -> Vec
     candidates.iter().map(groupable).collect()
 }
 
-/// Names the settings, and the way in which groups are found with them.
+/// Identifies the parameters and the grouping algorithm.
 fn found_with(config: &GroupConfig) -> String {
     let GroupConfig { least_iou, most_distance, least_cosine, recommended } = config;
     if *recommended {
@@ -198,12 +198,12 @@ fn found_with(config: &GroupConfig) -> String {
     format!("2: IoU {least_iou}, distance {most_distance}, cosine {}", least_cosine.unwrap_or(2.0))
 }
 
-/// A crop of an image, and the place of its candidate.
+/// A crop of an image, and the index of its candidate.
 type Crop = (usize, CandidateId, BoundingBox);
 /// The hashes of the crops of an image.
 type ImageHashes = Vec<(usize, (CandidateId, PerceptualHashes))>;
 
-/// Reads the crops of the candidates that have no hashes, and keeps what is computed here and in the database.
+/// Reads the crops of candidates without hashes, and stores the result here and in the database.
 fn hash_new_crops(
     store: &mut Store,
     candidates: &mut [CandidateHashes],

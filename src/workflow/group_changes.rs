@@ -1,4 +1,4 @@
-//! What has to change in the database for the groups that were found, and the writing of it while annotators decide.
+//! Computes the database changes for newly found groups, and writes them while annotators keep deciding.
 
 use rayon::prelude::*;
 
@@ -8,12 +8,12 @@ use crate::domain::{Cancel, GroupId};
 use crate::mining::{Group, chain_of_alike, nearest_hashes};
 use crate::store::{CandidateHashes, GroupChange, NewGroup, Store, StoredGroup};
 
-/// The groups as they are stored.
+/// The stored groups.
 pub(super) struct Before<'a> {
     candidates: &'a [CandidateHashes],
-    /// By id.
+    /// Sorted by id.
     stored: &'a [StoredGroup],
-    /// The place of each candidate's group in `stored`.
+    /// The index of each candidate's group in `stored`.
     group: Vec<Option<usize>>,
 }
 
@@ -23,7 +23,7 @@ impl<'a> Before<'a> {
         Self { candidates, stored, group: candidates.par_iter().map(place).collect() }
     }
 
-    /// Which candidate represents each, by place, as far as that still holds.
+    /// Returns the representative of each candidate by index, where that is still valid.
     pub fn known(&self) -> Vec<Option<usize>> {
         let mut representatives = vec![None; self.stored.len()];
         for (at, group) in self.group.iter().enumerate() {
@@ -45,8 +45,8 @@ impl<'a> Before<'a> {
         (0..self.candidates.len()).map(leader).collect()
     }
 
-    /// What has to change for `found` to be the groups that are stored; new ones are numbered from `next`. Candidates follow by their ids, as
-    /// they lie in the file: in the order of their groups each would write another page.
+    /// Returns the changes that make the stored groups equal to `found`; new groups are numbered from `next`. Candidates are sorted by id,
+    /// as in the file: in group order each would write another page.
     pub fn changes(&self, found: &[Group], next: GroupId) -> Vec<GroupChange> {
         let same = self.same(found);
         let mut is_kept = vec![false; self.stored.len()];
@@ -92,7 +92,7 @@ impl<'a> Before<'a> {
         changes
     }
 
-    /// For each group that was found the place of the stored one that is the same.
+    /// Returns for each found group the index of the same stored one.
     fn same(&self, found: &[Group]) -> Vec<Option<usize>> {
         let mut sizes = vec![0; self.stored.len()];
         self.group.iter().flatten().for_each(|group| sizes[*group] += 1);
@@ -109,8 +109,8 @@ impl<'a> Before<'a> {
         found.par_iter().map(same).collect()
     }
 
-    /// Where each new group is in the order by likeness: where its best candidate's group stood, else beside the group that hashes most
-    /// like it; where nothing stays all groups make a chain. Groups whose images could not be read come last.
+    /// Returns each new group's position in the chain order: that of its best candidate's former group, otherwise next to the group with
+    /// the most similar hash; if no group is kept, all are chained anew. Groups whose images could not be read come last.
     fn chain_places(&self, is_kept: &[bool], new: &[&Group]) -> Vec<i64> {
         let hash = |at: usize| self.candidates[at].hashes.map(|hashes| hashes.perceptual);
         let of_group = |group: &Group| group.members.iter().find_map(|at| hash(*at));
@@ -148,9 +148,9 @@ impl<'a> Before<'a> {
     }
 }
 
-/// Where the group with this id is, in groups by id.
+/// Returns the index of the group with this id, in groups sorted by id.
 fn place_of(stored: &[StoredGroup], id: GroupId) -> Option<usize> {
-    // Most were made at once: their ids have few gaps.
+    // Most were created together: their ids have few gaps.
     let guess = usize::try_from(id.0 - stored.first()?.id.0).ok()?;
     if stored.get(guess).is_some_and(|group| group.id == id) {
         return Some(guess);
@@ -158,7 +158,7 @@ fn place_of(stored: &[StoredGroup], id: GroupId) -> Option<usize> {
     stored.binary_search_by_key(&id, |group| group.id).ok()
 }
 
-/// Writes briefly, then pauses: a writer of a verdict may be waiting. Groups that are made are shown when all are whole.
+/// Writes briefly, then pauses: a verdict may be waiting. New groups are shown once all are complete.
 pub(super) fn write(
     store: &mut Store,
     changes: &[GroupChange],

@@ -1,5 +1,5 @@
-//! Detections on the held-out images -> both ROC curves, and files that FDDB's own program reads. Ground truth is the dataset's own
-//! annotation: objects that annotators promoted or corrected count in training, never in a published number.
+//! Evaluates detections on the held-out images: both ROC curves, and files that FDDB's own program reads. The ground truth is the dataset's
+//! own annotation: objects that annotators promoted or corrected are used in training, never in a published figure.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -16,15 +16,15 @@ use crate::domain::{Annotation, AnnotationSource, Class, ClassId, Detection, Ima
 use crate::evaluation::average_precision::AveragePrecision;
 use crate::evaluation::{EvaluatedImage, EvaluationSet, FoldCurves, Matching, Region, ScoredRegion, match_images};
 
-/// The images that a round is tested on with their imported ground truth, in import order (which is FDDB's list order).
+/// The test images of a round with their imported ground truth, in import order (which is FDDB's list order).
 #[derive(Debug, Clone)]
 pub struct HeldOut {
     pub images: Vec<ImageRecord>,
-    /// Those to ignore included.
+    /// Including ignored ones.
     annotations: Vec<Vec<Annotation>>,
-    /// Those that count, with their classes.
+    /// Counted objects with their classes.
     faces: Vec<Vec<(ClassId, Region)>>,
-    /// Of the annotations, each once.
+    /// The distinct classes of the annotations.
     classes: Vec<ClassId>,
 }
 
@@ -37,7 +37,7 @@ pub enum OutputShape {
 }
 
 impl OutputShape {
-    /// What a detector gives out: boxes, and ellipses where it has a head for them.
+    /// Returns a detector's output shapes: boxes, and ellipses if it has a head for them.
     #[cfg(feature = "torch")]
     pub fn of(config: &DetectorConfig) -> Vec<Self> {
         if config.ellipse_head { vec![Self::Rectangle, Self::Ellipse] } else { vec![Self::Rectangle] }
@@ -50,7 +50,7 @@ impl OutputShape {
         }
     }
 
-    /// The file in a round's folder with the detections of its last evaluation, in FDDB's format.
+    /// Returns the file in a round's folder with its last evaluation's detections in FDDB's format.
     pub fn detections_file(self, run_dir: &Path) -> PathBuf {
         run_dir.join(self.file_name())
     }
@@ -61,12 +61,12 @@ impl OutputShape {
 }
 
 impl HeldOut {
-    /// `truth` is the datasets' own ([`Store::own_ground_truth`](crate::store::Store::own_ground_truth)).
+    /// `truth` contains the datasets' own objects ([`Store::own_ground_truth`](crate::store::Store::own_ground_truth)).
     pub fn new(images: Vec<ImageRecord>, truth: &HashMap<ImageId, Vec<Annotation>>) -> Self {
         Self::with(images, truth, |a| a.source == AnnotationSource::Imported)
     }
 
-    /// With every object of `truth`, whoever annotated it: what annotators corrected and added counts too. Never for a published number.
+    /// Uses every object in `truth`, including annotators' corrections and additions. Never for a published figure.
     pub fn corrected(images: Vec<ImageRecord>, truth: &HashMap<ImageId, Vec<Annotation>>) -> Self {
         Self::with(images, truth, |_| true)
     }
@@ -97,14 +97,14 @@ impl HeldOut {
         self.faces.iter().map(Vec::len).sum()
     }
 
-    /// The boxes of `found` and the objects, for every evaluator but FDDB's.
+    /// Converts the boxes in `found` and the objects to the input of every evaluator but FDDB's.
     pub fn evaluation_set(&self, found: &Found<'_>) -> EvaluationSet {
         let images = self.annotations.iter().map(Vec::as_slice).zip(found.detections.iter().map(Vec::as_slice));
         let name = |id: i64| found.classes.iter().find(|class| class.id.0 == id).map(|class| class.name.clone());
         EvaluationSet::of_images(images).named(name)
     }
 
-    /// What every evaluator of boxes makes of `found`.
+    /// Runs every box evaluator on `found`.
     pub fn metrics(&self, found: &Found<'_>) -> RoundMetrics {
         let tested = Tested {
             step: found.step,
@@ -121,7 +121,7 @@ impl HeldOut {
         only_faces || self.annotations.iter().flatten().any(|a| matches!(a.shape, Shape::Ellipse(_)))
     }
 
-    /// blake3 over the images' contents and what is annotated on them, in their order.
+    /// Hashes the images' contents and annotations in order with blake3.
     fn fingerprint(&self, classes: &[Class]) -> String {
         let mut hasher = blake3::Hasher::new();
         for (image, annotations) in self.images.iter().zip(&self.annotations) {
@@ -134,8 +134,8 @@ impl HeldOut {
         hasher.finalize().to_hex().to_string()
     }
 
-    /// The curves of `detections`, one list for each of `images`, in their order: pooled, and of each fold. A detection finds objects of
-    /// its class alone: an image counts once for each class.
+    /// Computes the pooled and per-fold curves of `detections`, one list for each of `images` in order. A detection only matches objects of
+    /// its class: an image is evaluated once per class.
     pub fn curves(&self, detections: &[Vec<Detection>], shape: OutputShape) -> FoldCurves {
         let with_class = |d: &Detection| (d.class, scored_region(d, shape));
         let regions: Vec<Vec<(ClassId, ScoredRegion)>> =
@@ -151,14 +151,14 @@ impl HeldOut {
         FoldCurves::new(&match_images(&evaluated, Matching::Official), &folds)
     }
 
-    /// [`Self::curves`] of regions that a file held, whatever their classes.
+    /// [`Self::curves`] of regions from a file, ignoring classes.
     #[cfg(feature = "torch")]
     pub fn curves_of(&self, detections: impl Iterator<Item = Vec<ScoredRegion>>) -> FoldCurves {
         let folds: Vec<Option<u8>> = self.images.iter().map(ImageRecord::fold).collect();
         FoldCurves::new(&match_images(&self.evaluated(None, detections), Matching::Official), &folds)
     }
 
-    /// Says in each curve how many of its images could not be read; `is_unread` is parallel to `images`.
+    /// Records in each curve how many of its images could not be read; `is_unread` is parallel to `images`.
     #[cfg(feature = "torch")]
     pub fn mark_unreadable(&self, curves: &mut FoldCurves, is_unread: &[bool]) {
         for (image, _) in self.images.iter().zip(is_unread).filter(|(_, is_unread)| **is_unread) {
@@ -169,7 +169,7 @@ impl HeldOut {
         }
     }
 
-    /// What FDDB's evaluation compares, of one class or of all as one: `detections` holds one list for each of `images`, in their order.
+    /// Builds the input of FDDB's evaluation, for one class or for all as one: `detections` has one list for each of `images` in order.
     fn evaluated(
         &self,
         class: Option<ClassId>,
@@ -187,8 +187,8 @@ impl HeldOut {
             .collect()
     }
 
-    /// Writes an evaluation into the round's folder: the detections with their classes, in FDDB's text a file for each shape, and what the
-    /// evaluators of boxes make of them. Files of an earlier evaluation are replaced, all or none.
+    /// Writes an evaluation to the round's folder: the detections with classes, in FDDB's text one file per shape, and the box evaluators'
+    /// results. Files of an earlier evaluation are replaced, all or none.
     pub fn write(
         &self,
         run_dir: &Path,
@@ -204,7 +204,7 @@ impl HeldOut {
         let mut contents: Vec<(String, Vec<u8>)> = shapes.iter().map(text).collect();
         contents.push((HELD_OUT_FILE.to_owned(), self.with_classes(found).to_text()?.into_bytes()));
         contents.push((METRICS_FILE.to_owned(), metrics.to_json()?));
-        // Where the project was moved meanwhile, nothing is made again at its old place.
+        // If the project was moved meanwhile, nothing is recreated at its old path.
         std::fs::metadata(run_dir).map_err(WorkflowError::io(run_dir, "Was the project moved?"))?;
         write_all_or_none(run_dir, &contents)?;
         Ok(metrics.suite.coco.overall.into())
@@ -225,16 +225,16 @@ impl HeldOut {
     }
 }
 
-/// What an evaluation found on the held-out images.
+/// The detections of an evaluation on the held-out images.
 #[derive(Debug, Clone, Copy)]
 pub struct Found<'a> {
     /// 0 for an imported model.
     pub step: u64,
-    /// One list for each of the images, in their order.
+    /// One list per image, in order.
     pub detections: &'a [Vec<Detection>],
-    /// Images that could not be read; empty where all could.
+    /// Which images could not be read; empty if all could.
     pub is_unread: &'a [bool],
-    /// The project's.
+    /// The project's classes.
     pub classes: &'a [Class],
 }
 
@@ -242,7 +242,7 @@ fn of_one(regions: &[(ClassId, ScoredRegion)], class: ClassId) -> Vec<ScoredRegi
     regions.iter().filter(|(of, _)| *of == class).map(|(_, region)| *region).collect()
 }
 
-/// What an evaluation by this shape compares of a detection.
+/// Returns the shape of a detection that this evaluation compares.
 pub fn scored_region(detection: &Detection, shape: OutputShape) -> ScoredRegion {
     let region = match (shape, &detection.ellipse) {
         (OutputShape::Ellipse, Some(ellipse)) => Region::from(*ellipse),

@@ -1,7 +1,7 @@
-//! `runs/<round>/held-out.jsonl`: the detections of a round's last evaluation with their classes, which FDDB's text beside it cannot hold.
-//! One JSON object a line: first which evaluation it was, then the test images in their order.
+//! `runs/<round>/held-out.jsonl`: the detections of a round's last evaluation with their classes, which FDDB's text format cannot
+//! represent. One JSON object per line: first the evaluation, then the test images in order.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::borrow::Cow;
@@ -13,7 +13,7 @@ use super::WorkflowError;
 use crate::domain::{ClassId, Detection, limits, read_text};
 use crate::geometry::{BoundingBox, Ellipse};
 
-/// Its name in a round's folder.
+/// The file name in a round's folder.
 pub const HELD_OUT_FILE: &str = "held-out.jsonl";
 
 const FORMAT: u32 = 1;
@@ -21,21 +21,21 @@ const FORMAT: u32 = 1;
 /// The detections of one evaluation.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct HeldOutDetections {
-    /// The step of the round that was tested; 0 for an imported model.
+    /// The tested step of the round; 0 for an imported model.
     pub step: u64,
-    /// The classes that the project had, by the ids of `images`' detections, with their names then.
+    /// The project's classes at that time, by the ids in `images`' detections.
     pub classes: Vec<(ClassId, String)>,
-    /// The test images in their order.
+    /// The test images in order.
     pub images: Vec<HeldOutImage>,
 }
 
-/// What was found on one test image.
+/// The detections on one test image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeldOutImage {
     pub name: String,
     /// blake3 of the image's bytes.
     pub content_hash: String,
-    /// The image could not be read: nothing is known of it.
+    /// The image could not be read: nothing is known about it.
     pub unreadable: bool,
     pub detections: Vec<Detection>,
 }
@@ -81,7 +81,7 @@ impl From<&Detection> for Found {
 }
 
 impl Found {
-    /// `None` where a number is not finite.
+    /// `None` if a number is not finite.
     fn detection(&self) -> Option<Detection> {
         let numbers = self.bbox.iter().chain(self.ellipse.iter().flatten());
         if !self.score.is_finite() || numbers.into_iter().any(|number| !number.is_finite()) {
@@ -98,7 +98,7 @@ impl Found {
 }
 
 impl HeldOutDetections {
-    /// The text of the file. Numbers are written so that reading them gives the same bits again.
+    /// Formats the file. Numbers are written so that they are read back bit-exactly.
     pub fn to_text(&self) -> Result<String, WorkflowError> {
         let classes = self.classes.iter().map(|(id, name)| NamedClass { id: id.0, name: name.into() }).collect();
         let mut text = line(&Head { format: FORMAT, step: self.step, classes })?;
@@ -113,7 +113,7 @@ impl HeldOutDetections {
         Ok(text)
     }
 
-    /// The file in `run_dir`; `None` where there is none, as of rounds of earlier versions.
+    /// Reads the file in `run_dir`; `None` if there is none, as in rounds of earlier versions.
     pub fn read(run_dir: &Path) -> Result<Option<Self>, WorkflowError> {
         let path = run_dir.join(HELD_OUT_FILE);
         if !path.is_file() {

@@ -1,5 +1,4 @@
-//! Marks on whole images, for many at once: that nothing is missed in them. Exports for training use an image as background only if it is
-//! marked so.
+//! Marks many images as completely annotated. Training exports only use an image as background if it is marked.
 
 use serde::Serialize;
 
@@ -8,16 +7,16 @@ use super::export::{ExportScope, images_in};
 use crate::domain::{ImageNames, NameMatch, printable};
 use crate::store::Store;
 
-/// What marking did.
+/// The result of marking.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MarkReport {
-    /// Images that were meant.
+    /// Number of selected images.
     pub images: usize,
-    /// Those whose mark has changed.
+    /// Number of those whose mark changed.
     pub changed: usize,
 }
 
-/// An image that is marked as complete.
+/// An image marked as complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MarkedImage {
     pub dataset: String,
@@ -25,9 +24,9 @@ pub struct MarkedImage {
     pub by: Vec<String>,
 }
 
-/// Marks the images of the scope as complete in the name of `annotator`, or removes the annotator's marks. `names`: only these, as they are
-/// in the dataset's lists, with or without extension; empty for all of the scope. A name that is none or several images is an error, and
-/// nothing is marked then.
+/// Marks the images of the scope as complete in the name of `annotator`, or removes the annotator's marks. `names`: only these, as in the
+/// dataset's lists, with or without extension; empty for the whole scope. An unknown or ambiguous name is an error, and nothing is marked
+/// then.
 pub fn mark(
     store: &mut Store,
     scope: &ExportScope,
@@ -64,7 +63,7 @@ pub fn mark(
     Ok(MarkReport { images: meant.len(), changed })
 }
 
-/// The images of the scope that are marked as complete, in the order of import.
+/// Returns the images of the scope that are marked as complete, in import order.
 pub fn marked(store: &Store, scope: &ExportScope) -> Result<Vec<MarkedImage>, WorkflowError> {
     let complete = store.complete_images()?;
     let datasets = store.datasets()?;

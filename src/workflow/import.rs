@@ -1,6 +1,6 @@
-//! Images and annotations -> the project's store. The files themselves are only read.
+//! Imports images and annotations into the project's store. The files themselves are only read.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fmt;
@@ -14,21 +14,21 @@ use crate::dataset::{ImportSummary, ImportedDataset, ImportedImage, ImportedObje
 use crate::domain::{Cancel, DatasetId, Progress, printable, printable_line};
 use crate::store::{ImportCounts, KeptReport, NewDataset, NewImage, NewObject, Store};
 
-/// The formats that can be imported.
+/// The supported import formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportFormat {
-    /// Whichever the path looks like.
+    /// Detected from the path.
     Auto,
     Coco,
     Voc,
     Yolo,
     Wider,
     Cvat,
-    /// FDDB as it ships: `FDDB-folds/*.txt` and `originalPics/`.
+    /// FDDB as distributed: `FDDB-folds/*.txt` and `originalPics/`.
     Fddb,
     LabelStudio,
     Labelme,
-    /// A folder of images without objects, to mine from.
+    /// A folder of images without objects, for mining.
     Folder,
 }
 
@@ -62,12 +62,12 @@ impl ImportFormat {
     }
 }
 
-/// What an import found and what it changes, or would change.
+/// What an import found and changes, or would change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportReport {
     #[serde(flatten)]
     pub summary: ImportSummary,
-    /// The project has the dataset already, and it is brought up to date.
+    /// The project already has the dataset, and it is updated.
     pub is_update: bool,
     pub added: usize,
     pub changed: usize,
@@ -75,15 +75,14 @@ pub struct ImportReport {
     pub removed: usize,
     pub returned: usize,
     pub unchanged: usize,
-    /// Images that the dataset lists but that cannot be read now. What is known of them stays.
+    /// Images that the dataset lists but that cannot be read now. What is known about them is kept.
     pub kept_unread: usize,
-    /// Candidates that were found on bytes which their image no longer has. They are not trained with until they are mined or decided
-    /// again.
+    /// Candidates found in content that their image no longer has. They are not trained with until they are mined or decided again.
     pub stale_candidates: usize,
-    /// Corrections of objects that the dataset does not have, or has otherwise: they count for nothing until an import brings the object
-    /// back as it was corrected.
+    /// Corrections of objects that are missing or different in the dataset: inactive until an import restores the object as it was
+    /// corrected.
     pub resting_corrections: usize,
-    /// Images with the same bytes as one of another dataset of the project.
+    /// Images with the same content as one of another dataset in the project.
     pub same_bytes: usize,
     pub names: ChangedNames,
 }
@@ -91,19 +90,19 @@ pub struct ImportReport {
 /// The images behind the counts of an [`ImportReport`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedNames {
-    /// Of an update; of a new dataset all images are added.
+    /// For an update; in a new dataset all images are added.
     pub added: Vec<String>,
     pub changed: Vec<String>,
     /// Before and now.
     pub moved: Vec<(String, String)>,
     pub removed: Vec<String>,
     pub returned: Vec<String>,
-    /// Name, the other dataset, the name there.
+    /// Name, the other dataset, and the name there.
     pub same_bytes: Vec<(String, String, String)>,
 }
 
-/// Reads the dataset at `path` and, unless `dry_run`, adds it to the project in one transaction. A dataset that the project has already
-/// is brought up to date (see [`Store::import_dataset`](crate::store::Store::import_dataset)).
+/// Reads the dataset at `path` and, unless `dry_run`, adds it to the project in one transaction. A known dataset is updated (see
+/// [`Store::import_dataset`](crate::store::Store::import_dataset)).
 pub fn import(
     project: &Project,
     format: ImportFormat,
@@ -115,7 +114,7 @@ pub fn import(
     import_with(project, format, path, &ReadOptions::default(), dry_run, observer, cancel)
 }
 
-/// [`import`], with how the annotations are to be read.
+/// [`import`] with options for reading the annotations.
 pub fn import_with(
     project: &Project,
     format: ImportFormat,
@@ -125,21 +124,21 @@ pub fn import_with(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<ImportReport, WorkflowError> {
-    // The project says how large images may be; and hours of reading should not end at a database that cannot be opened.
+    // The project limits the image size, and hours of reading should not end at a database that cannot be opened.
     let _lock = if dry_run { None } else { Some(project.lock("import")?) };
     drop(if dry_run { project.open_store_to_read()? } else { project.open_store()? });
     let ReadDataset { imported, is_one_split } = read(project, format, path, options, observer, cancel)?;
     keep(project, imported, is_one_split, dry_run)
 }
 
-/// A dataset that was read, of which nothing is in the project yet.
+/// A dataset that was read but not yet stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadDataset {
     imported: ImportedDataset,
     is_one_split: bool,
 }
 
-/// Reads the dataset at `path`; nothing is written.
+/// Reads the dataset at `path` without writing.
 pub fn read(
     project: &Project,
     format: ImportFormat,
@@ -157,18 +156,18 @@ pub fn read(
     Ok(ReadDataset { imported, is_one_split: options.split.is_some() })
 }
 
-/// What taking the dataset into the project would change.
+/// Returns what storing the dataset would change.
 pub fn preview(project: &Project, read: &ReadDataset) -> Result<ImportReport, WorkflowError> {
     keep(project, read.imported.clone(), read.is_one_split, true)
 }
 
-/// Takes what was read into the project, in one transaction.
+/// Stores a dataset that was read, in one transaction.
 pub fn take(project: &Project, read: &ReadDataset) -> Result<ImportReport, WorkflowError> {
     let _lock = project.lock("import")?;
     keep(project, read.imported.clone(), read.is_one_split, false)
 }
 
-/// [`import`] of what was read already, whole.
+/// [`import`] of an already read, complete dataset.
 pub fn import_read(
     project: &Project,
     imported: &ImportedDataset,
@@ -190,14 +189,14 @@ fn keep(
     let known = store.known_dataset(&rows)?;
     let is_update = known.is_some();
     if let Some(dataset) = known.filter(|_| is_one_split) {
-        // The images of the other splits are not gone: they were not asked for.
+        // Images of other splits were not requested, so they are not removed.
         unread.extend(store.images()?.into_iter().filter(|image| image.dataset == dataset).map(|image| image.name));
     }
     let counts = if dry_run { store.preview_import(&rows, &unread)? } else { store.import_dataset(&rows, &unread)? };
     let dataset = counts.dataset.filter(|_| !dry_run);
     let report = ImportReport::new(summary, is_update, unread_now, counts);
     if let Some(dataset) = dataset {
-        // The import stands, whether its report can be kept or not.
+        // The import succeeded, whether or not its report can be stored.
         let kept = serde_json::to_string(&report).map(|text| store.keep_import_report(dataset, &text));
         if let Ok(Err(error)) = kept {
             tracing::warn!("the import report was not saved: {error}");
@@ -206,15 +205,15 @@ fn keep(
     Ok(report)
 }
 
-/// What the last import of a dataset found, and when, in milliseconds since the Unix epoch; `None` for a dataset that an older version
-/// imported.
+/// Returns the report of a dataset's last import, and its time in milliseconds since the Unix epoch; `None` for a dataset that an older
+/// version imported.
 pub fn last_report(store: &Store, dataset: DatasetId) -> Result<Option<(i64, ImportReport)>, WorkflowError> {
     let newest = store.import_reports(dataset)?.into_iter().next();
     let read = |kept: KeptReport| Some((kept.time_ms, serde_json::from_str(&kept.report).ok()?));
     Ok(newest.and_then(read))
 }
 
-/// Names that are in the dataset but could not be read; of folders too.
+/// Returns names in the dataset that could not be read, including folders.
 fn unread(summary: &ImportSummary) -> Vec<String> {
     summary.missing.iter().chain(summary.unreadable.iter().map(|(name, _)| name)).cloned().collect()
 }
@@ -258,7 +257,7 @@ impl ImportReport {
     }
 }
 
-/// The summary, then what changed: counts first, then at most three names of each kind.
+/// The summary, then the changes: counts first, then at most three names of each kind.
 impl fmt::Display for ImportReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.summary)?;
@@ -316,7 +315,7 @@ impl fmt::Display for ImportReport {
     }
 }
 
-/// Names that a line shows before it ends with `…`.
+/// Maximum number of names on a line before `…`.
 const SHOWN: usize = 3;
 
 fn listed(f: &mut fmt::Formatter<'_>, what: &str, names: &[String]) -> fmt::Result {

@@ -1,6 +1,6 @@
-//! `messages.txt` in a project: the errors that the window showed, one per line. A large file is rotated to `messages.1.txt`.
+//! `messages.txt` in a project: the errors shown in the window, one per line. A large file is rotated to `messages.1.txt`.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs::{self, OpenOptions};
@@ -12,14 +12,14 @@ use crate::domain::read_text;
 
 const FILE: &str = "messages.txt";
 const OLDER: &str = "messages.1.txt";
-/// Some two thousand lines.
+/// About two thousand lines.
 const MOST_BYTES: u64 = 256 << 10;
-/// A line can be longer than that by what is cut off here, in characters.
+/// Maximum line length in characters; longer lines are truncated.
 const LONGEST: usize = 4096;
-/// Newest lines that are read.
+/// Number of newest lines to read.
 const LINES_READ: usize = 500;
 
-/// Adds lines.
+/// Appends lines.
 pub fn append(project: &Path, lines: &[String]) -> Result<(), WorkflowError> {
     let path = project.join(FILE);
     let write = || {
@@ -36,7 +36,7 @@ pub fn append(project: &Path, lines: &[String]) -> Result<(), WorkflowError> {
     write().map_err(WorkflowError::io(&path, "Check that the project's folder is writable."))
 }
 
-/// The newest lines, oldest first; none where nothing was ever told.
+/// Returns the newest lines, oldest first; empty if there are none.
 pub fn read(project: &Path) -> Result<Vec<String>, WorkflowError> {
     let path = project.join(FILE);
     let text = match read_text(&path, 2 * MOST_BYTES) {

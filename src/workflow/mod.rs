@@ -1,5 +1,5 @@
-//! The use cases: import, train, detect, mine, evaluate, demo. CLI and app both call these. Progress goes out through an observer, and a
-//! `Cancel` comes in.
+//! The use cases: import, train, detect, mine, evaluate, demo, shared by CLI and app. Progress is reported to an observer, and a `Cancel`
+//! is passed in.
 
 pub mod auto_review;
 #[cfg(feature = "torch")]
@@ -72,5 +72,5 @@ pub use error::WorkflowError;
 pub use event::{FoldProgress, WorkEvent, fold_label, split_fold_label};
 pub use project::{Project, write_all_or_none, write_atomically};
 
-/// What every use case takes to tell how far it is.
+/// Receives the progress of every use case.
 pub type Observer<'a> = dyn FnMut(WorkEvent) + 'a;

@@ -1,7 +1,7 @@
-//! The one policy for everything that a command or a dialog writes outside of a project: the inputs, datasets and project files that must
-//! not be overwritten. Checked before the work starts.
+//! The policy for all files written outside a project: the inputs, datasets and project files that must not be overwritten. Checked before
+//! the work starts.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use crate::domain::{
 };
 use crate::store::Store;
 
-/// What a command must not write to. Build it from everything that the command reads, then check each output.
+/// The paths that a command must not write to. Build it from everything that the command reads, then check each output.
 #[derive(Debug, Clone, Default)]
 pub struct OutputPolicy {
     read_only: ReadOnly,
@@ -27,8 +27,8 @@ impl OutputPolicy {
         Self::default()
     }
 
-    /// A file that the command reads, or a folder of such files: nothing is written below a folder, while results may be beside a file. A
-    /// list in FDDB's own folder of lists protects that folder.
+    /// Adds a file that the command reads, or a folder of such files: nothing is written below a folder, while results may be next to a
+    /// file. A list in FDDB's own folder of lists protects that folder.
     #[must_use]
     pub fn input(mut self, path: &Path) -> Self {
         self.read_only.input(path);
@@ -47,7 +47,7 @@ impl OutputPolicy {
         paths.into_iter().fold(self, |policy, path| policy.input(path.as_ref()))
     }
 
-    /// Images that a list names, or that were found in a folder: nothing is written over them nor below their folders.
+    /// Adds listed images: nothing is written over them or below their folders.
     #[must_use]
     pub fn listed_images(mut self, files: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
         let mut folders = BTreeSet::new();
@@ -62,14 +62,14 @@ impl OutputPolicy {
         folders.iter().fold(self, |policy, folder| policy.images(folder))
     }
 
-    /// A folder of images.
+    /// Adds a folder of images.
     #[must_use]
     pub fn images(mut self, root: &Path) -> Self {
         self.read_only.folder(root, "a folder of images");
         self
     }
 
-    /// The datasets of the project at hand, and what links in them lead to.
+    /// Adds the project's datasets, and the targets of links in them.
     pub fn datasets(mut self, store: &Store) -> Result<Self, WorkflowError> {
         for dataset in store.datasets()? {
             self.read_only.folder(&dataset.root, "the folder of a dataset of the project");
@@ -88,8 +88,8 @@ impl OutputPolicy {
         Ok(self)
     }
 
-    /// The datasets of the project that `path` is in, if it is in one: a checkpoint's, for example. A project that cannot be read does not
-    /// stop work that needs nothing of it.
+    /// Adds the datasets of the project that contains `path`, if any: a checkpoint's, for example. A project that cannot be read does not
+    /// prevent work that does not need it.
     #[must_use]
     pub fn project_around(self, path: &Path) -> Self {
         let database = real_place(path).ok().and_then(|real| project_holding(&real)).map(|dir| dir.join(DATABASE));
@@ -97,7 +97,7 @@ impl OutputPolicy {
         store.and_then(|store| self.clone().datasets(&store).ok()).unwrap_or(self)
     }
 
-    /// Refuses `out` where it must not be written; see [`ReadOnly::check`]. Its folder may be missing.
+    /// Refuses `out` if it must not be written; see [`ReadOnly::check`]. Its folder may be missing.
     pub fn check(&self, out: &Output) -> Result<(), OutputError> {
         if let Some(project) = owner(&out.path).map_err(|source| io(out, source))? {
             return Err(OutputError::Project { out: out.path.clone(), project });
@@ -105,14 +105,14 @@ impl OutputPolicy {
         self.read_only.check(out)
     }
 
-    /// [`OutputPolicy::check`] for a file whose folder has to be there, so that hours of work don't end in a file that cannot be written.
+    /// [`OutputPolicy::check`] for a file whose folder must exist, so that hours of work do not end in a file that cannot be written.
     pub fn check_file(&self, out: &Output) -> Result<(), OutputError> {
         self.check(out)?;
         let folder = out.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         check_writable(folder).map_err(|source| io(out, source))
     }
 
-    /// [`OutputPolicy::check`] for files of these names in the folder `out`, which is made where it is missing.
+    /// [`OutputPolicy::check`] for files with these names in the folder `out`, which is created if missing.
     pub fn check_folder<'a>(&self, out: &Output, names: impl IntoIterator<Item = &'a str>) -> Result<(), OutputError> {
         let path = &out.path;
         if path.exists() && !path.is_dir() {
@@ -125,18 +125,18 @@ impl OutputPolicy {
     }
 }
 
-/// [`write_output`] with the policy's words.
+/// [`write_output`] with the policy's error messages.
 pub fn write(out: &Output, bytes: &[u8]) -> Result<(), OutputError> {
     write_output(out, bytes).map_err(|error| not_written(out, error))
 }
 
-/// [`write_together`] with the policy's words.
+/// [`write_together`] with the policy's error messages.
 pub fn write_folder(out: &Output, contents: &[(impl AsRef<Path>, Vec<u8>)]) -> Result<(), OutputError> {
     let failed = |(path, error)| not_written(&Output::new(path, out.replace), error);
     write_together(&out.path, contents, out.replace).map_err(failed)
 }
 
-/// An error of writing to `out`; a file that came to be there meanwhile is reported as one that was there before.
+/// Error for a failed write to `out`; a file created there meanwhile is reported like an existing one.
 pub(super) fn not_written(out: &Output, error: std::io::Error) -> OutputError {
     if error.kind() == std::io::ErrorKind::AlreadyExists {
         return OutputError::Exists(out.path.clone());
@@ -144,7 +144,7 @@ pub(super) fn not_written(out: &Output, error: std::io::Error) -> OutputError {
     io(out, error)
 }
 
-/// Refuses names that cannot be written one a line and read again as they were, as FDDB's format needs them.
+/// Refuses names that cannot be written one per line and read back unchanged, as FDDB's format requires.
 pub(super) fn check_list_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<(), WorkflowError> {
     let bad = names.into_iter().find_map(|name| Some((name, list_problem(name)?)));
     bad.map_or(Ok(()), |(name, problem)| {
@@ -156,8 +156,8 @@ pub(super) fn check_list_names<'a>(names: impl IntoIterator<Item = &'a str>) -> 
     })
 }
 
-/// Whether a new project may be made in `dir`: not within a dataset of another project nor among its files, and nothing that is not
-/// Quarry's is in the way.
+/// Checks that a new project may be created in `dir`: not inside a dataset of another project or among its files, and without foreign files
+/// in the way.
 pub(super) fn check_new_project(dir: &Path) -> Result<(), OutputError> {
     let out = Output::new(dir.join(DATABASE), false);
     OutputPolicy::new().project_around(dir).check(&out)?;
@@ -180,7 +180,7 @@ fn in_the_way(dir: &Path, there: PathBuf) -> OutputError {
 
 const DATABASE: &str = "quarry.db";
 
-/// The project whose own file `path` is or would be.
+/// Returns the project whose own file `path` is or would be.
 fn owner(path: &Path) -> std::io::Result<Option<PathBuf>> {
     let real = real_place(path)?;
     let Some(project) = project_holding(&real) else { return Ok(None) };
@@ -189,12 +189,12 @@ fn owner(path: &Path) -> std::io::Result<Option<PathBuf>> {
     Ok(is_own_name(&name).then_some(project))
 }
 
-/// The nearest project folder that `real` is in. A fold of a cross-validation is a project too.
+/// Returns the nearest project folder that contains `real`. A fold of a cross-validation is a project too.
 fn project_holding(real: &Path) -> Option<PathBuf> {
     real.ancestors().skip(1).find(|dir| dir.join(DATABASE).is_file()).map(Path::to_path_buf)
 }
 
-/// What Quarry writes directly in a project's folder: the database with its logs and damaged copies, settings, and folders.
+/// The names that Quarry uses directly in a project's folder: the database with its logs and damaged copies, settings, and folders.
 fn is_own_name(name: &str) -> bool {
     let is_database = name.starts_with(DATABASE) || (name.starts_with("damaged") && name.contains(".db"));
     is_database || matches!(name, "project.toml" | "runs" | "curves" | "backups" | "sample")

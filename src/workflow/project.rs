@@ -1,6 +1,6 @@
 //! A project on disk: a folder with `quarry.db`, `runs/<round>/` and `project.toml`.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs;
@@ -16,28 +16,28 @@ use crate::domain::{WorkLock, clear_unfinished, limits, read_text, write_togethe
 use crate::store::{Store, StoreError};
 use crate::training::LOCK_FILE;
 
-/// `project.toml`: what is about the project and not in its database.
+/// `project.toml`: project data outside its database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProjectFile {
     pub name: String,
-    /// The version of Quarry that made the project.
+    /// The Quarry version that created the project.
     pub made_by: String,
 }
 
-/// The setting that allows larger images than usual.
+/// The setting that allows larger images than the default.
 const MAX_MEGAPIXELS: &str = "max_megapixels";
 
-/// A project folder that exists. Cheap to clone: it holds only paths, every caller opens its own store.
+/// An existing project folder. Cheap to clone: it only holds paths; every caller opens its own store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
     dir: PathBuf,
 }
 
 impl Project {
-    /// Makes a new project in `dir`, which may exist but must not hold a project yet.
+    /// Creates a project in `dir`, which may exist but must not contain a project yet.
     ///
-    /// Refused below a dataset's folder or another project's own files, and where files are in the way.
+    /// Refused below a dataset's folder, among another project's own files, and where files are in the way.
     pub fn create(dir: &Path) -> Result<Self, WorkflowError> {
         if dir.join("quarry.db").exists() {
             return Err(WorkflowError::ProjectExists(dir.to_path_buf()));
@@ -67,7 +67,7 @@ impl Project {
         Ok(project)
     }
 
-    /// [`Self::open`] for work that only reads: nothing is tidied up, as the folder may be another computer's.
+    /// [`Self::open`] for read-only work: nothing is cleaned up, as the folder may be another computer's.
     pub fn open_to_read(dir: &Path) -> Result<Self, WorkflowError> {
         if !dir.join("quarry.db").is_file() {
             return Err(WorkflowError::NoProject(dir.to_path_buf()));
@@ -76,14 +76,14 @@ impl Project {
         Ok(Self { dir })
     }
 
-    /// Removes what killed processes left half written in the project's own folders.
+    /// Removes unfinished files of killed processes from the project's own folders.
     fn clear_unfinished(&self) {
         let runs = fs::read_dir(self.runs_dir()).into_iter().flatten().flatten().map(|entry| entry.path());
         let own = [self.dir.clone(), self.runs_dir(), self.dir.join("curves"), self.dir.join("backups")];
         own.into_iter().chain(runs).for_each(|folder| clear_unfinished(&folder));
     }
 
-    /// The project that a database belongs to.
+    /// Returns the project that a database belongs to.
     pub fn of_database(database: &Path) -> Result<Self, WorkflowError> {
         Self::open(database.parent().unwrap_or(Path::new(".")))
     }
@@ -92,7 +92,7 @@ impl Project {
         if dir.join("quarry.db").is_file() { Self::open(dir) } else { Self::create(dir) }
     }
 
-    /// A fold's project, within the project's own folder.
+    /// Opens or creates a fold's project, inside the project's own folder.
     #[cfg(feature = "torch")]
     pub(super) fn open_or_create_own(dir: &Path) -> Result<Self, WorkflowError> {
         if dir.join("quarry.db").is_file() { Self::open(dir) } else { Self::create_own(dir) }
@@ -106,38 +106,38 @@ impl Project {
         self.dir.join("quarry.db")
     }
 
-    /// `runs/`: a folder for each round, and the lock of the one that trains.
+    /// Returns `runs/`: a folder for each round, and the training lock.
     pub fn runs_dir(&self) -> PathBuf {
         self.dir.join("runs")
     }
 
-    /// `runs/<round>/`: checkpoints, detections, curves, log.
+    /// Returns `runs/<round>/`: checkpoints, detections, curves, log.
     pub fn run_dir(&self, round: u32) -> PathBuf {
         self.runs_dir().join(round.to_string())
     }
 
-    /// The name in `project.toml`, or the folder's where that file is missing or broken.
+    /// Returns the name in `project.toml`, or the folder's name if that file is missing or invalid.
     pub fn name(&self) -> String {
         let folder = || self.dir.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         let text = read_text(&self.dir.join("project.toml"), limits::SETTINGS).ok();
         text.and_then(|t| toml::from_str::<ProjectFile>(&t).ok()).map_or_else(folder, |f| f.name)
     }
 
-    /// A connection of the caller's own, migrated to this version, with a backup once a day. A migration needs the project to itself.
+    /// Opens a connection for the caller, migrated to this version, with a daily backup. A migration needs exclusive access.
     pub fn open_store(&self) -> Result<Store, WorkflowError> {
         let store = self.open_store_now()?;
         self.back_up_daily(&store)?;
         Ok(store)
     }
 
-    /// [`Self::open_store`] without a backup: for the window, which makes them on a thread of its own.
+    /// [`Self::open_store`] without a backup: for the window, which makes backups on its own thread.
     pub fn open_store_now(&self) -> Result<Store, WorkflowError> {
         let database = self.database();
         let _lock = if Store::needs_migration(&database)? { Some(self.lock_for("migration")?) } else { None };
         Self::opened(Store::open(&database)?)
     }
 
-    /// Tells what the user should know of the database, and takes over what the project says of its images.
+    /// Logs the database's notes for the user, and applies the project's image size limit.
     fn opened(store: Store) -> Result<Store, WorkflowError> {
         for note in store.notes() {
             tracing::warn!("{note}");
@@ -148,29 +148,29 @@ impl Project {
         Ok(store)
     }
 
-    /// Keeps how large the images of this project may be, in millions of pixels, for all later work on it.
+    /// Stores the image size limit of this project, in megapixels.
     pub fn keep_max_megapixels(&self, megapixels: u32) -> Result<(), WorkflowError> {
         Ok(self.open_store()?.set_setting(MAX_MEGAPIXELS, &megapixels.to_string())?)
     }
 
-    /// For commands that only read: nothing is written, so that a read-only folder or a full disk will do.
+    /// For read-only commands: writes nothing, so that a read-only folder or a full disk suffices.
     pub fn open_store_to_read(&self) -> Result<Store, WorkflowError> {
         Self::opened(Store::open_to_read(&self.database())?)
     }
 
-    /// The right to work on the project that one program has at a time: training, mining, imports. Refused with the holder's name.
+    /// Acquires the project's exclusive lock for training, mining and imports. The error names the holder.
     pub fn lock(&self, what: &str) -> Result<WorkLock, WorkflowError> {
         Ok(WorkLock::take(&self.lock_file()?, what)?)
     }
 
-    /// As [`Self::lock`], where this program may have it already.
+    /// Like [`Self::lock`], but this process may hold it already.
     fn lock_for(&self, what: &str) -> Result<WorkLock, WorkflowError> {
         Ok(WorkLock::take_or_share(&self.lock_file()?, what)?)
     }
 
     fn lock_file(&self) -> Result<PathBuf, WorkflowError> {
         let runs = self.runs_dir();
-        // A project that was copied without its runs has none.
+        // A project that was copied without its runs has no such folder.
         match fs::create_dir(&runs) {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
                 Err(WorkflowError::io(&runs, WRITE_ADVICE)(error))
@@ -195,17 +195,17 @@ impl Project {
     }
 }
 
-/// A project that is used by commands alone is backed up when one of them opens it for writing and the newest backup is so old.
+/// A project used only by commands is backed up when one opens it for writing and the newest backup is this old.
 const BACKUP_INTERVAL: Duration = Duration::from_hours(24);
 
 const WRITE_ADVICE: &str = "Check that the folder is writable.";
 
-/// [`write_whole`] with what to do about a failure.
+/// [`write_whole`] with advice on failure.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WorkflowError> {
     write_whole(path, bytes).map_err(WorkflowError::io(path, WRITE_ADVICE))
 }
 
-/// [`write_together`] over files of Quarry's own, with what to do about a failure.
+/// [`write_together`] for Quarry's own files, with advice on failure.
 pub fn write_all_or_none(folder: &Path, contents: &[(String, Vec<u8>)]) -> Result<(), WorkflowError> {
     write_together(folder, contents, true).map_err(|(path, cause)| WorkflowError::io(&path, WRITE_ADVICE)(cause))
 }

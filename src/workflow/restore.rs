@@ -1,11 +1,11 @@
-//! Replaces a damaged database by a backup and restores every newer verdict that can still be read.
+//! Replaces a damaged database by a backup and restores every newer verdict that is still readable.
 
 use std::path::Path;
 
 use super::{Project, WorkflowError};
 use crate::store::{Restored, Store, StoreError, restore_backup};
 
-/// Puts `backup` (the newest good one when `None`) in the place of the project's damaged database. A sound database is left alone.
+/// Replaces the project's damaged database by `backup` (by default the newest good one). An intact database is left unchanged.
 pub fn restore(project: &Project, backup: Option<&Path>) -> Result<Restored, WorkflowError> {
     let _lock = project.lock("restoring a backup")?;
     let database = project.database();

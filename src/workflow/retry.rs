@@ -1,15 +1,14 @@
-//! Retries with backoff while another program holds the database, so that long work does not fail.
+//! Retries with backoff while another program holds the database, so that long-running work does not fail.
 
 use std::time::Duration;
 
 use crate::domain::Cancel;
 use crate::store::StoreError;
 
-/// Each try waits as long as the store itself does: together some minutes.
+/// Each attempt waits as long as the store itself: together some minutes.
 const TRIES: u32 = 40;
 
-/// Retries while another program holds the database, and reports so once with `tell`. A cancel, or the last of many tries, ends the waiting
-/// with the error.
+/// Retries while another program holds the database, and reports so once with `tell`. A cancel or the last attempt returns the error.
 pub(super) fn with_retries<T>(
     cancel: &Cancel,
     mut tell: impl FnMut(String),
@@ -29,7 +28,7 @@ pub(super) fn with_retries<T>(
     }
 }
 
-/// Pauses between transactions: a writer of a verdict may be waiting, and polls each millisecond.
+/// Pauses between transactions: a writer of a verdict may be waiting, polling every millisecond.
 pub(super) fn let_verdicts_go_first() {
     std::thread::sleep(REST);
 }
@@ -44,7 +43,7 @@ mod tests {
         StoreError::Busy("quarry.db".into())
     }
 
-    /// What came of it, the tries, and how often it was reported.
+    /// Returns the result, the number of attempts, and how often it was reported.
     fn wait(
         cancel: &Cancel,
         mut act: impl FnMut(u32) -> Result<u32, StoreError>,

@@ -6,49 +6,49 @@ use crate::domain::VerdictCounts;
 use crate::mining::{Proportion, of_the_rest, wilson_interval};
 use crate::store::{CandidateQuery, Store, VerdictFilter};
 
-/// A gap between two decisions that is longer was a break, in milliseconds.
+/// Longer gaps between two decisions count as breaks, in milliseconds.
 pub const BREAK_MS: i64 = 30_000;
-/// Decisions that the rate is taken from.
+/// Number of decisions used for the rate.
 const RECENT: usize = 200;
 
-/// How the review of a query's candidates stands.
+/// The review state of a query's candidates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReviewNumbers {
-    /// Of the whole project: over all annotators, or the asking one's own in a blind review.
+    /// Of the whole project: the effective verdicts, or the requesting annotator's own in a blind review.
     pub counts: VerdictCounts,
     pub sample: SampleEstimate,
 }
 
-/// What the part that was reviewed in random order says about the query's candidates.
+/// The estimate for a query's candidates from the part reviewed in random order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SampleEstimate {
-    /// The query's candidates that waited when the sample began.
+    /// Candidates of the query that were undecided when the sample began.
     pub population: u64,
-    /// Of those outside the sample, how many wait.
+    /// Undecided candidates outside the sample.
     pub waiting: u64,
-    /// Share of hard negatives among those outside the sample: the precision of taking every one of them for a hard negative.
+    /// Proportion of hard negatives outside the sample: the precision of confirming all of them.
     pub rest: Proportion,
 }
 
-/// One annotator's share of the work.
+/// One annotator's progress.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnnotatorProgress {
     pub name: String,
     pub counts: VerdictCounts,
-    /// Verdicts a minute over the last decisions without breaks; `None` before the third.
+    /// Verdicts per minute over the last decisions without breaks; `None` before the third.
     pub per_minute: Option<f64>,
 }
 
-/// Everyone who decided, and how far they agree.
+/// Everyone who decided, and their agreement.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AnnotatorStatistics {
     pub annotators: Vec<AnnotatorProgress>,
     pub pairs: Vec<PairAgreement>,
-    /// Candidates on which decisions differ.
+    /// Number of candidates with different verdicts.
     pub disputed: u64,
 }
 
-/// The numbers of a query. `annotator`: whose verdicts the project's counts are; `None` for those that count over all.
+/// Returns the numbers of a query. `annotator`: whose verdicts the project's counts use; `None` for the effective ones.
 pub fn numbers(store: &Store, query: &CandidateQuery, annotator: Option<&str>) -> Result<ReviewNumbers, WorkflowError> {
     let sample = store.random_sample(query)?;
     let all = wilson_interval(sample.confirmed, sample.sampled, sample.population);
@@ -60,7 +60,7 @@ pub fn numbers(store: &Store, query: &CandidateQuery, annotator: Option<&str>) -
     Ok(ReviewNumbers { counts: store.verdict_counts_of(None, annotator)?, sample })
 }
 
-/// Every annotator with counts and pace, and the agreement of every two.
+/// Returns every annotator with counts and speed, and the agreement of every pair.
 pub fn annotator_statistics(store: &Store) -> Result<AnnotatorStatistics, WorkflowError> {
     let mut annotators = Vec::new();
     for name in store.annotators()? {
@@ -72,8 +72,8 @@ pub fn annotator_statistics(store: &Store) -> Result<AnnotatorStatistics, Workfl
     Ok(AnnotatorStatistics { annotators, pairs: agreement(store)?, disputed: store.count_candidates(&disputed)? })
 }
 
-/// Verdicts a minute from decisions (time in milliseconds, candidates), newest first. Breaks, and clocks that went backwards, are left
-/// out.
+/// Computes verdicts per minute from decisions (time in milliseconds, candidates), newest first. Breaks and backward clock jumps are
+/// skipped.
 fn per_minute(recent: &[(i64, u64)]) -> Option<f64> {
     let (mut gaps, mut span_ms, mut verdicts) = (0, 0, 0);
     for (newer, older) in recent.iter().zip(recent.iter().skip(1)) {

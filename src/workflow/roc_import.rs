@@ -1,6 +1,7 @@
-//! Imports ROC files of other programs into a project: found columns, stored as `curves/<name>.json`. The files are only read.
+//! Imports ROC files of other programs into a project: detects their columns and stores them as `curves/<name>.json`. The files are only
+//! read.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs;
@@ -14,34 +15,34 @@ use crate::domain::{limits, make_folder, read_bytes, read_text, text_bytes};
 use crate::evaluation::roc_file::{self, ColumnOrder, RocFileError};
 use crate::evaluation::{PlotCurve, ScoreKind};
 
-/// More points of a line than any screen or figure shows.
+/// Maximum points per curve; more than any screen or figure shows.
 const MOST_POINTS: usize = 4000;
 
-/// A method's curves as others measured them.
+/// A method's third-party curves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImportedRoc {
     pub name: String,
-    /// Which files, how their columns were read, and what else the user should know.
+    /// The files, how their columns were interpreted, and other notes for the user.
     pub notes: String,
-    /// What tells curves of the same name apart: the files' path, with `*` for the score. Empty in older projects.
+    /// Distinguishes curves with the same name: the files' path, with `*` for the score. Empty in older projects.
     #[serde(default)]
     pub source: String,
-    /// Empty where only the other file was there.
+    /// Empty if only the other file existed.
     pub discrete: PlotCurve,
     pub continuous: PlotCurve,
 }
 
-/// Why a file did not become a curve.
+/// Why a file could not be imported as a curve.
 #[derive(Debug, thiserror::Error)]
 pub enum RocImportError {
-    /// Both columns could be the rate; the user has to say which is.
+    /// Either column could be the rate; the user has to choose.
     #[error("{path}: both columns could be the true positive rate. Say which one is", path = .0.display())]
     Ambiguous(PathBuf),
     #[error(transparent)]
     Failed(#[from] WorkflowError),
 }
 
-/// [`read_roc`], kept in the project. The same files again replace their curve; others of the same name get a number.
+/// [`read_roc`], stored in the project. The same files again replace their curve; others with the same name get a number.
 pub fn import_roc(project: &Project, path: &Path, order: Option<ColumnOrder>) -> Result<ImportedRoc, RocImportError> {
     let read = read_roc(path, order)?;
     let folder = folder(project.dir());
@@ -53,8 +54,8 @@ pub fn import_roc(project: &Project, path: &Path, order: Option<ColumnOrder>) ->
     Ok(imported)
 }
 
-/// Reads `path` (`*DiscROC.txt` or `*ContROC.txt`) and the file of the other score beside it, where there is one; writes nothing. `order`
-/// is the user's choice for files whose columns cannot be told apart.
+/// Reads `path` (`*DiscROC.txt` or `*ContROC.txt`) and, if it exists, the file of the other score next to it; writes nothing. `order` is
+/// the user's choice for ambiguous columns.
 pub fn read_roc(path: &Path, order: Option<ColumnOrder>) -> Result<ImportedRoc, RocImportError> {
     let named = NamedFile::of(path).ok_or_else(|| {
         let reason = "the name does not say which score it holds. Rename a copy to end in DiscROC.txt or ContROC.txt";
@@ -72,7 +73,7 @@ pub fn read_roc(path: &Path, order: Option<ColumnOrder>) -> Result<ImportedRoc, 
     Ok(ImportedRoc { name, notes: notes.join("\n"), source, discrete, continuous })
 }
 
-/// With a number behind its name, and a word about it, where another source has the name.
+/// Appends a number to the name, with a note, if another source has the name.
 fn free_name(folder: &Path, mut imported: ImportedRoc) -> ImportedRoc {
     let name = imported.name.clone();
     let mut number = 1;
@@ -91,12 +92,12 @@ fn free_name(folder: &Path, mut imported: ImportedRoc) -> ImportedRoc {
     imported
 }
 
-/// What is kept there; a file that cannot be read is nobody's and may be replaced.
+/// Reads a stored curve; a file that cannot be parsed may be replaced.
 fn kept_roc(path: &Path) -> Option<ImportedRoc> {
     serde_json::from_str(&read_text(path, limits::TEXT).ok()?).ok()
 }
 
-/// The curves that were imported into the project in `dir`, by name, and what cannot be read.
+/// Returns the curves imported into the project in `dir`, by name, and unreadable files.
 pub fn imported_rocs(dir: &Path) -> (Vec<ImportedRoc>, Vec<WorkflowError>) {
     let (mut curves, mut errors) = (Vec::new(), Vec::new());
     let Ok(entries) = fs::read_dir(folder(dir)) else { return (curves, errors) };
@@ -113,7 +114,7 @@ pub fn imported_rocs(dir: &Path) -> (Vec<ImportedRoc>, Vec<WorkflowError>) {
     (curves, errors)
 }
 
-/// The name inside is what a curve is forgotten by: it has to lead to this file and no other.
+/// A curve is deleted by the name inside the file, so it must correspond to this file.
 fn named_as_its_file(path: &Path, curve: ImportedRoc) -> Result<ImportedRoc, WorkflowError> {
     if path.file_name() == kept_at(Path::new(""), &curve.name).file_name() {
         return Ok(curve);
@@ -122,13 +123,13 @@ fn named_as_its_file(path: &Path, curve: ImportedRoc) -> Result<ImportedRoc, Wor
     Err(bad(path, format!("the name in it, `{name}`, is not this file's. Remove the file, or import the curve again")))
 }
 
-/// Takes an imported curve out of the project again; the user's own files stay.
+/// Removes an imported curve from the project; the user's own files are unaffected.
 pub fn forget_roc(project: &Project, name: &str) -> Result<(), WorkflowError> {
     let path = kept_at(&folder(project.dir()), name);
     fs::remove_file(&path).map_err(WorkflowError::io(&path, "Check that the project is writable."))
 }
 
-/// A ROC file's curve, and how its columns were read.
+/// Reads a ROC file's curve; also returns how its columns were interpreted.
 fn read_curve(path: &Path, order: Option<ColumnOrder>) -> Result<(PlotCurve, String), RocImportError> {
     let bytes = read_bytes(path, limits::TEXT).map_err(WorkflowError::from)?;
     let text = text_bytes(path, &bytes).map_err(WorkflowError::from)?;
@@ -158,17 +159,17 @@ fn kept_at(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{}.json", safe_name(name)))
 }
 
-/// What a ROC file's name says: `MTCNN_DiscROC.txt` is MTCNN, discrete.
+/// The parts of a ROC file's name: `MTCNN_DiscROC.txt` is MTCNN, discrete.
 struct NamedFile {
     name: String,
     kind: ScoreKind,
     file_name: String,
-    /// Where `Disc` or `Cont` begins in it.
+    /// Offset of `Disc` or `Cont`.
     at: usize,
 }
 
 impl NamedFile {
-    /// `None` where the name has neither `DiscROC` nor `ContROC`, in any case. A bare `DiscROC.txt` is called after its folder.
+    /// `None` if the name has neither `DiscROC` nor `ContROC`, in any case. A bare `DiscROC.txt` is named after its folder.
     fn of(path: &Path) -> Option<Self> {
         let file_name = path.file_name()?.to_string_lossy().into_owned();
         let lower = file_name.to_ascii_lowercase();
@@ -187,14 +188,14 @@ impl NamedFile {
         Some(Self { name, kind, file_name, at })
     }
 
-    /// The file's name with another word for the score.
+    /// Returns the file's name with another word for the score.
     fn with_score(&self, word: &str) -> String {
         let part = |range: (Bound<usize>, Bound<usize>)| self.file_name.get(range).unwrap_or("");
         let (before, after) = (Bound::Excluded(self.at), Bound::Included(self.at + "Disc".len()));
         format!("{}{word}{}", part((Bound::Unbounded, before)), part((after, Bound::Unbounded)))
     }
 
-    /// The file of the other score beside this one.
+    /// Returns the file of the other score next to this one.
     fn other_score(&self, path: &Path) -> Option<PathBuf> {
         let words = match self.kind {
             ScoreKind::Discrete => ["Cont", "cont", "CONT"],
@@ -209,7 +210,7 @@ impl NamedFile {
     }
 }
 
-/// Without what parts a name from the score's word.
+/// Strips separators between a name and the score's word.
 fn plain(name: &str) -> &str {
     name.trim_matches(['_', '-', ' ', '.'])
 }
@@ -252,7 +253,7 @@ mod tests {
         let (curves, errors) = imported_rocs(project.dir());
         assert_eq!((curves.len(), errors.len()), (1, 1));
         assert!(errors[0].to_string().contains("broken.json"));
-        // What detection finds stands against the user's choice for the other half.
+        // The detected order contradicts the user's choice for the other half.
         fs::write(dir.path().join("x-ContROC.txt"), "7 0.25\n9 0.5\n").unwrap();
         let imported = import_roc(&project, &file, Some(ColumnOrder::RateFirst)).unwrap();
         assert_eq!(imported.continuous.rate_at(9.0), Some(0.5));
@@ -290,7 +291,7 @@ mod tests {
         let second = import(&d);
         assert_eq!(second.name, "Net (2)");
         assert!(second.notes.contains("another imported curve is called `Net`"), "{}", second.notes);
-        // The same files again, also from their other half, replace their own curve.
+        // The same files again, also starting from their other half, replace their own curve.
         let cont = write("second", "Net_ContROC.txt", "0.4 10\n");
         assert_eq!(import(&cont).name, "Net (2)");
         assert_eq!(import(&c).name, "Net");

@@ -1,7 +1,7 @@
-//! `runs/<round>/data.json`: the snapshot of the data that a round trains on, written when it starts. A review or an import while the round
-//! runs, or before it is resumed, does not change it.
+//! `runs/<round>/data.json`: the snapshot of a round's training data, written when it starts. A review or an import while the round runs,
+//! or before it is resumed, does not change it.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::training::TrainingImage;
 
 const FILE: &str = "data.json";
 const VERSION: u32 = 1;
-/// As many classes as a detector can have, and more.
+/// At least as many classes as a detector can have.
 const LABEL_MAX: i64 = 1 << 16;
 
 #[derive(Serialize, Deserialize)]
@@ -27,7 +27,7 @@ struct DataFile {
     images: Vec<Given>,
 }
 
-/// An image with what is learnt from it. Shapes are text: their numbers come back to the last bit, which JSON's own do not everywhere.
+/// An image with its training data. Shapes are text, because JSON numbers are not read back bit-exactly by every parser.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Given {
@@ -35,7 +35,7 @@ struct Given {
     /// `ellipse ra rb theta cx cy` or `rectangle x1 y1 x2 y2`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     faces: Vec<String>,
-    /// The label of each; left out where all are 1.
+    /// The label of each; omitted if all are 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     labels: Vec<i64>,
     /// `x1 y1 x2 y2`.
@@ -44,7 +44,7 @@ struct Given {
     /// `x1 y1 x2 y2 score`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     hard_negatives: Vec<String>,
-    /// The label that each was mistaken for; left out where all are 1.
+    /// The predicted label of each; omitted if all are 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     hard_negative_labels: Vec<i64>,
     /// `x1 y1 x2 y2`.
@@ -52,7 +52,7 @@ struct Given {
     ignored: Vec<String>,
 }
 
-/// Writes down what the round in `run_dir` learns from.
+/// Writes the training data of the round in `run_dir`.
 pub(super) fn write(run_dir: &Path, images: &[TrainingImage]) -> Result<(), WorkflowError> {
     let path = run_dir.join(FILE);
     make_folder(run_dir).map_err(WorkflowError::io(run_dir, "Check that the project's folder is writable."))?;
@@ -62,7 +62,7 @@ pub(super) fn write(run_dir: &Path, images: &[TrainingImage]) -> Result<(), Work
     write_atomically(&path, text.as_bytes())
 }
 
-/// What the round in `run_dir` learns from; `None` where it was begun without such a file. Only the paths are looked up again, by
+/// Reads the training data of the round in `run_dir`; `None` if it was started without such a file. Only the paths are looked up again, by
 /// `image_file`.
 pub(super) fn read<E: Into<WorkflowError>>(
     run_dir: &Path,
@@ -123,7 +123,7 @@ fn given(image: &TrainingImage) -> Given {
     }
 }
 
-/// Counts are kept by label: a number that no class can have must not ask for their memory.
+/// Counts are stored by label: an impossible label must not allocate memory for them.
 fn is_no_label(label: i64) -> bool {
     !(1..=LABEL_MAX).contains(&label)
 }

@@ -1,5 +1,5 @@
-//! Writes a running round's results to the project: metrics and curves to the store, detections on the held-out images beside the
-//! checkpoints; passes events on.
+//! Writes a running round's results to the project: metrics and curves to the store, detections on the held-out images to files; forwards
+//! events.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,12 +18,12 @@ use crate::evaluation::{FoldCurves, RocCurve};
 use crate::store::{Store, StoreError};
 use crate::training::{Losses, Outcome, RoundHooks, StepReport, TrainEvent};
 
-/// Metrics are written to the store in batches of at least this many values: one transaction each.
+/// Minimum number of metric values written to the store per transaction.
 const METRIC_BATCH: usize = 450;
-/// Images that a warning names; the report names all.
+/// Maximum number of images named in a warning; the report names all.
 const NAMED: usize = 5;
 
-/// What the last test on the held-out images came to.
+/// The result of the last test on the held-out images.
 pub(super) struct LastTest {
     /// By output shape.
     pub curves: Vec<(String, RocCurve)>,
@@ -37,7 +37,7 @@ pub(super) struct Hooks<'a, 'b> {
     round: &'a RoundRecord,
     held_out: HeldOut,
     labels: LabelMap,
-    /// Of the held-out images.
+    /// Paths of the held-out images.
     files: Vec<PathBuf>,
     sources: Sources,
     run_dir: &'a Path,
@@ -46,10 +46,10 @@ pub(super) struct Hooks<'a, 'b> {
     curves: Vec<(String, RocCurve)>,
     /// Held-out images that the last evaluation could not read.
     unreadable: Vec<PathBuf>,
-    /// The step that was made last in this run.
+    /// The last step completed in this run.
     step: u64,
     metrics: Vec<(u64, &'static str, f64)>,
-    /// This many of them are written at once; more while another program holds the database.
+    /// Number of values per write; more while another program holds the database.
     batch: usize,
     failure: Option<WorkflowError>,
 }
@@ -83,7 +83,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
         }
     }
 
-    /// Writes what is left to write, also after a cancel.
+    /// Writes what is left, also after a cancel.
     pub fn finish(mut self) -> Result<LastTest, WorkflowError> {
         let rows = std::mem::take(&mut self.metrics);
         if !rows.is_empty() {
@@ -95,7 +95,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
         }
     }
 
-    /// While another program holds the database the rows stay for the next time.
+    /// If another program holds the database, the rows are kept for the next time.
     fn flush(&mut self) -> Result<(), StoreError> {
         match self.store.append_metrics(self.round.id, &self.metrics) {
             Ok(()) => {
@@ -108,14 +108,14 @@ impl<'a, 'b> Hooks<'a, 'b> {
         Ok(())
     }
 
-    /// Writes to the store, and waits where another program holds it.
+    /// Writes to the store, with retries while another program holds it.
     fn with_retries<T>(
         &mut self,
         cancel: &Cancel,
         write: impl Fn(&mut Store, RoundId) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let tell = |text: String| {
-            // That it is not in the log either is no reason to stop.
+            // A failure to log it is no reason to stop.
             let _ = round_log::append(self.run_dir, self.step, &text);
             (self.observer)(WorkEvent::Train(TrainEvent::Warning(text)));
         };
@@ -133,7 +133,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
         }
     }
 
-    /// A line in the round's `log.txt`.
+    /// Adds a line to the round's `log.txt`.
     fn log(&mut self, text: &str) {
         let failed = round_log::append(self.run_dir, self.step, text).err();
         self.stop_for(failed);
@@ -161,7 +161,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
         Ok(())
     }
 
-    /// Into the store at once: the curves screen reads it beside the curves.
+    /// Stored immediately: the curves screen reads it with the curves.
     fn note_average_precision(&mut self, step: u64, precision: AveragePrecision) -> Result<(), WorkflowError> {
         let named = AveragePrecision::NAMES.into_iter().zip(precision.values());
         let rows: Vec<(u64, &str, f64)> = named.filter_map(|(name, value)| Some((step, name, value?))).collect();
@@ -181,7 +181,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
         }
     }
 
-    /// Tells of held-out images that cannot be read, once.
+    /// Reports unreadable held-out images once.
     fn report_unreadable(&mut self, unreadable: Vec<PathBuf>) {
         if unreadable == self.unreadable {
             return;

@@ -8,12 +8,12 @@ use super::WorkflowError;
 use crate::domain::make_folder;
 
 const FILE: &str = "log.txt";
-/// The log before, once this one has [`MOST_BYTES`].
+/// The previous log, once the current one reached [`MOST_BYTES`].
 const OLDER: &str = "log.1.txt";
-/// Some ten thousand lines: an image that cannot be read is reported again in each run.
+/// About ten thousand lines: an unreadable image is reported again in each run.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// Adds a line; `step` is the last one that was made.
+/// Appends a line; `step` is the last completed one.
 pub(super) fn append(run_dir: &Path, step: u64, text: &str) -> Result<(), WorkflowError> {
     let path = run_dir.join(FILE);
     let write = || {

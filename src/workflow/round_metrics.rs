@@ -1,7 +1,7 @@
-//! `metrics.json` in a round's folder, and in those of a cross-validation's pooled rounds: what every evaluator of boxes made of the last
-//! evaluation, for the curves screen. They belong to a checkpoint at a step and are never recomputed for display.
+//! `metrics.json` in the folders of rounds and of a cross-validation's pooled rounds: the box evaluators' results on the last evaluation,
+//! for the curves screen. They belong to a checkpoint at a step and are never recomputed for display.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::WorkflowError;
 use crate::domain::{limits, read_text};
 use crate::evaluation::{EvaluationSet, Suite};
 
-/// Its name in the folder.
+/// The file name in the folder.
 pub const METRICS_FILE: &str = "metrics.json";
 
 const FORMAT: u32 = 1;
@@ -20,22 +20,22 @@ const FORMAT: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RoundMetrics {
     pub format: u32,
-    /// The step of the round that was tested; 0 for an imported model and a cross-validation.
+    /// The tested step of the round; 0 for an imported model and a cross-validation.
     pub step: u64,
-    /// Identifies the images with their ground truth: only metrics of the same data can be compared.
+    /// Identifies the images with their ground truth: only metrics on the same data are comparable.
     pub data: String,
     pub images: usize,
     /// Test images that could not be read: their objects count as missed.
     pub unreadable: usize,
-    /// Objects that count, without ignored ones.
+    /// Number of counted objects, without ignored ones.
     pub objects: usize,
     pub detections: usize,
-    /// Whether FDDB's curves are what one looks at: objects are ellipses, or faces alone.
+    /// Whether FDDB's curves are the main result: objects are ellipses, or only faces.
     pub is_for_fddb: bool,
     pub suite: Suite,
 }
 
-/// What is known of the test beside its objects and detections.
+/// Information about the test other than its objects and detections.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tested {
     pub step: u64,
@@ -78,7 +78,7 @@ impl RoundMetrics {
         Ok(metrics)
     }
 
-    /// The file of a round's folder.
+    /// Returns the path in a round's folder.
     pub fn file(run_dir: &Path) -> PathBuf {
         run_dir.join(METRICS_FILE)
     }

@@ -1,4 +1,4 @@
-//! A round's report, from the store and from the files beside its checkpoints. Reads only.
+//! Builds a round's report from the store and the files next to its checkpoints. Read-only.
 
 use serde::Serialize;
 
@@ -8,43 +8,43 @@ use crate::domain::RoundRecord;
 use crate::store::Store;
 use crate::training::{RoundConfig, SamplerTotals};
 
-/// The best checkpoint is the one with the highest discrete TPR at this many false positives.
+/// The best checkpoint has the highest discrete TPR at this false positive count.
 pub const MERIT_FALSE_POSITIVES: u64 = 50;
 
 /// A round in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RoundReport {
     pub round: u32,
-    /// Made so far.
+    /// Completed so far.
     pub steps: u64,
-    /// Of all steps together.
+    /// Total over all steps.
     pub seconds: f64,
     /// Median of the last steps.
     pub step_seconds: Option<f64>,
-    /// The most resident memory that was measured, in bytes.
+    /// Peak resident memory measured, in bytes.
     pub memory_bytes: Option<u64>,
     /// What the samplers drew; `None` before the first mini-batch.
     pub sampler: Option<SamplerTotals>,
-    /// Foreground and hard negatives that the samplers drew of each class that the round learns; empty where that was not counted, and with one class.
+    /// Sampled foreground and hard negatives of each class of the round; empty if these were not counted, and with one class.
     pub classes: Vec<ClassDrawn>,
     /// The last evaluation of the held-out images.
     pub curves: Vec<CurveStatus>,
-    /// The same of the round before, of the same model: before the hard negatives.
+    /// The same for the previous round of the same model: before the hard negatives.
     pub before: Vec<CurveStatus>,
 }
 
-/// A class that a round learns.
+/// A class of the round.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ClassDrawn {
     pub class: String,
     pub rois: u64,
     pub anchors: u64,
-    /// Hard negatives mistaken for the class that its images came with, over all mini-batches, and how many of them were selected as RoIs.
+    /// Available hard negatives mistaken for the class, over all mini-batches, and how many of them were selected as RoIs.
     pub hard_negatives: u64,
     pub forced: u64,
 }
 
-/// The report of `round`.
+/// Returns the report of `round`.
 pub fn round_report(project: &Project, store: &Store, round: &RoundRecord) -> Result<RoundReport, WorkflowError> {
     let run_dir = project.run_dir(round.number);
     let steps = store.metric_summary(round.id, "step_s")?;

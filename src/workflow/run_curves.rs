@@ -1,6 +1,6 @@
 //! Reads the curves of the project's cross-validations, for the ROC screen.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs;
@@ -13,34 +13,34 @@ use super::round_metrics::RoundMetrics;
 use crate::domain::{limits, read_text};
 use crate::evaluation::FoldCurves;
 
-/// Beside the pooled text files, `runs/<name>/round-<n>/<shape>/`: everything that the screen shows, in full digits.
+/// Next to the pooled text files, `runs/<name>/round-<n>/<shape>/`: everything that the screen shows, at full precision.
 pub const CURVES_FILE: &str = "curves.json";
 
-/// The folder in `runs/` of a cross-validation that nobody named.
+/// The default folder of a cross-validation in `runs/`.
 pub const DEFAULT_RUN: &str = "cross-validation";
 
-/// What [`CURVES_FILE`] holds.
+/// The content of [`CURVES_FILE`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PooledCurves {
-    /// Folds with images in the project; those done are in `curves`.
+    /// Number of folds with images in the project; completed ones are in `curves`.
     pub all_folds: usize,
     pub curves: FoldCurves,
 }
 
-/// One round of a cross-validation on one shape.
+/// One round of a cross-validation for one output shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunCurves {
-    /// `Ten-fold`, `3 of 10 folds`, with the run's name where it has one of its own.
+    /// `Ten-fold`, `3 of 10 folds`, with the run's name if it has a custom one.
     pub title: String,
     pub round: u32,
     /// `rectangle` or `ellipse`.
     pub shape: String,
     pub curves: FoldCurves,
-    /// Of the round on all folds, beside its shapes' folders.
+    /// Metrics of the round on all folds, common to its output shapes.
     pub metrics: Option<RoundMetrics>,
 }
 
-/// The [`CURVES_FILE`]s below a project's `runs` folder, in a fixed order.
+/// Returns the [`CURVES_FILE`]s below a project's `runs` folder, in a fixed order.
 pub fn run_files(runs: &Path) -> Vec<PathBuf> {
     let folders = |dir: &Path| -> Vec<PathBuf> {
         let entries = fs::read_dir(dir).into_iter().flatten().flatten();
@@ -53,7 +53,7 @@ pub fn run_files(runs: &Path) -> Vec<PathBuf> {
     shapes.map(|shape| shape.join(CURVES_FILE)).filter(|file| file.is_file()).collect()
 }
 
-/// The file with the metrics of the round that one of [`run_files`] is of; it need not be there.
+/// Returns the metrics file for one of [`run_files`]; it need not exist.
 pub fn metrics_file(file: &Path) -> Option<PathBuf> {
     file.ancestors().nth(2).map(RoundMetrics::file)
 }
@@ -74,7 +74,7 @@ pub fn read_run(file: &Path) -> Result<RunCurves, WorkflowError> {
     Ok(RunCurves { title, round, shape, curves: pooled.curves, metrics })
 }
 
-/// The number in `round-<n>`.
+/// Returns the number in `round-<n>`.
 fn round_of(dir: &Path) -> Option<u32> {
     dir.file_name()?.to_str()?.strip_prefix("round-")?.parse().ok()
 }

@@ -1,6 +1,6 @@
-//! The progress of the project's cross-validations, read from their folders.
+//! Reads the progress of the project's cross-validations from their folders.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs;
@@ -13,39 +13,39 @@ use super::{Project, WorkflowError};
 use crate::domain::{limits, read_text};
 use crate::training::RoundConfig;
 
-/// A cross-validation that was begun.
+/// A cross-validation that was started.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunState {
     /// The folder in `runs/`.
     pub name: String,
-    /// With which it began and continues.
+    /// The settings that it started with and continues with.
     pub config: RoundConfig,
-    /// The folds that have a finished round, with how many.
+    /// The folds with finished rounds, and their number.
     pub folds: Vec<(u8, u32)>,
-    /// The largest number of rounds that any fold has begun.
+    /// The largest number of rounds started in any fold.
     pub rounds: u32,
 }
 
 impl RunState {
-    /// Folds that have all of `rounds`.
+    /// Returns the number of folds that have all of `rounds`.
     pub fn done(&self, rounds: u32) -> usize {
         self.folds.iter().filter(|(_, done)| *done >= rounds).count()
     }
 }
 
-/// Of `plan.json`.
+/// The relevant part of `plan.json`.
 #[derive(Deserialize)]
 struct PlanText {
     config_toml: String,
 }
 
-/// Of `fold.json`.
+/// The relevant part of `fold.json`.
 #[derive(Deserialize)]
 struct RecordText {
     rounds: Vec<IgnoredAny>,
 }
 
-/// The cross-validations of the project, by name. One whose files cannot be read is an error with its file.
+/// Returns the cross-validations of the project, by name. Unreadable files are an error that names them.
 pub fn run_states(project: &Project) -> Result<Vec<RunState>, WorkflowError> {
     folders(&project.runs_dir())
         .into_iter()
@@ -97,7 +97,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, WorkflowError> {
 mod tests {
     use super::*;
 
-    /// The first version's project, with two folds of a cross-validation begun.
+    /// The first version's project, with two folds of a cross-validation started.
     #[test]
     fn what_is_done_is_found_on_disk() {
         let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Which images a round trains on and which it is tested on: by splits, or by dataset in the unrestricted protocol.
+//! Selects the training and test images of a round: by splits, or by dataset in the unrestricted protocol.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,23 +8,23 @@ use crate::domain::{DatasetId, ImageRecord, sort_splits};
 use crate::store::Dataset;
 use crate::training::{RoundConfig, split_in_words};
 
-/// The images of a project, parted. No image is on both sides, and no bytes either: an image that another dataset holds too is not
-/// trained on while it is tested on there. Of copies in several datasets one counts ([`Copies`]), for training and for testing.
+/// The images of a project, divided. No image is on both sides, and no content either: an image whose copy in another dataset is tested on
+/// is not trained on. Of copies in several datasets one is used ([`Copies`]), for training and for testing.
 #[derive(Debug, Clone)]
 pub struct Split {
-    /// In the order of import.
+    /// In import order.
     pub training: Vec<ImageRecord>,
-    /// In the order of import, which is FDDB's list order.
+    /// In import order, which is FDDB's list order.
     pub test: Vec<ImageRecord>,
-    /// Images that are not trained on for being tested on in another dataset.
+    /// Number of images excluded from training because a copy in another dataset is tested on.
     pub repeated: usize,
-    /// Images that are neither trained nor tested on, as their copies in another dataset count.
+    /// Number of images excluded from training and testing because their copies in another dataset are used.
     pub copied: usize,
     pub copies: Copies,
 }
 
 impl Split {
-    /// Refuses a project without images, and folds or a dataset that it does not have.
+    /// Refuses a project without images, and unknown folds or datasets.
     pub fn new(
         images: &[ImageRecord],
         datasets: &[Dataset],
@@ -51,7 +51,7 @@ impl Split {
         for image in test.iter().chain(&copied_test) {
             tested.entry(image.content_hash.as_str()).or_default().insert(image.dataset);
         }
-        // Images that a dataset itself has in two folds are its own protocol.
+        // Images that one dataset has in two folds are part of its protocol.
         let is_repeated = |i: &ImageRecord| {
             tested.get(i.content_hash.as_str()).is_some_and(|datasets| datasets.iter().any(|d| *d != i.dataset))
         };
@@ -62,7 +62,7 @@ impl Split {
         Ok(Self { training, test, repeated, copied, copies })
     }
 
-    /// What the user has to know of images that are left out.
+    /// Returns notes for the user on excluded images.
     pub fn notes(&self) -> Vec<String> {
         let mut told = Vec::new();
         if self.repeated > 0 {
@@ -81,7 +81,7 @@ impl Split {
     }
 }
 
-/// The images to test on without copies in several datasets, and those copies.
+/// Returns the test images without copies in several datasets, and those copies.
 fn once_each(test: Vec<ImageRecord>, copies: &Copies) -> (Vec<ImageRecord>, Vec<ImageRecord>) {
     let mut chosen: HashMap<String, (bool, DatasetId)> = HashMap::new();
     for image in &test {
@@ -128,7 +128,7 @@ fn check_splits(images: &[ImageRecord], kind: &str, splits: &[String]) -> Result
     }
 }
 
-/// The splits that are folds and have images, ascending.
+/// Returns the splits that are folds and have images, ascending.
 #[cfg(feature = "torch")]
 pub fn folds_of(images: &[ImageRecord]) -> Vec<u8> {
     let mut folds: Vec<u8> = images.iter().filter_map(ImageRecord::fold).collect();
@@ -199,7 +199,7 @@ mod tests {
                 vec![crate::domain::Annotation { class, shape, source: AnnotationSource::Imported, ignored: false }]
             }
         };
-        // The plain folder comes first; its copies are of folds 1, 2 and 3 of the annotated dataset.
+        // The plain folder comes first; its copies are in folds 1, 2 and 3 of the annotated dataset.
         let images = [
             image(1, 1, "a", None),
             image(2, 1, "b", None),

@@ -1,6 +1,6 @@
-//! A project's summary, for `quarry status` and the start screen. Reads only.
+//! A project's summary, for `quarry status` and the start screen. Read-only.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use serde::Serialize;
@@ -11,12 +11,12 @@ use crate::domain::{ImageRecord, RoundRecord, RoundState, Verdict};
 use crate::evaluation::RocCurve;
 use crate::store::{CandidateQuery, Store, VerdictFilter};
 
-/// A project in numbers.
+/// A summary of a project.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
     pub name: String,
     pub dir: String,
-    /// What the user should know of the database.
+    /// Notes for the user about the database.
     pub notes: Vec<String>,
     pub datasets: Vec<DatasetStatus>,
     pub rounds: Vec<RoundStatus>,
@@ -27,32 +27,32 @@ pub struct DatasetStatus {
     pub name: String,
     pub kind: String,
     pub root: String,
-    /// Without those that were removed.
+    /// Without removed ones.
     pub images: usize,
     pub objects: usize,
     /// The same number, under the key that scripts of the first version read.
     pub faces: usize,
-    /// Images that the dataset no longer holds: kept with their verdicts, neither trained nor tested on.
+    /// Images that the dataset no longer contains: kept with their verdicts, neither trained on nor tested on.
     pub removed: usize,
-    /// Images that are not used, as images with the same bytes count in another dataset.
+    /// Images that are not used, because copies with the same content in another dataset are.
     pub copies: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RoundStatus {
     pub round: u32,
-    /// The model whose detections were imported; `null` for a round that Quarry trained.
+    /// The model with imported detections; `null` for a round that Quarry trained.
     pub model: Option<String>,
-    /// The round's number among those of its model.
+    /// The round's number among its model's.
     pub model_round: Option<u32>,
-    /// Where the detections were read from.
+    /// The source of the detections.
     pub source: Option<String>,
-    /// Detections of an imported round that have no score.
+    /// Number of imported detections without a score.
     pub without_score: u64,
     pub state: &'static str,
     pub candidates: u64,
     pub undecided: u64,
-    /// Decisions that are left where each group is decided on as one.
+    /// Decisions left if each group is decided together.
     pub decisions: u64,
     pub confirmed: u64,
     pub rejected: u64,
@@ -61,31 +61,31 @@ pub struct RoundStatus {
     pub missed_faces: u64,
     pub wrong_class: u64,
     pub skipped: u64,
-    /// Images that a mining which did not finish has done; `null` without one.
+    /// Number of images finished by an incomplete mining run; `null` without one.
     pub mining_done: Option<usize>,
-    /// Of those with a verdict: given to all that a random sample stands for, not seen one by one.
+    /// Among the decided: assigned from a random sample, not seen individually.
     pub estimated: u64,
-    /// Of those with a verdict: taken over from an earlier round.
+    /// Among the decided: carried over from an earlier round.
     pub inherited: u64,
-    /// What became of the candidates over the rounds of the model; `null` where no other one is mined.
+    /// The candidates' traces over the model's rounds; `null` if no other round is mined.
     pub over_rounds: Option<OverRounds>,
     pub curves: Vec<CurveStatus>,
 }
 
-/// A round's candidates against the mined rounds of the same model before and after it. The same thing: one image and class, IoU 0.7 or
-/// more.
+/// A round's candidates compared with the mined rounds of the same model before and after it. The same candidate: one image and class, IoU
+/// >= 0.7.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct OverRounds {
     /// Candidates that no earlier round had.
     pub new: u64,
-    /// Candidates that the round before had.
+    /// Candidates that the previous round had.
     pub persisting: u64,
-    /// Candidates that an earlier round had, and the one before did not.
+    /// Candidates that an earlier round had, but not the previous one.
     pub came_back: u64,
-    /// Of the round's hard negatives, what the next round does not have, nor does a later one.
+    /// The round's hard negatives that no later round has.
     pub hard_negatives_gone: u64,
     pub hard_negatives_persisting: u64,
-    /// Gone in the next round, and there again in a later one.
+    /// Missing in the next round, but present again in a later one.
     pub hard_negatives_coming_back: u64,
 }
 
@@ -96,27 +96,27 @@ pub struct CurveStatus {
     pub step: u64,
     /// `(false positives, discrete TPR, continuous TPR)`.
     pub at: Vec<(u64, f64, f64)>,
-    /// Recall beside precision; `null` where nothing is annotated.
+    /// Recall and precision; `null` without annotations.
     pub operating: Option<OperatingPoint>,
     /// Test images that could not be read: their objects count as missed.
     pub unreadable: u64,
 }
 
-/// What a detector finds and how much of it is right where detections of [`OPERATING_SCORE`] and more count, at IoU > 0.5.
+/// A detector's recall and precision with detections of score >= [`OPERATING_SCORE`], at IoU > 0.5.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct OperatingPoint {
     pub score: f64,
     pub recall: f64,
-    /// `null` where no detection has the score.
+    /// `null` if no detection has that score.
     pub precision: Option<f64>,
     pub false_positives: u64,
 }
 
-/// The score from which on most programs show a detection.
+/// The score from which most programs show a detection.
 pub const OPERATING_SCORE: f64 = 0.5;
 
 impl OperatingPoint {
-    /// `None` where nothing is annotated.
+    /// `None` without annotations.
     pub fn of(curve: &RocCurve) -> Option<Self> {
         if curve.faces == 0 {
             return None;
@@ -132,7 +132,7 @@ impl OperatingPoint {
         Some(Self { score: OPERATING_SCORE, recall: hits / curve.faces as f64, precision, false_positives })
     }
 
-    /// `recall 0.8123, precision 0.9321`, each with what it was before in brackets.
+    /// Formats `recall 0.8123, precision 0.9321`, each with its previous value in brackets.
     pub fn text(&self, before: Option<&Self>) -> String {
         let number = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.4}"));
         let with = |now: Option<f64>, was: Option<Option<f64>>| match was {
@@ -148,10 +148,10 @@ impl OperatingPoint {
     }
 }
 
-/// The false-positive counts of every table of ours.
+/// The false positive counts in all of Quarry's tables.
 pub const REPORTED_FALSE_POSITIVES: [u64; 4] = [10, 20, 50, 100];
 
-/// The rates at [`REPORTED_FALSE_POSITIVES`].
+/// Returns the rates at [`REPORTED_FALSE_POSITIVES`].
 pub fn rates(curve: &RocCurve) -> Vec<(u64, f64, f64)> {
     REPORTED_FALSE_POSITIVES.iter().map(|&fp| (fp, curve.discrete_tpr_at(fp), curve.continuous_tpr_at(fp))).collect()
 }
@@ -242,7 +242,7 @@ fn over_rounds(
     }))
 }
 
-/// The last evaluation of a round, by output shape.
+/// Returns the last evaluation of a round, by output shape.
 pub(super) fn last_curves(
     project: &Project,
     store: &Store,

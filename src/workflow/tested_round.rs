@@ -1,4 +1,4 @@
-//! A round's last evaluation, read back: its test images with their ground truth, and what was found on them. Reads only.
+//! Reads a round's last evaluation: its test images with ground truth and detections. Read-only.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,22 +16,22 @@ use crate::evaluation::{Region, ScoredRegion};
 use crate::geometry::{BoundingBox, Ellipse};
 use crate::store::Store;
 
-/// What a round that an earlier version tested has alone: the boxes, in FDDB's format.
+/// The only file of a round tested by an earlier version: the boxes, in FDDB's format.
 pub const FDDB_TEXT: &str = "held-out-rectangle.txt";
 
-/// Whose objects count.
+/// Which objects are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum GroundTruth {
-    /// The datasets' own as they were imported: what a published number counts.
+    /// The datasets' own objects as imported: what published figures count.
     #[default]
     Imported,
-    /// As annotators corrected them, with the objects that they added.
+    /// Includes annotators' corrections and added objects.
     Corrected,
 }
 
 impl GroundTruth {
-    /// What the numbers are of, in one line.
+    /// Describes the ground truth in one line.
     pub fn text(self) -> &'static str {
         match self {
             Self::Imported => "as it was imported",
@@ -40,7 +40,7 @@ impl GroundTruth {
     }
 }
 
-/// What a round was tested on and what it found there, in terms of the project as it is today.
+/// A round's test images and detections, mapped to the project's current state.
 #[derive(Debug, Clone)]
 pub struct TestedRound {
     pub step: u64,
@@ -49,23 +49,23 @@ pub struct TestedRound {
     /// Parallel to the test images.
     pub detections: Vec<Vec<Detection>>,
     pub is_unread: Vec<bool>,
-    /// What of the evaluation is no longer in the project.
+    /// Parts of the evaluation that are no longer in the project.
     pub notes: Vec<String>,
 }
 
-/// What a round found on its test images when it was last tested, in terms of the project as it is today.
+/// A round's detections in its last test, mapped to the project's current state.
 pub(super) struct TestedImages {
     pub step: u64,
     pub images: Vec<ImageRecord>,
     /// Parallel to the images.
     pub detections: Vec<Vec<Detection>>,
     pub is_unread: Vec<bool>,
-    /// What of the evaluation is no longer in the project.
+    /// Parts of the evaluation that are no longer in the project.
     pub notes: Vec<String>,
 }
 
 impl TestedImages {
-    /// `None` for a round that was not tested. `records`: the project's images.
+    /// `None` for an untested round. `records`: the project's images.
     pub fn read(
         store: &Store,
         round: &RoundRecord,
@@ -108,7 +108,7 @@ impl TestedImages {
 }
 
 impl TestedRound {
-    /// `None` for a round that was not tested.
+    /// `None` for an untested round.
     pub fn read(
         project: &Project,
         store: &Store,
@@ -135,8 +135,8 @@ impl TestedRound {
     }
 }
 
-/// What the evaluators of boxes made of a round's last test: as it was kept, or made again of what an earlier version kept. `None` for a
-/// round that was not tested.
+/// Returns the box evaluators' results on a round's last test: as stored, or recomputed from an earlier version's files. `None` for an
+/// untested round.
 pub fn metrics_of(
     project: &Project,
     store: &Store,
@@ -151,7 +151,7 @@ pub fn metrics_of(
     Ok(Some(held_out.metrics(&Found { step: *step, detections, is_unread, classes })))
 }
 
-/// What the same detections come to on the ground truth as annotators corrected it. `None` where nothing is corrected on the test images.
+/// Returns the same detections' results on the corrected ground truth. `None` if nothing is corrected on the test images.
 pub fn corrected_metrics_of(
     project: &Project,
     store: &Store,
@@ -168,7 +168,7 @@ pub fn corrected_metrics_of(
     Ok(Some(held_out.metrics(&Found { step: *step, detections, is_unread, classes })))
 }
 
-/// The classes of today by the ids of then, through their names: a class that was renamed or merged is found by its old name.
+/// Maps the class ids of that time to current classes by name: renamed or merged classes are found by their old names.
 fn todays_classes(store: &Store, then: &[(ClassId, String)]) -> Result<HashMap<ClassId, ClassId>, WorkflowError> {
     let mut todays = HashMap::new();
     for (id, name) in then {
@@ -177,7 +177,7 @@ fn todays_classes(store: &Store, then: &[(ClassId, String)]) -> Result<HashMap<C
     Ok(todays)
 }
 
-/// Finds an image by name and bytes; by its bytes alone where it has another name today, by name where its bytes are not known.
+/// Finds an image by name and content; by content alone if it was renamed, by name if its content hash is unknown.
 fn finder<'a>(records: &'a [ImageRecord]) -> impl Fn(&HeldOutImage) -> Option<&'a ImageRecord> {
     let mut by_hash: HashMap<&str, Vec<&'a ImageRecord>> = HashMap::new();
     let mut by_name: HashMap<&str, Vec<&'a ImageRecord>> = HashMap::new();
@@ -194,7 +194,7 @@ fn finder<'a>(records: &'a [ImageRecord]) -> impl Fn(&HeldOutImage) -> Option<&'
     }
 }
 
-/// Of a round from before there were classes in the file: FDDB's text files, which can be understood where there is one class.
+/// Reads a round from before classes were stored: FDDB's text files, which are unambiguous with one class.
 fn of_first_version(
     store: &Store,
     round: &RoundRecord,

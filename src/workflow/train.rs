@@ -31,7 +31,7 @@ use crate::training::{
     last_model, least_memory_bytes, machine_memory_bytes, train_round,
 };
 
-/// What became of a round's training.
+/// The result of a round's training.
 #[derive(Debug, Clone, Serialize)]
 pub struct TrainReport {
     pub round: u32,
@@ -39,21 +39,21 @@ pub struct TrainReport {
     pub seconds: f64,
     /// Median of the recent steps.
     pub step_seconds: f64,
-    /// Step time over what it would be without waiting for the loader, 1 at best.
+    /// Ratio of the step time to the time without waiting for the loader; at best 1.
     pub loader_ratio: f64,
     pub training_images: usize,
     pub test_images: usize,
     pub hard_negatives: usize,
-    /// True if it was stopped before the last step; `quarry train --resume` continues it.
+    /// Whether it was stopped before the last step; `quarry train --resume` continues it.
     pub stopped: bool,
-    /// `None` when it was stopped before its first step.
+    /// `None` if it was stopped before its first step.
     #[serde(serialize_with = "shown_path_if_any")]
     pub checkpoint: Option<PathBuf>,
     /// What the samplers drew over the whole round.
     pub sampler: SamplerCounts,
     /// The last evaluation of the held-out images, by output shape.
     pub curves: Vec<(String, RocCurve)>,
-    /// Training images that could not be read, and were left out.
+    /// Training images that could not be read and were skipped.
     #[serde(serialize_with = "shown_paths")]
     pub unreadable: Vec<PathBuf>,
     /// Held-out images that could not be read: their objects count as missed.
@@ -68,7 +68,7 @@ pub fn train(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<TrainReport, WorkflowError> {
-    // Before anything is looked at: another training may be about to change it.
+    // Before reading anything: another training may be about to change it.
     let lock = RunLock::take(&project.runs_dir())?;
     let mut store = project.open_store()?;
     config.check()?;
@@ -84,13 +84,13 @@ pub fn train(
         observer(WorkEvent::Log("No training object is an ellipse: only boxes are trained".to_owned()));
     }
     let config = &config;
-    // Nothing is written before everything that can be refused has been looked at.
+    // Nothing is written before all checks have passed.
     let round = store.start_round(&config.to_toml())?;
     run_and_record(project, &mut store, &round, config, plan, observer, cancel)
 }
 
-/// Continues the newest round that did not end, with the images, objects and hard negatives that it began with. `asked` are its settings with
-/// what is to change; settings that a started round cannot change are refused by name.
+/// Resumes the newest unfinished round with the images, objects and hard negatives that it started with. `asked` contains its settings with
+/// the requested changes; settings that a started round cannot change are refused by name.
 pub fn resume(
     project: &Project,
     asked: Option<&RoundConfig>,
@@ -114,8 +114,8 @@ pub fn resume(
     run_and_record(project, &mut store, &round, config, plan, observer, cancel)
 }
 
-/// Makes the newest finished round `steps` longer, with the images, objects and hard negatives that it began with. `asked` are its
-/// settings with what is to change, as for [`resume`]. What is learnt until a stop is continued by [`resume`].
+/// Extends the newest finished round by `steps`, with the images, objects and hard negatives that it started with. `asked` contains its
+/// settings with the requested changes, as for [`resume`]. After a stop, [`resume`] continues it.
 pub fn extend(
     project: &Project,
     steps: u64,
@@ -150,18 +150,18 @@ pub fn extend(
             round.number, round.number
         ));
     }
-    // The state goes first: a round that says that it is trained has made all steps of its settings.
+    // The state is changed first: a round marked as trained has completed all steps of its settings.
     store.set_round_state(round.id, RoundState::Running)?;
     store.set_round_config(round.id, &config.to_toml())?;
     run_and_record(project, &mut store, &round, &config, plan, observer, cancel)
 }
 
-/// The settings of the round that [`extend`] makes longer.
+/// Returns the settings of the round that [`extend`] extends.
 pub fn finished_settings(project: &Project) -> Result<RoundConfig, WorkflowError> {
     Ok(finished(&project.open_store_to_read()?)?.1)
 }
 
-/// Later rounds learn from what earlier ones were, so that only the newest can become another.
+/// Later rounds depend on earlier ones, so only the newest can be changed.
 fn finished(store: &Store) -> Result<(RoundRecord, RoundConfig), WorkflowError> {
     let rounds = store.rounds()?;
     let Some(round) = rounds.iter().rfind(|r| r.is_own()) else {
@@ -180,7 +180,7 @@ fn finished(store: &Store) -> Result<(RoundRecord, RoundConfig), WorkflowError> 
     Ok((round.clone(), config))
 }
 
-/// The schedule's rule for a round that is made longer, with its rates.
+/// Describes the schedule of an extended round, with its rates.
 fn rates_in_words(before: &RoundConfig, after: &RoundConfig) -> String {
     let (old, new) = (before.lr_schedule(), after.lr_schedule());
     let done = before.iterations;
@@ -194,7 +194,7 @@ fn rates_in_words(before: &RoundConfig, after: &RoundConfig) -> String {
     )
 }
 
-/// Refuses by name what a round cannot change on its way.
+/// Refuses by name changes that a started round cannot make.
 fn check_goes_on(round: &RoundRecord, own: &RoundConfig, asked: &RoundConfig) -> Result<(), WorkflowError> {
     let binding = own.binding_differences(asked);
     if !binding.is_empty() {
@@ -207,7 +207,7 @@ fn check_goes_on(round: &RoundRecord, own: &RoundConfig, asked: &RoundConfig) ->
     Ok(())
 }
 
-/// `asked` with what the round found in the project when it began: its classes, and whether there are ellipses.
+/// Returns `asked` with what the round found in the project when it started: its classes, and whether there are ellipses.
 fn with_facts_of(asked: &RoundConfig, own: &RoundConfig) -> RoundConfig {
     let mut config = asked.clone();
     if config.detector.classes.is_empty() {
@@ -218,17 +218,17 @@ fn with_facts_of(asked: &RoundConfig, own: &RoundConfig) -> RoundConfig {
     config
 }
 
-/// The classes that a round learns, label 1 first: those that its settings name, else all that the project has, in its order.
+/// Returns the classes of a round, label 1 first: those that its settings name, otherwise all of the project, in its order.
 fn classes_of_round(store: &Store, named: &[String]) -> Result<Vec<String>, WorkflowError> {
     let classes = store.classes()?;
     let known: Vec<String> = classes.iter().map(|class| class.name.clone()).collect();
     if named.is_empty() {
-        // Without any the project has no images or no objects, which is said where those are looked for.
+        // Without classes the project has no images or no objects, which is reported where those are needed.
         return Ok(known);
     }
     let mut chosen = Vec::new();
     for name in named {
-        // A class may have another name since the settings were written.
+        // A class may have been renamed since the settings were written.
         let id = store.class_by_name(name)?;
         let Some(class) = classes.iter().find(|class| Some(class.id) == id) else {
             return Err(WorkflowError::Refused(format!(
@@ -243,7 +243,7 @@ fn classes_of_round(store: &Store, named: &[String]) -> Result<Vec<String>, Work
     Ok(chosen)
 }
 
-/// The settings of the round that [`resume`] continues with.
+/// Returns the settings of the round that [`resume`] continues.
 pub fn unfinished_settings(project: &Project) -> Result<RoundConfig, WorkflowError> {
     Ok(unfinished(&project.open_store_to_read()?)?.1)
 }
@@ -265,7 +265,7 @@ fn in_words(differences: &[Difference]) -> String {
     differences.iter().map(Difference::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Trains until the round ends or is stopped, and keeps what became of it.
+/// Trains until the round ends or is stopped, and stores the result.
 fn run_and_record(
     project: &Project,
     store: &mut Store,
@@ -285,10 +285,10 @@ fn run_and_record(
         Err(_) => RoundState::Failed,
     };
     let tell = |text| observer(WorkEvent::Log(text));
-    // A cancelled round's state is kept too.
+    // A cancelled round's state is stored too.
     match (result, with_retries(&Cancel::new(), tell, || store.set_round_state(round.id, state))) {
         (Err(error), Err(unstored)) => {
-            // The round's own error is the one to know; this one most likely follows from it.
+            // The round's own error is more informative; this one most likely follows from it.
             observer(WorkEvent::Log(format!("Could not store that round {} failed: {unstored}", round.number)));
             Err(error)
         }
@@ -296,17 +296,17 @@ fn run_and_record(
     }
 }
 
-/// What a round needs from the project, gathered before it starts.
+/// What a round needs from the project, collected before it starts.
 struct Plan {
     training: Vec<TrainingImage>,
-    /// Indices of training images that this run does without.
+    /// Indices of training images excluded from this run.
     left_out: BTreeSet<usize>,
     training_sources: Sources,
-    /// The training images are still to be written down.
+    /// Whether the training images still have to be written to disk.
     is_new: bool,
     /// Settings that changed when the round was resumed.
     changes: Vec<Difference>,
-    /// Further lines for its log.
+    /// Additional lines for its log.
     log_lines: Vec<String>,
     held_out: HeldOut,
     held_out_files: (Vec<PathBuf>, Sources),
@@ -326,7 +326,7 @@ fn plan(
     observer: &mut Observer,
 ) -> Result<Plan, WorkflowError> {
     let images = store.images()?;
-    // What was corrected is in the place of the dataset's own.
+    // Corrections replace the dataset's own objects.
     let truth = if config.learns_corrections() { store.all_ground_truth()? } else { store.own_ground_truth()? };
     let mut split = Split::new(&images, &store.datasets()?, &truth, config)?;
     let mut test = std::mem::take(&mut split.test);
@@ -335,7 +335,7 @@ fn plan(
     let kept = match start {
         Start::Resume => match round_data::read(&run_dir, |image| store.image_file(image)) {
             Err(WorkflowError::BadFile { path, reason }) => {
-                // The checkpoint knows whether what the project holds now is what it learnt from.
+                // The checkpoint knows whether the project's current data is what it was trained on.
                 observer(WorkEvent::Log(format!(
                     "{}: {reason}. Images and objects are taken from the project",
                     path.display()
@@ -362,7 +362,7 @@ fn plan(
     let held_out = HeldOut::new(test, &tested_with);
     let held_out_files = held_out.images.iter().map(|i| store.image_file(i.id)).collect::<Result<Vec<_>, _>>()?;
     let held_out_sources = sources(store, held_out_files.iter().map(PathBuf::as_path))?;
-    // A round that was begun without such a file continues as it can.
+    // A round started without such a file continues with the current data.
     let is_new = kept.is_none() && !begun;
     let training = if let Some(training) = kept {
         training
@@ -370,7 +370,7 @@ fn plan(
         split.notes().into_iter().for_each(|text| observer(WorkEvent::Log(text)));
         training_images(store, &split, &truth, config, number, observer)?
     };
-    // Nothing is begun, nor continued, while a dataset is missing.
+    // No round starts or continues while a dataset is missing.
     held_out_sources.check()?;
     let read = training.iter().enumerate().filter(|(k, _)| !left_out.contains(k));
     let training_sources = sources(store, read.map(|(_, image)| image.path.as_path()))?;
@@ -472,13 +472,13 @@ fn decode(path: &Path) -> Result<image::RgbImage, String> {
     decode_rgb(path).map_err(|e| e.to_string())
 }
 
-/// The places in `kept` of images that are no longer in their dataset.
+/// Returns the indices in `kept` of images that are no longer in their dataset.
 fn no_longer_there(kept: &[TrainingImage], images: &[ImageRecord]) -> BTreeSet<usize> {
     let there: HashSet<ImageId> = images.iter().map(|image| image.id).collect();
     kept.iter().enumerate().filter(|(_, image)| !there.contains(&image.id)).map(|(k, _)| k).collect()
 }
 
-/// Takes images out of the test whose bytes the round trains on from another dataset, which came in since; how many they were.
+/// Removes test images whose content the round trains on from another dataset added since; returns their number.
 fn drop_trained(test: &mut Vec<ImageRecord>, store: &Store, kept: &[TrainingImage]) -> Result<usize, WorkflowError> {
     let mut trained: HashMap<String, HashSet<DatasetId>> = HashMap::new();
     for image in kept {
@@ -492,13 +492,13 @@ fn drop_trained(test: &mut Vec<ImageRecord>, store: &Store, kept: &[TrainingImag
     Ok(before - test.len())
 }
 
-/// The project's datasets with those of `files` that are in each.
+/// Returns the project's datasets with those of `files` in each.
 fn sources<'a>(store: &Store, files: impl Iterator<Item = &'a Path>) -> Result<Sources, WorkflowError> {
     Ok(Sources::new(store.datasets()?.into_iter().map(|dataset| dataset.root), files))
 }
 
-/// The training images with what the reviews of earlier rounds said of them and of their copies in other datasets, as far as the
-/// round learns it.
+/// Returns the training images with the review results of earlier rounds on them and on their copies in other datasets, as far as the round
+/// uses them.
 fn training_images(
     store: &Store,
     split: &Split,
@@ -515,7 +515,7 @@ fn training_images(
     let mut rejected = if corrected { store.rejected_regions()? } else { HashMap::new() };
     let learnt = |a: &Annotation| corrected || a.source == AnnotationSource::Imported;
     let labels: HashMap<ClassId, i64> = match config.detector.classes.as_slice() {
-        // A round from before there were names learns all as one class.
+        // A round from before class names trains on all as one class.
         [] => store.classes()?.into_iter().map(|class| (class.id, 1)).collect(),
         names => {
             let label = |(k, name): (usize, &String)| Ok((store.class_by_name(name)?, k as i64 + 1));
@@ -569,7 +569,7 @@ fn training_images(
     Ok(out)
 }
 
-/// Refuses settings that cannot fit into this computer's memory, before anything of the round is written.
+/// Refuses settings that cannot fit into memory, before anything of the round is written.
 fn check_memory(config: &RoundConfig) -> Result<(), WorkflowError> {
     let (least, has) = (least_memory_bytes(config), machine_memory_bytes().unwrap_or(u64::MAX));
     if least <= has {
@@ -584,8 +584,8 @@ fn check_memory(config: &RoundConfig) -> Result<(), WorkflowError> {
     )))
 }
 
-/// Hard negatives of an image, each once among those of its class, and apart from them those on an object whose class the detector got
-/// wrong: these are foreground of the object's own class.
+/// Deduplicates an image's hard negatives by class, and separates those on an object that the detector misclassified: these are foreground
+/// of the object's own class.
 fn by_class(mined: Vec<HardNegative>) -> (Vec<(ClassId, BoundingBox, f32)>, Vec<BoundingBox>) {
     let mut of_class: BTreeMap<(bool, ClassId), Vec<(BoundingBox, f32)>> = BTreeMap::new();
     for negative in mined {
@@ -603,7 +603,7 @@ fn by_class(mined: Vec<HardNegative>) -> (Vec<(ClassId, BoundingBox, f32)>, Vec<
     (background, objects.into_iter().map(|(_, bbox, _)| bbox).collect())
 }
 
-/// The weights that a round with `init = "previous"` starts from: of the last round that has any, whether it finished or not.
+/// Returns the initial weights of a round with `init = "previous"`: from the last round that has any, finished or not.
 fn previous_checkpoint(
     project: &Project,
     round: u32,

@@ -1,6 +1,6 @@
-//! The use cases around verdicts and corrections: export and merge between copies of a project, agreement, estimates.
+//! The use cases for verdicts and corrections: export and merge between copies of a project, agreement, estimates.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::io::{BufRead, Read};
@@ -17,7 +17,7 @@ use crate::store::{
     VERDICT_FORMATS_READ, VerdictFilter, VerdictLine,
 };
 
-/// Agreement of two annotators.
+/// The agreement of two annotators.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PairAgreement {
     pub first: String,
@@ -31,12 +31,12 @@ pub struct PairAgreement {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ShareProgress {
     pub annotator: String,
-    /// Candidates in it, by this annotator's own verdicts.
+    /// Candidates in it, counted by this annotator's own verdicts.
     pub candidates: u64,
     pub left: u64,
 }
 
-/// How far each annotator is with what was given to them; empty where the review is not divided.
+/// Returns each annotator's progress in their share; empty if the review is not divided.
 pub fn share_progress(store: &Store) -> Result<Vec<ShareProgress>, WorkflowError> {
     let Some(shares) = store.shares()? else { return Ok(Vec::new()) };
     let of = |name: &String| {
@@ -54,10 +54,10 @@ pub fn share_progress(store: &Store) -> Result<Vec<ShareProgress>, WorkflowError
     shares.annotators.iter().map(of).collect()
 }
 
-/// How the verdict log is written.
+/// The format of an exported verdict log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum VerdictFormat {
-    /// One JSON object a line: what [`merge`] reads.
+    /// One JSON object per line: the input of [`merge`].
     #[default]
     JsonLines,
     /// One JSON list of the same objects.
@@ -66,7 +66,7 @@ pub enum VerdictFormat {
     Csv,
 }
 
-/// Writes the logs of verdicts and corrections as JSON lines; the number of rows. The file appears whole or not at all.
+/// Writes the verdict and correction logs as JSON lines, atomically; returns the number of rows.
 pub fn export(store: &Store, file: impl Into<Output>) -> Result<u64, WorkflowError> {
     export_as(store, VerdictFormat::JsonLines, file)
 }
@@ -102,8 +102,8 @@ pub fn export_as(store: &Store, format: VerdictFormat, file: impl Into<Output>) 
 const CSV_HEADER: &str = "uid,gesture,action,annotator,candidate,verdict,class,reason,shape,source,tick,time_ms,image,x1,y1,x2,y2,\
                           round,candidate_class,object,correction,ignored,deleted,original,basis\n";
 
-/// The columns of [`CSV_HEADER`]. An ellipse is `ellipse ra rb theta cx cy`, a rectangle `rectangle x1 y1 x2 y2`. A correction of ground
-/// truth has no candidate and no verdict; `original` is the shape that the dataset has.
+/// Formats the columns of [`CSV_HEADER`]. An ellipse is `ellipse ra rb theta cx cy`, a rectangle `rectangle x1 y1 x2 y2`. A ground truth
+/// correction has no candidate and no verdict; `original` is the dataset's shape.
 fn csv_row(line: &LogLine) -> String {
     let mut cells = match line {
         LogLine::Verdict(line) => verdict_cells(line),
@@ -192,10 +192,10 @@ fn shape_text(shape: &ShapeLine) -> String {
     }
 }
 
-/// [`export`] of a damaged database: the lines that can be read. How many those are, and how many cannot be read.
+/// [`export`] of a damaged database: writes the readable lines. Returns their number, and the number of unreadable ones.
 pub fn export_readable(store: &Store, file: impl Into<Output>) -> Result<(u64, u64), WorkflowError> {
     let file = &file.into();
-    // Where the list of datasets is damaged too, the place is the user's choice.
+    // If the list of datasets is damaged too, the user is responsible for the path.
     OutputPolicy::new().datasets(store).unwrap_or_default().check_file(file)?;
     let failed = |source| WorkflowError::from(outputs::not_written(file, source));
     let (lines, unreadable) = store.readable_verdicts();
@@ -208,18 +208,18 @@ pub fn export_readable(store: &Store, file: impl Into<Output>) -> Result<(u64, u
     })
 }
 
-/// Merges a file that [`export`] wrote; all of it or, after an error, nothing. Lines on candidates that are not mined here yet wait for
-/// them. A file of which nothing is known in a project that has images is another project's and refused.
+/// Merges a file that [`export`] wrote, completely or, after an error, not at all. Lines on candidates that are not mined here yet are
+/// deferred. If the project has images and knows nothing in the file, it belongs to another project and is refused.
 pub fn merge(store: &mut Store, file: &Path) -> Result<MergeReport, WorkflowError> {
     merge_with(store, file, MergeOptions::default())
 }
 
-/// What a merge takes that it would refuse else.
+/// Lines that a merge accepts although it would refuse them by default.
 #[derive(Debug, Clone, Copy)]
 pub struct MergeOptions {
-    /// A file of which nothing is known here.
+    /// A file that matches nothing in this project.
     pub keep: bool,
-    /// Lines this many days ahead of the clock and of the newest verdict here.
+    /// Lines up to this many days ahead of the clock and of the newest verdict here.
     pub days_ahead: u32,
 }
 
@@ -229,7 +229,7 @@ impl Default for MergeOptions {
     }
 }
 
-/// As [`merge`], with options.
+/// [`merge`] with options.
 pub fn merge_with(store: &mut Store, file: &Path, options: MergeOptions) -> Result<MergeReport, WorkflowError> {
     let lines = read(file)?;
     let all: Vec<LogLine> = lines.iter().map(|(_, line)| line.clone()).collect();
@@ -248,7 +248,7 @@ pub fn merge_with(store: &mut Store, file: &Path, options: MergeOptions) -> Resu
     })
 }
 
-/// Cohen's kappa of every two annotators that both decided on something.
+/// Computes Cohen's kappa of every pair of annotators with common decisions.
 pub fn agreement(store: &Store) -> Result<Vec<PairAgreement>, WorkflowError> {
     let names = store.annotators()?;
     let mut pairs = Vec::new();
@@ -263,14 +263,14 @@ pub fn agreement(store: &Store) -> Result<Vec<PairAgreement>, WorkflowError> {
     Ok(pairs)
 }
 
-/// The share of hard negatives among the candidates of a query that waited when the sample began, from those reviewed in random order
-/// (`Sort::Random`) so far, with its 95 % interval. A skipped candidate counts as none.
+/// Estimates the proportion of hard negatives among the query's candidates that were undecided when the sample began, from those reviewed
+/// so far in random order (`Sort::Random`), with its 95 % interval. A skipped candidate does not count as a hard negative.
 pub fn precision(store: &Store, query: &CandidateQuery) -> Result<Proportion, WorkflowError> {
     let sample = store.random_sample(query)?;
     Ok(wilson_interval(sample.confirmed, sample.sampled, sample.population))
 }
 
-/// The lines of a file with their numbers, from 1.
+/// Reads the lines of a file with their numbers, from 1.
 fn read(file: &Path) -> Result<Vec<(usize, LogLine)>, WorkflowError> {
     let failed = |source| WorkflowError::io(file, "Check the path; nothing was merged.")(source);
     let (opened, _) = open_regular(file)?;
@@ -308,7 +308,7 @@ fn parse(text: &str) -> Result<LogLine, String> {
             error.column()
         )
     };
-    // A newer format may have other fields: its number is what there is to say.
+    // A newer format may have other fields: report its version.
     let Format { format } = serde_json::from_str(text).map_err(plain)?;
     if !VERDICT_FORMATS_READ.contains(&format) {
         return Err(format!(

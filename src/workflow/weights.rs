@@ -1,6 +1,6 @@
-//! Weight files of other programs: import as a backbone or as a whole detector, export for torchvision, the list of known files.
+//! Weight files of other programs: imports a backbone or a whole detector, exports for torchvision, lists known files.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::domain::{Output, data_folder, limits, read_bytes, shown_path};
 #[cfg(feature = "torch")]
 use crate::training::last_model;
 
-/// What torchvision's own detector consists of; anything else in a checkpoint is Quarry's, as the ellipse head is.
+/// The parts of torchvision's own detector; everything else in a checkpoint is Quarry's, such as the ellipse head.
 const TORCHVISION_PARTS: [&str; 5] = [
     "backbone.",
     "rpn.",
@@ -35,14 +35,14 @@ pub struct ImportRequest {
     pub file: PathBuf,
     /// One of [`BACKBONES`], or a detector's preset (`resnet50-fpn`).
     pub target: String,
-    /// Classes, with background, of an imported detector; its own number if `None`.
+    /// Number of classes with background of an imported detector; by default the file's own.
     pub classes: Option<i64>,
-    /// The batch norm epsilon that belongs to an imported detector's numbers; if `None` the one of the settings in the file, or
-    /// 0 (torchvision's COCO_V1) for `resnet50-fpn` without settings.
+    /// The batch norm epsilon of an imported detector's weights; by default the one in the file's settings, or 0 (torchvision's COCO_V1)
+    /// for `resnet50-fpn` without settings.
     pub eps: Option<f64>,
-    /// The folder that receives the file and whose manifest lists it.
+    /// The folder for the file, whose manifest lists it.
     pub models: PathBuf,
-    /// An earlier import may be replaced.
+    /// Whether an earlier import may be replaced.
     pub replace: bool,
     /// For the manifest; the file's own name if empty.
     pub source: String,
@@ -56,11 +56,11 @@ pub struct WrittenWeights {
     pub file: PathBuf,
     pub tensors: usize,
     pub sha256: String,
-    /// One line on each thing that was changed, dropped or replaced.
+    /// A message on everything that was changed, dropped or replaced.
     pub notes: Vec<String>,
 }
 
-/// A line of the manifest and what is on disk for it.
+/// An entry of the manifest and the state of its file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ListedWeights {
     #[serde(flatten)]
@@ -68,13 +68,13 @@ pub struct ListedWeights {
     pub state: FileState,
 }
 
-/// Converts a weight file into `models/<target>.safetensors` and lists it in the manifest there.
+/// Converts a weight file to `models/<target>.safetensors` and lists it in the manifest there.
 pub fn import(request: &ImportRequest) -> Result<WrittenWeights, WeightsTaskError> {
     let name = format!("{}.safetensors", request.target);
     let path = request.models.join(&name);
     let policy = OutputPolicy::new().input(&request.file).project_around(&request.file);
     policy.check(&Output::new(&path, request.replace))?;
-    // What an earlier import wrote under this name is about to be replaced.
+    // An earlier import with this name is about to be replaced.
     if request.file.file_name().is_none_or(|file| file != name.as_str()) {
         Manifest::check_listed(&request.models, &request.file)?;
     }
@@ -105,8 +105,8 @@ fn refuse_detector_options(request: &ImportRequest) -> Result<(), WeightsTaskErr
     })
 }
 
-/// The file from which a detector takes `backbone`: `path` itself if it is a converted file, else its conversion beside it (or
-/// among the temporary files, where that folder cannot be written).
+/// Returns the file from which a detector loads `backbone`: `path` itself if it is a converted file, otherwise its conversion next to it
+/// (or among the temporary files, if that folder is not writable).
 pub fn converted_backbone(path: &Path, backbone: &str) -> Result<PathBuf, WeightsTaskError> {
     if path.extension().is_some_and(|e| e == "safetensors") {
         return Ok(path.to_path_buf());
@@ -123,7 +123,7 @@ pub fn converted_backbone(path: &Path, backbone: &str) -> Result<PathBuf, Weight
     Ok(temporary)
 }
 
-/// The checkpoint that `path` means: a file means itself, a round's folder its last one, and a checkpoint's folder the model in it.
+/// Resolves a checkpoint: a file is itself, a round's folder its last checkpoint, and a checkpoint's folder the model in it.
 pub fn checkpoint_file(path: &Path) -> Result<PathBuf, WeightsTaskError> {
     if !path.is_dir() {
         return Ok(path.to_path_buf());
@@ -137,9 +137,8 @@ fn last_model(_: &Path) -> Option<PathBuf> {
     None
 }
 
-/// Writes the checkpoint `file` (or the last one of the round whose folder it is) as a state dict that torchvision's
-/// `fasterrcnn_resnet50_fpn` loads with `strict=True`. The settings stay in its metadata, so that [`import`] makes the same detector of
-/// it again.
+/// Writes the checkpoint `file` (or the last one in a round's folder) as a state dict that torchvision's `fasterrcnn_resnet50_fpn` loads
+/// with `strict=True`. The settings stay in its metadata, so that [`import`] recreates the same detector.
 pub fn export(file: &Path, to: impl Into<Output>) -> Result<WrittenWeights, WeightsTaskError> {
     let to = to.into();
     OutputPolicy::new().input(file).project_around(file).check(&to)?;
@@ -164,12 +163,12 @@ pub fn export(file: &Path, to: impl Into<Output>) -> Result<WrittenWeights, Weig
     written(to.to_path_buf(), arrays.len(), notes)
 }
 
-/// The settings inside a checkpoint; `None` where there are none that this version reads.
+/// Returns the settings in a checkpoint; `None` if this version cannot read any.
 fn checkpoint_config(file: &Path) -> Option<DetectorConfig> {
     serde_json::from_str(metadata(file).ok()?.get(CONFIG_KEY)?).ok()
 }
 
-/// What torchvision's model must be told to compute the same as the checkpoint.
+/// Returns the options that torchvision's model needs to compute the same as the checkpoint.
 fn peer_notes(config: Option<&DetectorConfig>) -> Vec<String> {
     let Some(config) = config else {
         return vec![
@@ -193,14 +192,15 @@ fn peer_notes(config: Option<&DetectorConfig>) -> Vec<String> {
     ]
 }
 
-/// Every file of the manifest in `models`, and whether it is there unchanged.
+/// Returns every file of the manifest in `models`, and whether it is present and unchanged.
 pub fn list(models: &Path) -> Result<Vec<ListedWeights>, WeightsTaskError> {
     let entries = Manifest::of(models)?.weights.into_iter();
     let listed = entries.map(|entry| Ok(ListedWeights { state: Manifest::state(models, &entry)?, entry }));
     listed.collect()
 }
 
-/// Where weights lie: `$QUARRY_MODELS`, else `models` here if there is one, else in the source tree, else in the user's data folder.
+/// Returns the weights folder: `$QUARRY_MODELS`, else `models` in the working directory if it exists, else in the source tree, else in the
+/// user's data folder.
 pub fn models_folder() -> PathBuf {
     let here = PathBuf::from("models");
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
@@ -228,8 +228,8 @@ fn entry_of(request: &ImportRequest, written: &WrittenWeights) -> ManifestEntry 
     }
 }
 
-/// A state dict of torchvision's whole detector becomes a checkpoint of Quarry. Heads of another number of classes or anchors
-/// are replaced by new ones.
+/// Converts a state dict of torchvision's whole detector to a checkpoint of Quarry. Heads for another number of classes or anchors are
+/// replaced by new ones.
 #[cfg(feature = "torch")]
 fn import_detector(request: &ImportRequest, path: &Path) -> Result<(usize, Vec<String>), WeightsTaskError> {
     use crate::detector::Detector;
@@ -260,8 +260,8 @@ fn import_detector(request: &ImportRequest, path: &Path) -> Result<(usize, Vec<S
     Ok((detector.state().len(), notes))
 }
 
-/// The settings of the detector to make, and a line on where they come from: the file itself, if Quarry exported it, else the target's
-/// preset with torchvision's eps.
+/// Returns the settings of the detector to create, and a message on their source: the file itself, if Quarry exported it, otherwise the
+/// target's preset with torchvision's eps.
 #[cfg(feature = "torch")]
 fn import_config(request: &ImportRequest, format: Format) -> Result<(DetectorConfig, String), WeightsTaskError> {
     let inside = if format == Format::Safetensors { metadata(&request.file)?.remove(CONFIG_KEY) } else { None };

@@ -1,4 +1,4 @@
-//! Nothing is lost by looking around, by closing the window, or by somebody else who decides on the same project.
+//! Nothing is lost by navigating, by closing the window, or when someone else decides on the same project.
 
 use egui::{Event, Key, Modifiers, MouseWheelUnit, TouchPhase, vec2};
 use egui_kittest::Harness;
@@ -32,7 +32,7 @@ fn escape_and_alt_left_go_back_to_filter_place_and_layout() {
         press(&mut window, Key::ArrowRight);
         wait_for(&mut window, expected);
     }
-    // The disagreements, of which there are none, and back.
+    // The disagreements, which are empty, and back.
     press_with(&mut window, Modifiers::SHIFT, Key::P);
     wait_for(&mut window, "Nothing passes the filter");
     press(&mut window, Key::Escape);
@@ -51,7 +51,7 @@ fn escape_and_alt_left_go_back_to_filter_place_and_layout() {
     wait_for(&mut window, "4 of 18");
 }
 
-/// A window that opens what was open at the end of the one before.
+/// A window that restores the previous session.
 fn reopened(last: LastPlace) -> Window {
     let show = move |ui: &mut egui::Ui, app: &mut Option<QuarryApp>| {
         let app = app.get_or_insert_with(|| {
@@ -108,7 +108,7 @@ fn close_up(window: &Window) -> Option<(quarry::domain::ImageId, (f64, f64), f64
     window.state().as_ref().and_then(QuarryApp::close_up)
 }
 
-/// What is on the screen once the wheel's way has been gone to its end.
+/// Returns the view once scrolling has ended.
 fn at_rest(window: &mut Window) -> Option<(quarry::domain::ImageId, (f64, f64), f64)> {
     let before = std::cell::Cell::new(None);
     run_until(window, "the wheel's end", |window| {
@@ -141,7 +141,7 @@ fn zoom_and_place_are_kept_between_review_grid_image_and_browser() {
     window.step();
     let zoomed = at_rest(&mut window);
     let (image, _, scale) = zoomed.unwrap();
-    // The pointer is no part of what is kept.
+    // The pointer is not part of what is restored.
     window.event(Event::PointerGone);
     window.step();
     press(&mut window, Key::G);
@@ -158,7 +158,7 @@ fn zoom_and_place_are_kept_between_review_grid_image_and_browser() {
         press(&mut window, Key::Escape);
         run_until(&mut window, "the browser", |window| close_up(window).is_none());
     }
-    // What is changed there is what the review shows.
+    // Changes there show in the review.
     window.state_mut().as_mut().unwrap().push(open);
     run_until(&mut window, "the image with its place", |window| close_up(window) == zoomed);
     press(&mut window, Key::Plus);
@@ -166,7 +166,7 @@ fn zoom_and_place_are_kept_between_review_grid_image_and_browser() {
     let closer = close_up(&window);
     press_with(&mut window, Modifiers::COMMAND, Key::Num2);
     run_until(&mut window, "the review at the same place", |window| close_up(window) == closer);
-    // Another image is seen as a whole, and the first one again as it was left.
+    // Another image is shown as a whole, and the first one again as it was left.
     let store = project.open_store_to_read().unwrap();
     let listed = store.candidate_ids(&CandidateQuery::default()).unwrap();
     let image_of = |at: usize| store.candidate(listed[at]).unwrap().image;

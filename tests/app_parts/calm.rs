@@ -1,4 +1,4 @@
-//! What the window says, and what it does when something is not there: no project, a folder that was moved, an error.
+//! The window's messages, and its behaviour when something is missing: no project, a moved folder, an error.
 
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
@@ -61,7 +61,7 @@ fn a_moved_dataset_is_located_from_the_review_and_shown_at_once() {
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_for(&mut window, "The image cannot be shown");
     wait_for(&mut window, "Locate folder…");
-    // The system's dialog cannot be driven here; this is what it answers.
+    // The system's dialog cannot be driven here; this is its reply.
     let dataset = project.open_store_to_read().unwrap().datasets().unwrap().remove(0).id;
     let command = Command::Dataset(DatasetCommand::MoveTo(dataset, elsewhere));
     window.state_mut().as_mut().unwrap().push(command);

@@ -1,4 +1,4 @@
-//! Embeddings of imported detections that were cut off continue when the project is opened again.
+//! Interrupted embeddings of imported detections resume when the project is opened again.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ fn is_skipped() -> bool {
     !is_there
 }
 
-/// A project with an imported round beside its own; the embeddings of the first images are there, as a run that was interrupted left them.
+/// A project with an own and an imported round; the embeddings of the first images exist, as after an interrupted run.
 fn cut_off(dir: &Path, images: u32) -> Project {
     let project = app_project::make(dir, images, 1);
     let mut store = project.open_store().unwrap();
@@ -45,7 +45,7 @@ fn cut_off(dir: &Path, images: u32) -> Project {
     project
 }
 
-/// [`cut_off`] in a window that reviews it.
+/// [`cut_off`] with a window on the review.
 fn reviewing(dir: &Path) -> (Project, Window) {
     let project = cut_off(dir, 24);
     let mut window = window(Screen::Review, Some(project.dir()));
@@ -57,13 +57,13 @@ fn lacking(project: &Project) -> usize {
     Store::open_read_only(&project.database()).unwrap().candidates_without_embedding().unwrap().len()
 }
 
-/// Everything is embedded, and grouped since.
+/// Whether everything is embedded and grouped.
 fn is_done(project: &Project) -> bool {
     let store = Store::open_read_only(&project.database()).unwrap();
     !store.lacks_embeddings().unwrap() && store.candidate_hashes().unwrap().iter().all(|candidate| !candidate.is_new)
 }
 
-/// The status bar shows the job's progress.
+/// Whether the status bar shows the job's progress.
 fn has_begun(window: &Window) -> bool {
     window.query_all_by_label_contains("features of the crops").next().is_some()
 }
@@ -93,7 +93,7 @@ fn embeddings_keep_nobody_from_opening_another_project() {
     let dir = tempfile::tempdir().unwrap();
     let (project, mut window) = reviewing(&dir.path().join("a"));
     let other = app_project::make(&dir.path().join("b"), 3, 1);
-    // Stopped wherever it is: before, within or after the last of the embeddings, or while they are grouped.
+    // Stopped at any point: before, within or after the last embeddings, or while they are grouped.
     run_until(&mut window, "the embeddings' begin", |window| has_begun(window) || lacking(&project) == 0);
     open(&mut window, &other);
     wait_for(&mut window, "1 of 9");
@@ -112,7 +112,7 @@ fn embeddings_give_way_to_groups_that_are_asked_for() {
     press(&mut window, Key::Slash);
     wait_for(&mut window, "Regroup");
     run_until(&mut window, "the embeddings' begin", |window| has_begun(window) || lacking(&project) == 0);
-    // By name: counts that come in above the button move it.
+    // By name: counts that arrive above the button move it.
     window.get_by_label("Regroup").click_accesskit();
     wait_until(&mut window, "every embedding, and groups", || is_done(&project));
     assert_eq!(window.query_all_by_label_contains("is still running").count(), 0);

@@ -18,8 +18,8 @@ use super::window::{
     Window, counts, press, press_at_once, run_until, wait_for, wait_for_part, wait_until, window, window_of,
 };
 
-/// Twelve images, two rounds; the tenth image is in fold 10 and held out, and both rounds were tested on it: round 1 found its face and
-/// two things that are none, round 2 one of those things alone.
+/// Twelve images, two rounds. The tenth image is in fold 10, held out and tested by both rounds: round 1 found its face and two false
+/// positives, round 2 only one of those.
 fn project(dir: &Path) -> Project {
     let project = app_project::make(dir, 12, 2);
     let store = project.open_store().unwrap();
@@ -90,7 +90,7 @@ fn totals_are_the_sums_of_the_images_and_follow_the_store() {
         let totals = listing.counts;
         assert_eq!(sums, [totals.true_positives, totals.false_positives, totals.missed]);
     }
-    // The held-out image is counted as the curve counts it, and no filter loses or invents an image.
+    // The held-out image is counted like the curve, and no filter loses or adds an image.
     let held_out = |threshold| ImageQuery { round, threshold, role: Some(Role::HeldOut), ..ImageQuery::default() };
     let at = |threshold| list(&project, &held_out(threshold)).counts;
     assert_eq!((at(0.0).true_positives, at(0.0).false_positives, at(0.0).missed), (1, 2, 0));
@@ -128,7 +128,7 @@ fn two_rounds_are_compared_error_by_error() {
     let [round, against] = rounds(&project);
     let query = ImageQuery { round, against, threshold: 0.0, ..ImageQuery::default() };
     let listing = list(&project, &query);
-    // The drawn rounds found the same; on the held-out image one false positive is gone and the face is missed.
+    // The rounds found the same; on the held-out image one false positive is fixed and the face is missed.
     let changes = listing.changes;
     assert_eq!((changes.fixed, changes.new, changes.still), (1, 1, 11 * 3 + 1));
     let new = ImageQuery { change: Some(quarry::workflow::inspect::Change::New), ..query };
@@ -223,13 +223,13 @@ fn a_detection_is_decided_where_it_is_seen() {
         })),
     );
     open(&mut window, &project, 4);
-    // The true positive comes first: nothing is to be decided on it.
+    // The true positive comes first: it needs no decision.
     press(&mut window, Key::Tab);
     wait_for(&mut window, "True positive");
     press(&mut window, Key::A);
     press(&mut window, Key::Tab);
     wait_for(&mut window, "False positive: background");
-    // Typed faster than they are saved: each is about the one that comes then.
+    // Typed faster than they are saved: each applies to the then current one.
     for key in [Key::A, Key::X] {
         press(&mut window, key);
     }
@@ -250,7 +250,7 @@ fn a_held_out_image_is_read_only_and_says_so() {
     let project = project(dir.path());
     let mut window = window(Screen::Images, Some(project.dir()));
     wait_for(&mut window, "12 of 12 images");
-    // As from a click on the curve's point.
+    // Like a click on the curve's point.
     send(&mut window, ImagesCommand::OfCurve { round: 1, label: "rectangle".to_owned(), score: f64::from(0.7_f32) });
     wait_for(&mut window, "1 of 12 images");
     wait_for(&mut window, "2 false positives");
@@ -305,7 +305,7 @@ fn a_missing_file_is_found_and_listed() {
     wait_for_part(&mut window, "scene_0007");
 }
 
-/// The labels that have to lie within the window, whole, on both parts of the screen.
+/// The labels that must be completely inside the window, on both parts of the screen.
 #[test]
 fn the_controls_are_on_the_screen_at_every_size() {
     let dir = tempfile::tempdir().unwrap();
@@ -341,7 +341,7 @@ fn the_controls_are_on_the_screen_at_every_size() {
     }
 }
 
-/// The ground truth of an image as rounds learn it.
+/// The ground truth of an image as used by rounds.
 fn objects(project: &Project, image: ImageId) -> Vec<Annotation> {
     let store = Store::open_read_only(&project.database()).unwrap();
     store.ground_truth(image).unwrap().into_iter().map(|(_, object)| object).collect()
@@ -351,7 +351,7 @@ fn pick(window: &mut Window, pick: Pick) {
     send(window, ImagesCommand::Pick(Some(pick)));
 }
 
-/// Drags with the main button, from one share of the image's canvas to another.
+/// Drags with the main button, between positions relative to the image's canvas.
 fn drag(window: &mut Window, canvas: &str, from: (f32, f32), to: (f32, f32)) {
     wait_for(window, canvas);
     let rect = window.get_by_label(canvas).rect();
@@ -366,7 +366,7 @@ fn drag(window: &mut Window, canvas: &str, from: (f32, f32), to: (f32, f32)) {
     window.step();
     window.event(button(at(from), true));
     window.step();
-    // Far enough to be a drag and no click.
+    // Far enough to be a drag instead of a click.
     window.hover_at(at(from) + (at(to) - at(from)) * 0.5);
     window.step();
     window.hover_at(at(to));
@@ -394,7 +394,7 @@ fn ground_truth_is_corrected_where_it_is_seen() {
     wait_until(&mut window, "the undo", || objects(&project, image) == before);
     wait_for_part(&mut window, "1  Ground truth");
 
-    // Moved by keys; what leaves the image is refused meanwhile, and Esc leaves all as it was.
+    // Moved by keys; a shape outside the image is refused meanwhile, and Esc restores everything.
     pick(&mut window, Pick::Object(0, 0));
     press(&mut window, Key::E);
     wait_for(&mut window, "Adjusting an object");
@@ -415,7 +415,7 @@ fn ground_truth_is_corrected_where_it_is_seen() {
     assert_eq!(moved.source, AnnotationSource::Edited);
     assert!(is.x1 > was.x1 + 1.0 && (is.width() - was.width()).abs() < 1e-6 && (is.y1 - was.y1).abs() < 1e-6);
 
-    // Deleted, then a second key for the same gesture: it is about nothing more.
+    // Deleted, then a second key for the same gesture, which has no target any more.
     run_until(&mut window, "the moved object", |w| w.query_by_label("Adjusting an object").is_none());
     wait_for_part(&mut window, "edited");
     press_at_once(&mut window, &[(Key::Delete, ""), (Key::Delete, "")]);
@@ -455,7 +455,7 @@ fn a_missed_object_is_drawn_in_the_shape_of_its_class() {
     let canvas = "Image scene_0004, Round 1";
     press(&mut window, Key::N);
     wait_for_part(&mut window, "Drag over an object");
-    // Too small to be meant.
+    // Too small to be intended.
     drag(&mut window, canvas, (0.5, 0.5), (0.501, 0.501));
     drag(&mut window, canvas, (0.3, 0.3), (0.45, 0.5));
     wait_until(&mut window, "the drawn face", || objects(&project, image).len() == 2);
@@ -469,7 +469,7 @@ fn a_missed_object_is_drawn_in_the_shape_of_its_class() {
     let record = store.image(image).unwrap();
     let bbox = drawn.shape.bounding_box();
     assert!(bbox.x1 >= 0.0 && bbox.x2 <= f64::from(record.width) && bbox.x1 < bbox.x2, "{bbox:?}");
-    // What is drawn beyond the image ends at its border.
+    // A shape drawn beyond the image ends at its border.
     drag(&mut window, canvas, (0.5, 0.5), (1.0, 1.0));
     wait_until(&mut window, "the object at the border", || objects(&project, image).len() == 4);
     let bbox = objects(&project, image)[3].shape.bounding_box();
@@ -567,8 +567,8 @@ fn held_out_detections_of_own_rounds_keep_their_classes() {
     assert_eq!(seen(&store), [(face, Status::TruePositive), (dog, classification), (dog, background)]);
 }
 
-/// By the key of a wrong class: the object needs no candidate on it, the picker takes keys that were typed ahead, and an image that is
-/// tested on keeps what the curves count.
+/// With the wrong-class key: the object needs no candidate, the picker accepts keys typed ahead, and a test image keeps what the curves
+/// count.
 #[test]
 fn the_class_of_any_object_is_corrected_by_key() {
     let dir = tempfile::tempdir().unwrap();
@@ -583,7 +583,7 @@ fn the_class_of_any_object_is_corrected_by_key() {
     let asks = "Class of the annotated object";
     let no_question = |w: &Window| w.query_by_label(asks).is_none();
 
-    // Nothing is picked, then a detection: no class of an object is asked for.
+    // Nothing selected, then a detection: no class is asked for.
     for (picked, says) in
         [(None, "Click a detection first"), (Some(Pick::Detection(0, 1)), "choose the class in the side panel")]
     {
@@ -601,7 +601,7 @@ fn the_class_of_any_object_is_corrected_by_key() {
     wait_for(&mut window, "Image scene_0004, Round 1");
     assert_eq!(class(), face, "Esc decides nothing, and the image stays open");
 
-    // The digit, letters with Enter, and Enter alone, which takes the class chosen last.
+    // The digit, letters with Enter, and Enter alone, which selects the class chosen last.
     press_at_once(&mut window, &[(Key::W, "w"), (Key::Num2, "2")]);
     wait_until(&mut window, "a dog", || class() == dog);
     let letters = [(Key::W, "w"), (Key::C, "c"), (Key::L, "l"), (Key::Backspace, ""), (Key::L, "l"), (Key::Enter, "")];
@@ -618,7 +618,7 @@ fn the_class_of_any_object_is_corrected_by_key() {
     press(&mut window, Key::Enter);
     wait_until(&mut window, "a clock again", || class() == clock);
 
-    // With the mouse; another screen ends the question.
+    // With the mouse; switching screens cancels the question.
     run_until(&mut window, "the picker's end", no_question);
     press(&mut window, Key::W);
     wait_for(&mut window, asks);
@@ -630,7 +630,7 @@ fn the_class_of_any_object_is_corrected_by_key() {
     let object = objects(&project, image)[0];
     assert!(!object.ignored, "keys of the image mean nothing to the picker: {object:?}");
 
-    // An image that is tested on.
+    // A test image.
     let held_out = open(&mut window, &project, 9);
     let own = store.own_ground_truth().unwrap()[&held_out].clone();
     pick(&mut window, Pick::Object(0, 0));

@@ -1,5 +1,5 @@
-//! Every screen at the smallest window, at common ones and at 200 and 300 %: no label is cut, broken within a word, over another or outside
-//! the window, the verdict keys are always there, and every widget has a name.
+//! Every screen at the smallest window, at common sizes and at 200 and 300 %: no label is truncated, broken within a word, covered or
+//! outside the window, the verdict keys are always there, and every widget has a name.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ const SIZES: [(Vec2, f32); 5] = [
     (vec2(2560.0, 1440.0), 1.0),
 ];
 
-/// What may be cut in points: rounding to pixels.
+/// Tolerated clipping in points: rounding to pixels.
 const SLACK: f32 = 1.5;
 
 /// A word on the screen.
@@ -54,7 +54,7 @@ fn texts(shape: &Shape, clip: Rect, found: &mut Vec<Word>) {
     }
 }
 
-/// Where a row ends within a word.
+/// Returns a row that ends within a word.
 fn broken(text: &TextShape) -> Option<String> {
     text.galley.rows.windows(2).find_map(|rows| {
         let (last, first) = (rows[0].glyphs.last()?.chr, rows[1].glyphs.first()?.chr);
@@ -64,7 +64,7 @@ fn broken(text: &TextShape) -> Option<String> {
     })
 }
 
-/// What is wrong with the words on the screen.
+/// Returns the layout faults of the words on the screen.
 fn faults(window: &Window, size: Vec2, is_over: bool) -> Vec<String> {
     let screen = Rect::from_min_size(egui::Pos2::ZERO, size);
     let words: Vec<Word> = words(window).into_iter().filter(|word| word.rect.intersects(word.clip)).collect();
@@ -94,7 +94,7 @@ fn faults(window: &Window, size: Vec2, is_over: bool) -> Vec<String> {
     faults
 }
 
-/// Widgets that nobody could call by a name.
+/// Returns widgets without an accessible name.
 fn nameless(window: &Window) -> Vec<String> {
     let wants_name = [
         Role::Button,
@@ -125,7 +125,7 @@ fn project(dir: &Path) -> Project {
 }
 
 fn check(what: &str, window: &Window, (size, scale): (Vec2, f32), all: &mut Vec<String>) {
-    // These two stand over a whole screen, which is seen faintly behind them.
+    // These two are shown over a whole screen, which is faintly visible behind them.
     let is_over = matches!(what, "help" | "palette");
     let found =
         faults(window, size, is_over).into_iter().chain(nameless(window).into_iter().map(|n| format!("no name: {n}")));
@@ -197,7 +197,7 @@ fn no_label_is_cut_broken_or_covered_and_every_widget_has_a_name() {
     assert!(all.is_empty(), "{} faults:\n{}", all.len(), all.join("\n"));
 }
 
-/// The keys of verdicts lie wholly inside the window, and none over another.
+/// The verdict keys are completely inside the window and do not overlap.
 fn verdict_keys(window: &Window, (size, scale): (Vec2, f32), all: &mut Vec<String>) {
     let screen = Rect::from_min_size(egui::Pos2::ZERO, size);
     let keys = ["Hard negative", "Reject", "Missed object", "Wrong class", "Skip", "Undo"];

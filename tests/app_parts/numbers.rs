@@ -1,4 +1,4 @@
-//! The numbers of a review are the same on every screen, in `quarry status` and in the store, also after decisions in bulk.
+//! The numbers of a review agree on every screen, in `quarry status` and in the store, also after bulk decisions.
 
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
@@ -11,7 +11,7 @@ use quarry::workflow::status::status;
 use super::app_project;
 use super::window::{Window, counts, press, select_all, wait_for, wait_until, window};
 
-/// Waits until each screen says what the store counts, and holds the commands against it.
+/// Waits until each screen shows the store's counts, and compares them with the commands.
 #[track_caller]
 fn all_agree(window: &mut Window, project: &Project, expected: (u64, u64, u64)) {
     wait_until(window, &format!("{expected:?} in the store"), || {
@@ -68,7 +68,7 @@ fn every_screen_and_command_tells_the_same_numbers() {
     let mut window = window(Screen::Review, Some(project.dir()));
     all_agree(&mut window, &project, (12, 8, 0));
 
-    // A group at once.
+    // A whole group.
     let mut store = project.open_store().unwrap();
     let members = store.undecided_of_group(store.groups().unwrap()[0].id, None).unwrap();
     assert_eq!(members.len(), 4);
@@ -76,14 +76,14 @@ fn every_screen_and_command_tells_the_same_numbers() {
     drop(store);
     all_agree(&mut window, &project, (8, 7, 4));
 
-    // A part of the other group, by key on its candidate, then skipped ones, which are decided.
+    // A part of the other group, by key on its candidate, then skipped ones, which count as decided.
     let mut store = project.open_store().unwrap();
     store.record_verdicts(&[CandidateId(2)], "tester", Verdict::Rejected, None, 2_000).unwrap();
     store.record_verdicts(&[CandidateId(3)], "tester", Verdict::Skipped, None, 3_000).unwrap();
     drop(store);
     all_agree(&mut window, &project, (6, 6, 6));
 
-    // All that is left, in bulk in the grid, and back with one undo.
+    // Everything left, in bulk in the grid, then undone at once.
     press(&mut window, Key::G);
     select_all(&mut window);
     press(&mut window, Key::X);

@@ -1,5 +1,5 @@
-//! The real program in a real window: Xvfb shows it, xdotool presses keys and buttons, the project tells what came of them. Skipped, and
-//! said so, where one of the two is not installed.
+//! The real program in a real window: Xvfb shows it, xdotool presses keys and buttons, and the project records the result. Skipped with a
+//! message if either is not installed.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,28 +14,28 @@ use super::{app_project, tiny_project};
 
 const QUARRY: &str = env!("CARGO_BIN_EXE_quarry");
 const SIZE: (u32, u32) = (1280, 800);
-/// What a busy machine may take for one state to come.
+/// Maximum time for a state to appear on a busy machine.
 const LONGEST_WAIT: Duration = Duration::from_mins(3);
-/// After so long without what it was to bring about, a key or a click is sent again.
+/// Time after which a key or click without effect is repeated.
 const AGAIN_AFTER: Duration = Duration::from_secs(20);
 /// Colours of the dark theme: the main button's and a text field's.
 const MAIN_BUTTON: Rgb<u8> = Rgb([0x23, 0x56, 0x7a]);
 const FIELD: Rgb<u8> = Rgb([0x0d, 0x0f, 0x13]);
-/// Where Xvfb keeps what it shows.
+/// Xvfb's framebuffer file.
 const SCREEN_FILE: &str = "shown/Xvfb_screen0";
-/// A text cursor that blinks is no change: this share of the pixels is larger.
+/// Larger than a blinking text cursor, as a fraction of the pixels.
 const CURSOR: f64 = 0.0001;
-/// The status bar tells memory and threads, which differ.
+/// The status bar shows memory and threads, which vary.
 const STATUS_BAR: u32 = 34;
 
-/// A display of its own, and the program's folders beside it.
+/// A separate display, with folders for the program.
 struct Desk {
     dir: PathBuf,
     number: String,
     xvfb: Child,
 }
 
-/// The program in its window. Killed where the test does not finish.
+/// The program in its window. Killed if the test does not finish.
 struct Running(Child);
 
 impl Drop for Running {
@@ -58,7 +58,7 @@ impl Drop for Desk {
     }
 }
 
-/// Waits until `done` gives something.
+/// Waits until `done` returns `Some`.
 #[track_caller]
 fn wait<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + LONGEST_WAIT;
@@ -71,7 +71,7 @@ fn wait<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Does something until `done` gives something; again where that takes long.
+/// Repeats an action at intervals until `done` returns `Some`.
 #[track_caller]
 fn send<T>(what: &str, send: impl Fn(), done: &mut dyn FnMut() -> Option<T>) -> T {
     let mut sent: Option<Instant> = None;
@@ -85,7 +85,7 @@ fn send<T>(what: &str, send: impl Fn(), done: &mut dyn FnMut() -> Option<T>) -> 
 }
 
 impl Desk {
-    /// `None`, said loudly, where a program is missing.
+    /// Returns `None` with a loud message if a program is missing.
     fn new(dir: &Path) -> Option<Self> {
         let thread = std::thread::current();
         let test = thread.name().unwrap_or("a test");
@@ -135,7 +135,7 @@ impl Desk {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    /// Starts the program; its window has the keyboard.
+    /// Starts the program; its window has the keyboard focus.
     fn start(&self, arguments: &[&str]) -> Running {
         let log = std::fs::File::create(self.dir.join("log.txt")).unwrap();
         let mut running = Running(self.command(QUARRY).args(arguments).stderr(log).spawn().unwrap());
@@ -151,7 +151,7 @@ impl Desk {
             let geometry = self.xdotool(&["getwindowgeometry", &window]);
             geometry.contains(&format!("{}x{}", SIZE.0, SIZE.1)).then_some(())
         });
-        // Out of the way: over the status bar nothing lights up.
+        // Out of the way: nothing in the status bar reacts to hovering.
         self.xdotool(&["mousemove", &(SIZE.0 / 2).to_string(), &(SIZE.1 - 2).to_string()]);
         self.xdotool(&["windowfocus", &window]);
         wait("the keyboard", || (self.xdotool(&["getwindowfocus"]) == window).then_some(()));
@@ -159,13 +159,13 @@ impl Desk {
         running
     }
 
-    /// Closes the window and waits for the program's end.
+    /// Closes the window and waits for the program to exit.
     fn quit(&self, mut running: Running) {
         let status = self.press(&["ctrl+q"], "the program's end", || running.0.try_wait().unwrap());
         assert!(status.success(), "{status}: {}", std::fs::read_to_string(self.dir.join("log.txt")).unwrap());
     }
 
-    /// What the display shows, from the file in X's own format that Xvfb keeps of it.
+    /// Reads the display from Xvfb's framebuffer file in X's own format.
     fn shown(&self) -> RgbImage {
         let bytes = std::fs::read(self.dir.join(SCREEN_FILE)).unwrap();
         let word = |index: usize| u32::from_be_bytes(bytes[4 * index..4 * index + 4].try_into().unwrap()) as usize;
@@ -177,7 +177,7 @@ impl Desk {
         })
     }
 
-    /// What is shown once it does not change any more.
+    /// Returns the display once it no longer changes.
     #[track_caller]
     fn still(&self, what: &str) -> RgbImage {
         let mut last = self.shown();
@@ -192,13 +192,13 @@ impl Desk {
         })
     }
 
-    /// Presses keys until `done` gives something; again where they were lost, as they may be while a screen opens.
+    /// Presses keys until `done` returns `Some`; repeats keys that were lost while a screen opened.
     #[track_caller]
     fn press<T>(&self, keys: &[&str], what: &str, mut done: impl FnMut() -> Option<T>) -> T {
         send(what, || drop(self.xdotool(&[&["key"], keys].concat())), &mut done)
     }
 
-    /// Clicks into the first run of at least `width` pixels of this colour, from the top, left of `right`, until `done` gives something.
+    /// Clicks the first run of at least `width` pixels of this colour, from the top, left of `right`, until `done` returns `Some`.
     #[track_caller]
     fn click<T>(&self, color: Rgb<u8>, width: u32, right: u32, what: &str, mut done: impl FnMut() -> Option<T>) -> T {
         let click = || {
@@ -212,7 +212,7 @@ impl Desk {
         send(what, click, &mut done)
     }
 
-    /// Goes to a screen, and gives what it shows.
+    /// Opens a screen and returns what it shows.
     #[track_caller]
     fn screen(&self, key: &str) -> RgbImage {
         let before = self.shown();
@@ -221,7 +221,7 @@ impl Desk {
     }
 }
 
-/// The middle of a run of this colour, a little below its upper edge.
+/// Returns the middle of a run of this colour, slightly below its upper edge.
 fn run_of(shown: &RgbImage, color: Rgb<u8>, width: u32, right: u32) -> Option<(u32, u32)> {
     let is_alike = |pixel: &Rgb<u8>| pixel.0.iter().zip(color.0).all(|(a, b)| a.abs_diff(b) <= 2);
     for y in 0..shown.height() - STATUS_BAR {
@@ -236,7 +236,7 @@ fn run_of(shown: &RgbImage, color: Rgb<u8>, width: u32, right: u32) -> Option<(u
     None
 }
 
-/// Share of the pixels above the status bar that differ visibly.
+/// Returns the fraction of visibly different pixels above the status bar.
 fn difference(a: &RgbImage, b: &RgbImage) -> f64 {
     let differs = |x: u32, y: u32| {
         let (a, b) = (a.get_pixel(x, y), b.get_pixel(x, y));
@@ -247,7 +247,7 @@ fn difference(a: &RgbImage, b: &RgbImage) -> f64 {
     count as f64 / f64::from(a.width() * height)
 }
 
-/// A dataset in COCO's format: two images, an object each.
+/// A COCO dataset: two images with one object each.
 fn coco(dir: &Path) -> PathBuf {
     let folder = dir.join("more");
     std::fs::create_dir_all(&folder).unwrap();
@@ -264,7 +264,7 @@ fn coco(dir: &Path) -> PathBuf {
     folder
 }
 
-/// Every candidate with its verdict.
+/// Lists every candidate with its verdict.
 fn listed(project: &Project) -> Vec<(CandidateId, Option<Verdict>)> {
     let store = project.open_store_to_read().unwrap();
     let ids =
@@ -282,12 +282,12 @@ fn curves(project: &Project) -> Vec<(u32, usize)> {
     rounds.iter().map(|round| (round.number, store.curves(round.id).unwrap().len())).collect()
 }
 
-/// Where the pictures lie that screens are compared with, at half of the window's size. `UPDATE_GOLDEN=1` writes them again.
+/// Golden screenshots at half the window's size. `UPDATE_GOLDEN=1` writes them again.
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/window");
-/// Share of the pixels that may differ: other drivers smooth edges otherwise.
+/// Maximum fraction of different pixels: drivers differ in antialiasing.
 const TOLERANCE: f64 = 0.01;
 
-/// `None`, or what is wrong.
+/// Returns `None`, or what is wrong.
 fn compare(name: &str, shown: &RgbImage) -> Option<String> {
     let (width, height) = (SIZE.0 / 2, SIZE.1 / 2);
     let small = image::imageops::resize(shown, width, height, image::imageops::FilterType::Triangle);
@@ -307,7 +307,7 @@ fn compare(name: &str, shown: &RgbImage) -> Option<String> {
     Some(format!("{name}: {:.2} % of the pixels differ; see {}", share * 100.0, seen.display()))
 }
 
-/// Screens on a drawn project, where nothing depends on the time or on the machine, but the status bar.
+/// Screens of a drawn project, where only the status bar depends on the time or the machine.
 #[test]
 fn screens_look_as_they_did() {
     let dir = tempfile::tempdir().unwrap();
@@ -317,7 +317,7 @@ fn screens_look_as_they_did() {
     let mut wrong = Vec::new();
     for (name, key) in [("images", "ctrl+5"), ("curves", "ctrl+4"), ("review", "ctrl+2"), ("grid", "g")] {
         desk.screen(key);
-        // Pictures come when they are decoded.
+        // Images appear when they are decoded.
         let deadline = Instant::now() + Duration::from_secs(30);
         let mut found = compare(name, &desk.still(name));
         while found.is_some() && Instant::now() < deadline {
@@ -367,14 +367,14 @@ fn a_sitting_in_a_real_window_from_the_import_to_the_next_start() {
     desk.screen("Next");
     desk.screen("Escape");
 
-    // Review: three verdicts, one of them undone.
+    // Review: three verdicts, one of which is undone.
     desk.screen("ctrl+2");
     desk.press(&["a"], "a confirmed one", || (decided(&project, Verdict::Confirmed) == 1).then_some(()));
     desk.press(&["x"], "a rejected one", || (decided(&project, Verdict::Rejected) == 1).then_some(()));
     desk.press(&["BackSpace"], "the undo", || (decided(&project, Verdict::Rejected) == 0).then_some(()));
     desk.press(&["a"], "another confirmed one", || (decided(&project, Verdict::Confirmed) >= 2).then_some(()));
 
-    // A short round: its curves move.
+    // A short round: its curves change.
     let before = desk.screen("ctrl+4");
     assert_eq!(curves(&project).iter().map(|(round, _)| *round).collect::<Vec<_>>(), [1]);
     desk.screen("ctrl+3");
@@ -389,7 +389,7 @@ fn a_sitting_in_a_real_window_from_the_import_to_the_next_start() {
     let after = desk.screen("ctrl+4");
     assert!(difference(&before, &after) > 0.003, "the curves moved");
 
-    // Quit, start again: all there.
+    // Quit, start again: everything is there.
     let (verdicts, rounds) = (listed(&project), curves(&project));
     desk.quit(running);
     let running = desk.start(&[]);

@@ -1,4 +1,4 @@
-//! What a key decides on was to be seen: keys wait for the image and its objects, and an image that cannot be shown takes no verdict.
+//! Keys only decide what is visible: they wait for the image and its objects, and an image that cannot be shown takes no verdict.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn an_image_that_cannot_be_shown_takes_no_verdict_until_it_is_there_again() {
     press(&mut window, Key::Space);
     wait_until(&mut window, "the skip", || counts(&project).skipped == 1);
     std::fs::rename(&away, &here).unwrap();
-    // It is found by itself, within some time.
+    // It is detected automatically within some time.
     let is_decided = (0..600).any(|_| {
         press(&mut window, Key::A);
         std::thread::sleep(Duration::from_millis(100));

@@ -32,7 +32,7 @@ fn the_palette_does_any_action_by_its_name() {
     press(&mut window, Key::Enter);
     wait_until(&mut window, "the skip", || counts(&project).skipped == 1);
     run_until(&mut window, "the palette's end", |window| window.query_by_label("Command").is_none());
-    // Letters of the palette are no verdicts, and an action of another screen first shows that screen.
+    // Letters in the palette are not verdicts, and an action of another screen first shows that screen.
     ctrl(&mut window, Key::Num4);
     wait_for_part(&mut window, "Round 1");
     ctrl(&mut window, Key::K);
@@ -118,7 +118,7 @@ fn keys_are_changed_with_a_check_for_conflicts_and_kept() {
     let project = app_project::make(dir.path(), 2, 1);
     let file = dir.path().join("config/keys.toml");
     let mut window = window(Screen::Settings, Some(project.dir()));
-    // All of the settings are in sight.
+    // All settings are visible.
     window.set_size(egui::vec2(1440.0, 1500.0));
     wait_for(&mut window, "Change the keys of Hard negative");
     window.state_mut().as_mut().unwrap().keep_keys_in(file.clone());

@@ -1,4 +1,4 @@
-//! Whole detectors: losses and gradients of a step, what the samplers draw, bfloat16, detections and features.
+//! Whole detectors: losses and gradients of a step, sampling, bfloat16, detections and features.
 
 use std::collections::HashMap;
 
@@ -14,16 +14,16 @@ use tch::{Device, Kind, Tensor};
 
 use super::on_gpu;
 
-/// So many that every anchor and RoI is drawn, which leaves nothing to chance.
+/// Large enough to sample every anchor and RoI, so that there is no randomness.
 const ALL: usize = 10_000_000;
-/// Bits after the point of a float32, of TF32 and of bfloat16.
+/// Mantissa bits of float32, TF32 and bfloat16.
 const FLOAT_BITS: u32 = 23;
 const TF32_BITS: u32 = 10;
 const BF16_BITS: u32 = 7;
-/// Rounded weights stand for rounded weights and maps in every layer, and one rounding for another.
+/// Rounded weights approximate rounded weights and activations in every layer, and one rounding approximates another.
 const MARGIN: f64 = 8.0;
 
-/// The losses of one step by name, the gradients by name, what was drawn, and how much of the generator was used.
+/// The losses of one step by name, the gradients by name, what was sampled, and how much of the generator was used.
 struct Step {
     losses: Vec<f64>,
     gradients: Vec<(String, Tensor)>,
@@ -48,7 +48,7 @@ fn face() -> Ellipse {
     Ellipse::new(30.0, 20.0, std::f64::consts::FRAC_PI_2, 60.0, 50.0)
 }
 
-/// A bright ellipse on dark ground.
+/// A bright ellipse on a dark background.
 fn picture() -> RgbImage {
     RgbImage::from_fn(120, 96, |x, y| {
         let inside = face().contains(f64::from(x) + 0.5, f64::from(y) + 0.5);
@@ -94,7 +94,7 @@ fn step(detector: &Detector, batch: &[TrainingSample], sampler: &SamplerConfig) 
     }
 }
 
-/// The same weights with `bits` bits after the point.
+/// Returns the same weights with `bits` mantissa bits.
 fn rounded(detector: &Detector, bits: u32) -> Detector {
     let dropped = FLOAT_BITS - bits;
     let round = |value: f32| f32::from_bits((value.to_bits() + (1 << (dropped - 1))) >> dropped << dropped);
@@ -110,13 +110,13 @@ fn rounded(detector: &Detector, bits: u32) -> Detector {
     Detector::from_state(detector.config(), Device::Cpu, state).unwrap()
 }
 
-/// The largest difference of two steps' losses, relative to the loss.
+/// Returns the largest relative difference of two steps' losses.
 fn deviation(a: &Step, b: &Step) -> f64 {
     let of_each = a.losses.iter().zip(&b.losses).map(|(a, b)| (a - b).abs() / (a.abs() + 0.01));
     of_each.fold(0.0, f64::max)
 }
 
-/// 1 minus the cosine of all gradients together.
+/// Returns 1 minus the cosine of all gradients together.
 fn angle(a: &Step, b: &Step) -> f64 {
     let names = |step: &Step| step.gradients.iter().map(|g| g.0.clone()).collect::<Vec<_>>();
     assert_eq!(names(a), names(b));
@@ -127,7 +127,7 @@ fn angle(a: &Step, b: &Step) -> f64 {
     1.0 - dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
-/// The parameters whose gradients differ most, relative to their length.
+/// Returns the parameters whose gradients differ most, relative to their norm.
 fn furthest(a: &Step, b: &Step) -> String {
     let length = |t: &Tensor| t.square().sum(Kind::Double).double_value(&[]).sqrt();
     let apart = a.gradients.iter().zip(&b.gradients).map(|((name, x), (_, y))| (length(&(x - y)) / length(x), name));
@@ -172,7 +172,7 @@ fn losses_and_gradients_of_every_kind_of_network() {
     on_gpu("losses and gradients of FPN, C4 and VGG16", |device| {
         for architecture in [Architecture::ResNet18Fpn, Architecture::ResNet50HalfC4, Architecture::Vgg16] {
             let mut config = config(architecture);
-            // Masks are the device's own, and even equal ones would fall on proposals in another order.
+            // Masks are generated on the device, and even equal ones would apply to proposals in another order.
             config.roi.dropout = 0.0;
             agree(&config, device, &everything(), false, TF32_BITS);
         }
@@ -187,8 +187,8 @@ fn losses_and_gradients_in_bfloat16() {
     });
 }
 
-/// The anchors lie on the CPU and do not depend on the weights: the RPN's draws are equal one by one, and so is what they took from
-/// the generator. Proposals come from the device; of them the numbers are equal.
+/// Anchors are on the CPU and independent of the weights: the RPN's samples are equal one by one, and so is the generator's state.
+/// Proposals come from the device; their counts are equal.
 #[test]
 fn the_samplers_draw_the_same_with_hard_negatives_and_ohem() {
     on_gpu("draws of the samplers", |device| {

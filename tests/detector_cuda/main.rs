@@ -1,8 +1,8 @@
-//! Everything that a round does, on the GPU and compared with the CPU: operators, whole detectors, rounds.
+//! Compares everything that a round does on the GPU with the CPU: operators, whole detectors, rounds.
 //!
-//! Without a CUDA GPU each test says that it was skipped; `QUARRY_REQUIRE_CUDA=1` makes that a failure. `QUARRY_DRY_CUDA=1` runs the
-//! comparisons with the CPU in the GPU's place, which shows that the tests themselves work. Tolerances are no guesses: a GPU
-//! convolves in TF32, so each comparison first measures on the CPU what weights rounded to TF32 (or bfloat16) change.
+//! Without a CUDA GPU each test says that it was skipped; `QUARRY_REQUIRE_CUDA=1` makes that a failure. `QUARRY_DRY_CUDA=1` compares the
+//! CPU with itself, which shows that the tests themselves work. Tolerances are measured: a GPU convolves in TF32, so each comparison first
+//! measures on the CPU what rounding the weights to TF32 (or bfloat16) changes.
 #![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -15,12 +15,12 @@ use std::sync::{Mutex, PoisonError};
 use quarry::detector::{CudaLibrary, choose_device, libtorch, load_cuda};
 use tch::{Device, Kind, Tensor};
 
-/// The test that uses up the GPU's memory must be alone on it.
+/// The test that fills the GPU's memory must run alone on it.
 static GPU: Mutex<()> = Mutex::new(());
 
-/// The word of the device to test; `None`, said loudly, where there is none.
+/// Returns the device to test; `None` with a loud message if there is none.
 fn device_word(what: &str) -> Option<&'static str> {
-    // Before any tensor of this process: libtorch asks once which devices there are.
+    // Before any tensor of this process: libtorch checks once which devices exist.
     load_cuda();
     let is_set = |name| std::env::var(name).is_ok_and(|value| value == "1");
     let Err(reason) = choose_device("cuda") else { return Some("cuda") };
@@ -33,7 +33,7 @@ fn device_word(what: &str) -> Option<&'static str> {
     None
 }
 
-/// Runs `test` on the GPU, alone.
+/// Runs `test` exclusively on the GPU.
 fn on_gpu(what: &str, test: impl FnOnce(Device)) {
     let _alone = GPU.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(word) = device_word(what) {
@@ -41,8 +41,8 @@ fn on_gpu(what: &str, test: impl FnOnce(Device)) {
     }
 }
 
-/// The CUDA variant of libtorch installs on any machine. Without a GPU its answer has to be that there is no driver or no device, and
-/// not that its CUDA library is missing.
+/// The CUDA variant of libtorch installs on any machine. Without a GPU its error must say that there is no driver or device, not that its
+/// CUDA library is missing.
 #[test]
 fn the_cuda_library_is_there_before_libtorch_is_asked() {
     let found = libtorch();

@@ -1,4 +1,4 @@
-//! The operators by themselves, on boxes and maps from a seed.
+//! The individual operators, on boxes and maps from a seed.
 
 use quarry::detector::ops::box_coder::BoxCoder;
 use quarry::detector::ops::matcher::Matcher;
@@ -37,7 +37,7 @@ fn equal(what: &str, cpu: &Tensor, other: &Tensor) {
     assert_eq!(numbers(cpu), numbers(other), "{what}");
 }
 
-/// Sums of `terms` float32 products in another order differ by this much at most, relative to the largest value.
+/// Sums of `terms` float32 products in another order differ by at most this, relative to the largest value.
 fn close(what: &str, cpu: &Tensor, other: &Tensor, terms: f64) {
     assert_eq!(cpu.size(), other.size(), "{what}");
     let (cpu, other) = (numbers(cpu), numbers(other));
@@ -58,7 +58,7 @@ fn roi_align_and_its_gradient() {
             let (fine, coarse) = (map(32, 1), map(16, 2));
             let rois = [random_boxes(40, 128.0, 3), random_boxes(25, 128.0, 4)];
             let features = [&fine, &coarse];
-            // Boxes of more than 16 pixels are read from the coarse map.
+            // Boxes larger than 16 pixels use the coarse map.
             let canonical = Canonical { size: 8.0, level: 2.0 };
             let pooled = multiscale_roi_align(&features, &rois, (128, 128), (7, 7), 2, canonical);
             let weights = Tensor::from_slice(&floats(pooled.numel(), 5)).reshape(pooled.size()).to_device(device);
@@ -67,7 +67,7 @@ fn roi_align_and_its_gradient() {
         };
         let (cpu, other) = (of_levels(Device::Cpu), of_levels(device));
         for (what, (cpu, other)) in ["values", "fine gradient", "coarse gradient"].iter().zip(cpu.iter().zip(&other)) {
-            // A cell collects from some hundred bins.
+            // A cell accumulates some hundred bins.
             close(&format!("RoIAlign's {what}"), cpu, other, 64.0);
         }
         let one_level = |device: Device| {
@@ -99,7 +99,7 @@ fn nms_keeps_the_same_boxes_in_the_same_order() {
     });
 }
 
-/// As many boxes as the paper's RPN hands to NMS: the table of all pairs alone would take more than a gigabyte.
+/// As many boxes as the paper's RPN passes to NMS: the table of all pairs alone would take more than a gigabyte.
 #[test]
 fn nms_takes_twelve_thousand_boxes() {
     on_gpu("NMS of 12,000 boxes", |device| {

@@ -1,4 +1,4 @@
-//! Whole rounds of a tiny detector: steps, resume, and a GPU whose memory is full.
+//! Whole rounds of a tiny detector: steps, resuming, and a full GPU memory.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::on_gpu;
 
-/// TF32 keeps ten bits; six steps of a small network carry on what the first got wrong.
+/// TF32 has ten mantissa bits; six steps of a small network propagate the first errors.
 const LOSS_TOLERANCE: f64 = 0.02;
 
 /// The losses of each step and the warnings; cancels after `stop_after` steps.
@@ -58,7 +58,7 @@ fn config(device: &str, more: &str) -> RoundConfig {
     RoundConfig::from_toml(&text, "tests").unwrap()
 }
 
-/// The name's number paints the picture: a bright square on a grey ground.
+/// The number in the name determines the image: a bright square on a grey background.
 fn decode(path: &Path) -> Result<RgbImage, String> {
     let seed: u32 = path.to_string_lossy().parse().map_err(|_| "not a picture".to_owned())?;
     Ok(RgbImage::from_fn(64, 48, |x, y| {
@@ -123,10 +123,10 @@ fn a_round_and_its_resume_learn_as_on_the_cpu() {
     });
 }
 
-/// Bytes of one tensor that fills the GPU.
+/// Size of the tensors that fill the GPU, in bytes.
 const BLOCK: i64 = 1 << 26;
 
-/// Fills the GPU up, leaves `spare` bytes free, and trains with more images at once than fit there.
+/// Fills the GPU memory except for `spare` bytes, and trains with a larger batch than fits.
 #[test]
 fn a_full_gpu_halves_the_mini_batch_and_goes_on() {
     on_gpu("running out of memory", |device| {
@@ -153,7 +153,7 @@ fn a_full_gpu_halves_the_mini_batch_and_goes_on() {
     });
 }
 
-/// The paper's size of images, with a small network.
+/// The paper's image size with a small network.
 fn large(device: &str) -> RoundConfig {
     let mut config = config(device, "");
     (config.detector.shorter_side, config.detector.longer_side_cap) = (600, 1000);

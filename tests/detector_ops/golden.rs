@@ -1,15 +1,15 @@
-//! Finds and reads torchvision's golden numbers, and compares with them.
+//! Loads torchvision's golden values and compares with them.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use tch::{Kind, Tensor};
 
-/// Named tensors that torchvision wrote.
+/// Named tensors written by torchvision.
 pub struct Golden(HashMap<String, Tensor>);
 
 impl Golden {
-    /// All of torchvision's numbers, from the shared folder; `None`, said loudly, where that is missing.
+    /// All golden values from the shared folder; `None` with a loud message if it is missing.
     pub fn full() -> Option<Self> {
         let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
         let shared = std::env::var_os("QUARRY_SHARED").map_or(beside, PathBuf::from);
@@ -21,7 +21,7 @@ impl Golden {
         None
     }
 
-    /// The part of the same numbers that is small enough to lie beside the tests.
+    /// The subset that is small enough to be checked in with the tests.
     pub fn small() -> Self {
         Self::read(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torchvision_ops_small.safetensors"))
     }
@@ -35,7 +35,7 @@ impl Golden {
     }
 }
 
-/// Largest deviation relative to the largest golden value (floats), as a fraction.
+/// Returns the largest deviation relative to the largest golden value (floats).
 pub fn deviation(ours: &Tensor, golden: &Tensor) -> f64 {
     assert_eq!(ours.size(), golden.size());
     assert!(bool::try_from(ours.isfinite().all()).unwrap(), "all values are finite");
@@ -52,7 +52,7 @@ pub fn check_floats(what: &str, ours: &Tensor, golden: &Tensor) {
     println!("| {what} | {off:.1e} |");
 }
 
-/// Kind, shape and every value are the same; for the table of deviations.
+/// Compares dtype, shape and every value exactly; for the table of deviations.
 pub fn check_exact(what: &str, ours: &Tensor, golden: &Tensor) {
     check_same(what, ours, golden);
     println!("| {what} | equal |");

@@ -1,4 +1,4 @@
-//! Every operator against torchvision's own outputs and gradients, and against brute-force oracles.
+//! Every operator against torchvision's outputs and gradients, and against brute-force oracles.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![cfg(feature = "torch")]
@@ -18,7 +18,7 @@ use quarry::detector::ops::roi_align::{Canonical, multiscale_roi_align, roi_alig
 use quarry::detector::ops::{BatchNorm, boxes};
 use tch::{Device, IndexOp, Kind, Tensor};
 
-/// Each test runs on the small fixture, and on the full file where that exists (where it holds more).
+/// Each test runs on the small fixture, and on the full file if it exists (where it has more cases).
 fn with_golden(check: impl Fn(&Golden)) {
     check(&Golden::full().unwrap_or_else(Golden::small));
 }

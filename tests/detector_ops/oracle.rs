@@ -1,8 +1,8 @@
-//! The same operators written the slow and obvious way, from their definitions. It shares no code with what it judges.
+//! Straightforward implementations of the operators from their definitions. Shares no code with what it tests.
 
 use tch::{Device, Kind, Tensor};
 
-/// Boxes `[n, 5]` of `images` images, some partly outside, some empty.
+/// Boxes `[n, 5]` on `images` images, some partly outside, some empty.
 pub fn random_rois(n: i64, images: i64, width: f64, height: f64) -> Tensor {
     let float = (Kind::Float, Device::Cpu);
     let image = Tensor::randint(images, [n, 1], float);
@@ -12,7 +12,7 @@ pub fn random_rois(n: i64, images: i64, width: f64, height: f64) -> Tensor {
     Tensor::cat(&[image, corner.shallow_clone(), corner + sides], 1)
 }
 
-/// RoIAlign by its definition: the mean of bilinear samples.
+/// RoIAlign by definition: the mean of bilinear samples.
 pub fn roi_align(feature: &Tensor, rois: &Tensor, out: (i64, i64), scale: f32, sampling: i64, aligned: bool) -> Tensor {
     let (channels, h, w) = (feature.size()[1], feature.size()[2], feature.size()[3]);
     let pooled = Tensor::zeros([rois.size()[0], channels, out.0, out.1], (Kind::Float, Device::Cpu));
@@ -60,7 +60,7 @@ fn bilinear(map: &Tensor, y: f32, x: f32, h: i64, w: i64) -> Tensor {
         + value(bottom, right) * (dy * dx)
 }
 
-/// Greedy NMS by its definition.
+/// Greedy NMS by definition.
 pub fn nms(boxes: &Tensor, scores: &Tensor, threshold: f64) -> Tensor {
     batched_nms(boxes, scores, &Tensor::zeros_like(scores).to_kind(Kind::Int64), threshold)
 }

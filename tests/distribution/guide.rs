@@ -1,4 +1,4 @@
-//! The guide is true: its commands run, its links lead somewhere, and the database's page is what the migrations make.
+//! The guide is correct: its commands run, its links resolve, and the database page matches the migrations.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,13 +13,13 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{built, done, root};
 
-/// The text of every ```sh block of a page.
+/// Returns the text of every ```sh block of a page.
 fn commands(page: &str) -> Vec<String> {
     let blocks = page.split("```sh\n").skip(1);
     blocks.map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
-/// A small sample as FDDB ships, in `FDDB`, and a shell's folder for `quarry`.
+/// A small sample in FDDB's layout, in `FDDB`, and a shell folder for `quarry`.
 fn sandbox(dir: &Path) -> PathBuf {
     let config = SampleConfig { scenes: 10, ..SampleConfig::default() };
     sample::write(&dir.join("FDDB"), &config, &mut |_| {}).unwrap();
@@ -40,10 +40,10 @@ fn every_command_of_the_guide_runs() {
     run(dir.path(), &bin, &blocks);
 }
 
-/// Runs blocks of commands in `dir`, with a few steps instead of a training.
+/// Runs blocks of commands in `dir`, with a few steps instead of a full training.
 fn run(dir: &Path, bin: &Path, blocks: &[String]) {
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
-    // A link in bin/ hides where the program's library is: a shell function calls it by its own path.
+    // A symbolic link in bin/ would hide the program's library: a shell function calls it by its own path.
     let commands = blocks.join("\n").replace("iterations=300", "iterations=4");
     let script = format!("set -eu\nquarry() {{ '{}' \"$@\"; }}\n{}", built().display(), commands);
     let mut shell = Command::new("bash");
@@ -51,7 +51,7 @@ fn run(dir: &Path, bin: &Path, blocks: &[String]) {
     done(shell.env_remove("XDG_DATA_HOME").env_remove("XDG_STATE_HOME").env_remove("XDG_CONFIG_HOME"));
 }
 
-/// The page on three classes, over a smaller sample than `quarry demo` draws.
+/// The page on three classes, with a smaller sample than `quarry demo` draws.
 #[test]
 fn every_command_of_the_page_on_three_classes_runs() {
     let page = fs::read_to_string(root().join("docs/three-classes.md")).unwrap();
@@ -90,7 +90,7 @@ fn links_between_pages_lead_to_files() {
     assert!(broken.is_empty(), "links that lead nowhere:\n{broken}");
 }
 
-/// The schema of a new project as a page: a table for each table.
+/// Returns the schema of a new project as a page with one table per database table.
 fn schema_page(database: &Path) -> String {
     let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     let list = |sql: &str| -> Vec<Vec<String>> {

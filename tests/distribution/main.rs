@@ -1,4 +1,4 @@
-//! What a user gets who has no checkout: the package, `quarry setup`, completions, manual pages, and the guide's commands.
+//! What a user without a checkout gets: the package, `quarry setup`, completions, manual pages, and the guide's commands.
 
 #![cfg(all(unix, feature = "torch"))]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
@@ -14,7 +14,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The output of a command that has to succeed.
+/// Returns the output of a command that must succeed.
 fn done(command: &mut Command) -> Output {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", said(&output));

@@ -1,4 +1,4 @@
-//! `quarry setup` against a package index of its own: what is fetched, and what is refused with nothing installed.
+//! `quarry setup` against a local package index: what is downloaded, and what is refused with nothing installed.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,10 +11,10 @@ use quarry::workflow::setup::{Contents, Part, SetUpPart, SetupRequest, Source, r
 use quarry::workflow::{WorkEvent, WorkflowError};
 use sha2::{Digest, Sha256};
 
-/// A package index on this machine: one wheel below `/simple/backbone/`. The first `breaks` connections of the wheel end half way.
+/// A local package index with one wheel below `/simple/backbone/`. The first `breaks` downloads of the wheel are cut off half way.
 struct Index {
     url: String,
-    /// The requests that came, with their `Range`.
+    /// The received requests with their `Range`.
     asked: Arc<Mutex<Vec<String>>>,
 }
 

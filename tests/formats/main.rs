@@ -1,4 +1,4 @@
-//! The annotation formats from outside: good datasets, their variants, bad records, and what is written reads back the same.
+//! The annotation formats: valid datasets, their variants, bad records, and round trips.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 

@@ -1,5 +1,5 @@
-//! Malformed annotation files of every format, each with the message that it gives: `expected.txt` beside them has a line for each file.
-//! Nothing panics, and every message names the file.
+//! Malformed annotation files of every format with their messages: `expected.txt` next to them has a line for each file. Nothing panics,
+//! and every message names the file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ fn folder(format: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/formats").join(format)
 }
 
-/// A dataset that is whole but for the file `name`; the file's place in it, and what is imported.
+/// A valid dataset except for the file `name`; returns the file's path in it, and what is imported.
 fn place(format: &str, name: &str) -> (Set, &'static str, &'static str) {
     let set = match format {
         "yolo" => Set::new(&["images/a.png", "images/b.png"]),
@@ -50,7 +50,7 @@ fn place(format: &str, name: &str) -> (Set, &'static str, &'static str) {
     (set, file, imported)
 }
 
-/// What the import says about the file: an error, bad records, or names of images that are not there.
+/// Returns what the import reports about the file: an error, bad records, or names of missing images.
 fn message(format: &str, name: &str) -> String {
     let (set, file, imported) = place(format, name);
     set.write(file, std::fs::read(folder(format).join("bad").join(name)).unwrap());
@@ -94,7 +94,7 @@ fn every_malformed_file_gives_its_message() {
     assert!(wrong.is_empty(), "not as in expected.txt:\n{}", wrong.join("\n"));
 }
 
-/// Images outside of the dataset's folder are not read, by whatever way a file names them, links in the folder included.
+/// Images outside the dataset's folder are not read, however a file names them, including links in the folder.
 #[test]
 fn no_format_reads_an_image_outside_of_the_datasets_folder() {
     let outside = tempfile::tempdir().unwrap();

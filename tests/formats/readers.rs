@@ -1,4 +1,4 @@
-//! Each format in the variants in which it is met, and its bad records.
+//! Common variants of each format, and bad records.
 
 use quarry::dataset::formats::{ExifRule, ReadOptions, read_auto, recognise};
 use quarry::domain::Cancel;
@@ -46,7 +46,7 @@ fn coco_in_any_order_with_ids_of_any_type() {
     check(&set.write("annotations/instances_val2017.json", bom).read("coco", "").unwrap(), COCO_READ);
 }
 
-/// Two objects of one id, whatever the order of ids: the first is kept. Without ids all are.
+/// Two objects with one id, in any order of ids: the first is kept. Without ids all are.
 #[test]
 fn an_annotation_id_of_coco_stands_for_one_object() {
     let check_ids = |ids: [&str; 4], kept: &[usize], expected: &[&str]| {
@@ -476,7 +476,7 @@ fn the_format_of_a_path_is_found_with_its_reason() {
     assert!(recognise(&coco.path("gone")).is_err());
 }
 
-/// Images beside annotations in UTF-16 are no folder without objects.
+/// Images next to annotations in UTF-16 are not a folder without objects.
 #[test]
 fn annotations_in_utf16_are_told_whatever_the_format() {
     let utf16 = |text: &str| format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
@@ -494,7 +494,7 @@ fn annotations_in_utf16_are_told_whatever_the_format() {
         for path in ["", file] {
             let message = match recognise(&set.path(path)) {
                 Err(error) => error.to_string(),
-                // Known by its name: the reader tells it.
+                // Detected by its name: the reader reports it.
                 Ok((format, _)) => set.read(format.name(), path).unwrap_err().to_string(),
             };
             let name = file.rsplit('/').next().unwrap();
@@ -504,7 +504,7 @@ fn annotations_in_utf16_are_told_whatever_the_format() {
     }
 }
 
-/// What an import of `file` in `format` gives: objects, bad records and warnings, a line each.
+/// Returns the result of importing `file` in `format`: objects, bad records and warnings, one per line.
 fn read_as(format: &str, images: &[&str], file: &str, text: &str) -> String {
     let set = Set::new(images);
     let read = set.write(file, text).read(format, if ["yolo", "voc", "labelme"].contains(&format) { "" } else { file });
@@ -517,7 +517,7 @@ fn read_as(format: &str, images: &[&str], file: &str, text: &str) -> String {
     }
 }
 
-/// Files of other tools and other tasks: read as far as they hold boxes, and what is not read is told.
+/// Files of other tools and for other tasks: their boxes are read, and everything skipped is reported.
 #[test]
 fn what_other_tools_write_is_read_or_told() {
     let yaml = "train: images\nnames: [car, car]\n";
@@ -613,7 +613,7 @@ fn what_other_tools_write_is_read_or_told() {
     check("labelme", &["a.png"], "x.json", &labelme(r"C:\\data\\b.png"), &["leaves the dataset's folder"]);
 }
 
-/// Images without known annotations, and files that may hold some in an unknown form.
+/// Images without known annotations, and files that may contain some in an unknown form.
 #[test]
 fn a_folder_with_unknown_annotations_is_told() {
     let told = |file: &str| {

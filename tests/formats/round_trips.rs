@@ -1,4 +1,4 @@
-//! What is written reads back the same, for every format that can hold it; what a format cannot hold is reported.
+//! Round trips of every format that can represent the data; what a format cannot represent is reported.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ use crate::support::{Set, read, text};
 const PATHS: [&str; 5] = ["a.png", "sub dir/a.png", "ü #%20 'q' & <x>.png", "images/b.png", "JPEGImages/c.png"];
 const CLASSES: [&str; 4] = ["face", "tooth brush", "ü & <é> \"q\" 'x'", "7"];
 
-/// What a format can hold.
+/// What a format can represent.
 #[allow(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 #[derive(Debug, Clone, Copy)]
 struct Holds {
@@ -24,7 +24,7 @@ struct Holds {
     ignored: bool,
     /// Any name, not only train, val, test and none.
     any_split: bool,
-    /// Boxes that reach beyond the image.
+    /// Boxes that extend beyond the image.
     outside: bool,
 }
 
@@ -90,7 +90,7 @@ fn export(holds: Holds) -> impl Strategy<Value = Export> {
     })
 }
 
-/// As `text` shows a dataset, sorted by image.
+/// Formats a dataset like `text`, sorted by image.
 fn sorted(text: &str) -> Vec<String> {
     let mut images: Vec<String> = Vec::new();
     for line in text.lines() {

@@ -1,4 +1,4 @@
-//! Small datasets in temporary folders, and what their import gives as plain text.
+//! Small datasets in temporary folders, and their import formatted as plain text.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,13 @@ use quarry::dataset::formats::{ReadOptions, format_named};
 use quarry::dataset::{DatasetError, ImportedDataset};
 use quarry::domain::{Cancel, Shape};
 
-/// A folder that a test fills.
+/// A folder filled by a test.
 pub struct Set {
     folder: tempfile::TempDir,
 }
 
 impl Set {
-    /// Images of 100 x 80 pixels at these paths, each with other bytes.
+    /// Images of 100 x 80 pixels at these paths, each with different bytes.
     pub fn new(images: &[&str]) -> Self {
         let set = Self { folder: tempfile::tempdir().unwrap() };
         for (k, image) in images.iter().enumerate() {
@@ -54,7 +54,7 @@ pub fn read(format: &str, path: &Path, options: &ReadOptions) -> Result<Imported
     format_named(format).unwrap().read(path, options, &mut |_| {}, &Cancel::new())
 }
 
-/// A line for each image and each object: `name [split]`, then `class x1 y1 x2 y2`, `ellipse` and `ignored` where it is so.
+/// Formats a line for each image and each object: `name [split]`, then `class x1 y1 x2 y2`, `ellipse` and `ignored` if applicable.
 pub fn text(dataset: &ImportedDataset) -> String {
     let mut text = String::new();
     for image in &dataset.images {
@@ -80,7 +80,7 @@ pub fn text(dataset: &ImportedDataset) -> String {
     text
 }
 
-/// Fails with both texts where the import is not `expected`; blanks before lines of `expected` do not count.
+/// Fails with both texts if the import is not `expected`; leading spaces in `expected` are ignored.
 pub fn check(dataset: &ImportedDataset, expected: &str) {
     let lines = |text: &str| {
         text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect::<Vec<_>>()
@@ -88,7 +88,7 @@ pub fn check(dataset: &ImportedDataset, expected: &str) {
     assert_eq!(lines(&text(dataset)), lines(expected), "{:#?}", dataset.summary);
 }
 
-/// The bad records as `file:line: problem` with the file's name alone.
+/// Formats the bad records as `file:line: problem` with the file name only.
 pub fn bad(dataset: &ImportedDataset) -> Vec<String> {
     let records = dataset.summary.bad_records.iter();
     records
@@ -102,7 +102,7 @@ pub fn bad(dataset: &ImportedDataset) -> Vec<String> {
         .collect()
 }
 
-/// Each of `expected` is the beginning or a part of the bad record in its place.
+/// Each of `expected` is a prefix or a part of the bad record at its index.
 pub fn check_bad(dataset: &ImportedDataset, expected: &[&str]) {
     let found = bad(dataset);
     assert_eq!(found.len(), expected.len(), "{found:#?}");

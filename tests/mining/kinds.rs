@@ -1,4 +1,4 @@
-//! Kinds of candidates and their groups: against a brute-force oracle, and on images whose answer is known.
+//! Kinds of candidates and their groups: against a brute-force oracle, and on images with known results.
 
 use proptest::prelude::*;
 use quarry::domain::{
@@ -35,7 +35,7 @@ fn known_kinds() {
     check(bb(0., 0., 10., 100.), Some(FalsePositiveKind::Background));
     check(bb(0., 0., 11., 100.), Some(FalsePositiveKind::Localisation));
     check(bb(0., 0., 49., 100.), Some(FalsePositiveKind::Localisation));
-    // IoU exactly 0.5 holds a face.
+    // IoU exactly 0.5 matches a face.
     check(bb(0., 0., 50., 100.), None);
     check(bb(0., 0., 100., 100.), None);
 }
@@ -116,7 +116,7 @@ fn candidates_are_grouped_by_region_and_by_look_and_never_by_way_of_a_third() {
         groupable(3, here, 0b111),
         groupable(3, there, 0b1_1111),
         Groupable { hash: None, ..groupable(4, here, 0) },
-        // Like the second, which is like the first; not like the first.
+        // Similar to the second, which is similar to the first; not similar to the first.
         groupable(5, here, far | 1),
         Groupable { kind: FalsePositiveKind::Localisation, ..groupable(1, here, 0) },
         Groupable { class: ClassId(2), ..groupable(1, here, 0) },
@@ -175,7 +175,7 @@ fn a_full_group_is_split() {
     assert_eq!(groups.iter().map(|group| group.members.len()).collect::<Vec<_>>(), [GROUP_MAX, GROUP_MAX]);
 }
 
-/// Hashes in families some bits apart, boxes that overlap, two classes, features in families.
+/// Hashes in families some bits apart, overlapping boxes, two classes, features in families.
 fn mixed(seeds: &[u64], features: &[RoiFeature]) -> Vec<Groupable<'static>> {
     // Features outlive a test.
     let features: &'static [RoiFeature] = Box::leak(features.to_vec().into_boxed_slice());
@@ -230,7 +230,7 @@ fn check_groups(items: &[Groupable], groups: &[Group], config: &GroupConfig) {
 }
 
 fn boxes(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<BoundingBox>> {
-    // A coarse grid, so that equal boxes and exact thresholds come up.
+    // A coarse grid, so that equal boxes and exact thresholds occur.
     let one = (0..12_i32, 0..12_i32, 1..8_i32, 1..8_i32);
     proptest::collection::vec(
         one.prop_map(|(x, y, w, h)| BoundingBox::from_xywh(x.into(), y.into(), w.into(), h.into())),
@@ -238,7 +238,7 @@ fn boxes(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<BoundingBox
     )
 }
 
-/// The definition, spelled out: area by area, face by face.
+/// The definition, literally: area by area, face by face.
 fn oracle(b: &BoundingBox, truth: &[BoundingBox]) -> f64 {
     let overlap = |g: &BoundingBox| {
         let w = (b.x2.min(g.x2) - b.x1.max(g.x1)).max(0.0);
@@ -302,7 +302,7 @@ proptest! {
         let items = mixed(&seeds, &waves());
         let at_once = group_alike(&items, &config);
         check_groups(&items, &at_once, &config);
-        // Three times some more come, of any rank.
+        // Three times some more are added, of any rank.
         let mut known: Vec<Option<usize>> = vec![None; items.len()];
         for last in 0..3 {
             let here: Vec<usize> = (0..items.len()).filter(|at| came[*at] <= last).collect();
@@ -318,7 +318,7 @@ proptest! {
                 group.members.iter().for_each(|at| known[here[*at]] = Some(here[group.members[0]]));
             }
         }
-        // What did not change stays as it is.
+        // Unchanged candidates stay as they are.
         let again = regroup(&items, &config, &known);
         prop_assert_eq!(again.iter().map(|group| group.members.len()).sum::<usize>(), known.iter().enumerate().filter(|(at, leader)| {
             leader.is_some_and(|leader| leader != *at || known.iter().enumerate().any(|(other, l)| other != *at && *l == Some(*at)))

@@ -1,4 +1,4 @@
-//! Mining from outside: what is a candidate, and how a mining of many images outlasts being cut off.
+//! Mining: which detections are candidates, and how mining many images survives interruptions.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 

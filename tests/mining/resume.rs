@@ -1,4 +1,4 @@
-//! Mining that is cut off: stopped, killed, with another model meanwhile.
+//! Interrupted mining: stopped, killed, with another model in between.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -25,7 +25,7 @@ pub fn trained(dir: &Path, images: u32) -> Project {
     project
 }
 
-/// Every candidate in words, by image and place.
+/// Formats every candidate, by image and position.
 pub fn candidates(project: &Project) -> Vec<String> {
     let store = project.open_store_to_read().unwrap();
     let all = CandidateQuery { verdict: VerdictFilter::Any, collapse: false, ..CandidateQuery::default() };
@@ -59,7 +59,7 @@ fn command(project: &Project) -> Command {
     command
 }
 
-/// Kills a mining when it has kept more than `done` images; how many it had then.
+/// Kills mining once it has stored more than `done` images; returns how many it had then.
 fn killed_after(project: &Project, done: usize) -> usize {
     let store = Store::open_read_only(&project.database()).unwrap();
     let round = store.rounds().unwrap()[0].id;
@@ -69,7 +69,7 @@ fn killed_after(project: &Project, done: usize) -> usize {
         if now > done {
             child.kill().unwrap();
             assert!(!child.wait().unwrap().success(), "it was killed before its end");
-            // It may have committed more than it could still tell: who opens the database again sees that.
+            // It may have committed more than it could report: whoever opens the database again sees that.
             drop(store);
             let store = Store::open_read_only(&project.database()).unwrap();
             return store.unfinished_mining(round).unwrap().unwrap();
@@ -93,7 +93,7 @@ fn a_mining_that_is_killed_goes_on_and_ends_as_one_that_was_not() {
     let (mut done, mut before) = (0, 0);
     for _ in 0..3 {
         done = killed_after(&project, done);
-        // What was kept is there, whole images only.
+        // What was stored is there, complete images only.
         let now = candidates(&project);
         assert!(now.len() > before && now.iter().all(|c| expected.contains(c)), "{} of {}", now.len(), expected.len());
         before = now.len();
@@ -132,7 +132,7 @@ fn candidates_and_verdicts_stay_while_their_images_are_mined_again() {
     assert_eq!((counts.confirmed, counts.undecided), (40, before.len() as u64 - 40));
     let report = mine(&project, None, &mut |_| {}, &Cancel::new()).unwrap();
     assert_eq!((report.resumed, candidates(&project)), (done, before));
-    // An annotator continues deciding beside a mining.
+    // An annotator decides during mining.
     let mut mining = command(&project).spawn().unwrap();
     let (mut slowest, mut decided) = (std::time::Duration::ZERO, 0);
     while mining.try_wait().unwrap().is_none() {
@@ -148,7 +148,7 @@ fn candidates_and_verdicts_stay_while_their_images_are_mined_again() {
     assert_eq!(store.candidate(ids[0]).unwrap().verdict, Some(Verdict::Confirmed), "with the id of before");
 }
 
-/// Stops a mining while it detects on the image after so many.
+/// Stops mining while it detects on the image after this many.
 fn stopped(project: &Project, request: &MineRequest, after: u64) {
     let cancel = Cancel::new();
     let stop = cancel.clone();

@@ -1,4 +1,4 @@
-//! Detection and mining in shards: what is merged is what one machine finds.
+//! Detection and mining in shards: the merged result equals that of one machine.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output as Ran};
@@ -39,7 +39,7 @@ fn of_round(report: &ShardMergeReport) -> &MineReport {
     }
 }
 
-/// Every file below a folder with its bytes, but for the lock.
+/// Returns every file below a folder with its bytes, except the lock.
 fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
@@ -63,7 +63,7 @@ fn shards_merged_in_any_order_and_twice_are_what_plain_mining_finds() {
     let report = mine(&whole, None, &mut |_| {}, &Cancel::new()).unwrap();
     let expected = candidates(&whole);
 
-    // While another program works on the project, and without a trace in it.
+    // While another program works on the project, and without leaving a trace.
     let before = files(project.dir());
     assert!(before.iter().any(|(path, _)| path.ends_with("quarry.db")));
     let lock = project.lock("training").unwrap();
@@ -84,7 +84,7 @@ fn shards_merged_in_any_order_and_twice_are_what_plain_mining_finds() {
     assert_eq!((part.missing.clone(), part.missing_in_words().as_str()), (vec![2, 3, 5], "2, 3, 5 of 5"));
     let some = candidates(&project);
     assert!(!some.is_empty() && some.len() < expected.len() && some.iter().all(|c| expected.contains(c)));
-    // One file after the other, the last ones together with one that is in.
+    // One file after the other, the last ones together with an already merged one.
     assert_eq!(merged(&project, &[&shards[1]]).unwrap().missing, [3, 5]);
     let last = merged(&project, &[&shards[4], &shards[3], &shards[2]]).unwrap();
     for _ in 0..2 {
@@ -191,7 +191,7 @@ fn shell(dir: &Path, script: &str) -> Ran {
     command.output().unwrap()
 }
 
-/// The shell blocks of docs/shards.md that begin with a comment holding `word`.
+/// Returns the shell blocks of docs/shards.md that start with a comment containing `word`.
 fn documented(word: &str) -> String {
     let text = include_str!("../../docs/shards.md");
     let blocks: Vec<&str> = text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
@@ -211,7 +211,7 @@ fn the_documented_gnu_parallel_example_works_and_starts_a_failed_shard_again() {
     let faces = Project::open(&dir.path().join("faces")).unwrap();
     assert!(shell(dir.path(), "quarry mine --project p").status.success());
     let script = documented("GNU parallel").replace("64", "4");
-    // The images are missing at first: every shard fails, and says so.
+    // The images are missing at first: every shard fails and says so.
     std::fs::rename(dir.path().join("pictures"), dir.path().join("away")).unwrap();
     let failed = shell(dir.path(), &script);
     assert!(!failed.status.success());
@@ -229,7 +229,7 @@ fn the_loops_of_the_documented_cluster_jobs_work() {
     copy(project.dir(), &dir.path().join("faces"));
     let faces = Project::open(&dir.path().join("faces")).unwrap();
     assert!(shell(dir.path(), "quarry mine --project p").status.success());
-    // What Slurm and Kubernetes would set, and the command lines that they would run, as the page has them.
+    // What Slurm and Kubernetes would set, and the command lines that they would run, as on the page.
     let text = include_str!("../../docs/shards.md");
     let line =
         |word: &str| text.lines().find(|line| line.contains(word) && line.contains("quarry mine")).unwrap().trim();

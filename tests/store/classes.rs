@@ -13,8 +13,8 @@ const CAT: ClassId = ClassId(1);
 const DOG: ClassId = ClassId(2);
 const ADA: &str = "Ada";
 
-/// One image with a cat at 0,0 - 100,100 and a dog at 200,0 - 300,100, and candidates: a dog on the cat, a cat beside everything, a dog
-/// that is badly placed, a cat that is a badly placed dog.
+/// One image with a cat at 0,0 - 100,100 and a dog at 200,0 - 300,100, and candidates: a dog on the cat, a cat on background, a badly
+/// localised dog, a cat that is a badly localised dog.
 fn project() -> Project {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::create(&dir.path().join("quarry.db")).unwrap();
@@ -52,7 +52,7 @@ fn ids(p: &Project) -> Vec<CandidateId> {
     (1..=4).map(CandidateId).collect::<Vec<_>>().into_iter().filter(|id| p.store.candidate(*id).is_ok()).collect()
 }
 
-/// Class and source of the image's objects as they stand.
+/// Returns class and source of the image's current objects.
 fn objects(store: &Store) -> Vec<(ClassId, AnnotationSource)> {
     let image = store.images().unwrap()[0].id;
     store.ground_truth(image).unwrap().into_iter().map(|(_, object)| (object.class, object.source)).collect()
@@ -177,7 +177,7 @@ fn merging_classes_takes_everything_along() {
     let counts = p.store.verdict_counts(None).unwrap();
     assert_eq!((counts.missed_object, counts.rejected), (1, 1));
     assert_eq!(p.store.rejected_regions().unwrap().len(), 1);
-    // Taken back and given again, the verdict is one on a cat.
+    // Undone and redone, the verdict is one on a cat.
     p.store.undo(ADA, 3).unwrap();
     p.store.undo(ADA, 4).unwrap();
     p.store.redo(ADA, 5).unwrap();

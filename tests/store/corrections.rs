@@ -1,4 +1,4 @@
-//! Corrections of ground truth: what each does, that undo takes one gesture back, that they survive an import, and how they travel.
+//! Ground truth corrections: the effect of each, undo of one gesture, survival of an import, and exchange between copies.
 
 use quarry::domain::{
     AnnotationSource, CandidateId, ClassId, CorrectionAct, FalsePositiveKind, GroundTruthId, HardNegativeSource,
@@ -27,7 +27,7 @@ fn pets(objects: Vec<quarry::domain::Annotation>) -> NewDataset {
     }
 }
 
-/// An image with two cats, equal to each other, and one further right; candidates on the last and on nothing.
+/// An image with two identical cats, and one further right; candidates on the last and on background.
 fn project() -> (tempfile::TempDir, Store, ImageId, Vec<CandidateId>) {
     let dir = tempfile::tempdir().unwrap();
     let (store, image, ids) = project_in(&dir, "quarry.db");
@@ -57,7 +57,7 @@ fn kind(store: &Store, candidate: CandidateId) -> (FalsePositiveKind, f64) {
     (candidate.kind, (candidate.max_iou * 1000.0).round() / 1000.0)
 }
 
-/// What stands, in short.
+/// Formats the current state briefly.
 fn truth(store: &Store, image: ImageId) -> Vec<(AnnotationSource, i64, f64, bool)> {
     let objects = store.ground_truth(image).unwrap().into_iter();
     objects.map(|(_, o)| (o.source, o.class.0, o.shape.bounding_box().x1, o.ignored)).collect()
@@ -124,7 +124,7 @@ fn verdicts_and_corrections_are_undone_in_one_line_without_limit() {
     assert_eq!(store.verdict_counts(None).unwrap().undecided, 2);
     while store.redo("Ada", 20).unwrap().is_some() {}
     assert_eq!(truth(&store, image), after);
-    // Deleted, it keeps what it was: restored it is ignored as before.
+    // Deleted, it keeps its state: restored it is ignored as before.
     store.correct_objects(&objects[..1], "Ada", ObjectChange::Deleted(false), 30).unwrap().unwrap();
     assert_eq!(truth(&store, image)[..4].iter().filter(|o| o.3).count(), 1);
     assert_eq!(store.undo("Grace", 40).unwrap(), None, "another annotator has nothing to take back");
@@ -145,7 +145,7 @@ fn an_object_is_added_where_nothing_was_and_can_be_corrected_in_turn() {
     assert!(store.hard_negatives(HardNegativeSource::Unreviewed, 2).unwrap()[&image].len() == 1);
     store.correct_objects(&[added], "Grace", ObjectChange::Class(DOG), 2).unwrap().unwrap();
     assert_eq!((row(&store).state.class, kind(&store, candidates[1]).0), (DOG, FalsePositiveKind::Classification));
-    // A wrong class is a correction of it too: no second object comes.
+    // A wrong class is a correction of it too: no second object is added.
     let ruling = NewVerdict {
         verdict: Verdict::WrongClass,
         class: Some(CAT),
@@ -161,7 +161,7 @@ fn an_object_is_added_where_nothing_was_and_can_be_corrected_in_turn() {
     store.undo("Ada", 6).unwrap();
     assert_eq!(row(&store).state.class, DOG, "Grace's still");
     store.undo("Ada", 7).unwrap();
-    // Grace corrected it: what she holds is an object.
+    // Grace corrected it: her current state is an object.
     assert_eq!(row(&store).state, ObjectState { class: DOG, shape: drawn, ignored: false, deleted: false });
     store.undo("Grace", 8).unwrap();
     assert_eq!(store.objects_of_image(image).unwrap().len(), 3, "nobody says any more that it is there");
@@ -235,7 +235,7 @@ fn what_cannot_be_is_refused_and_nothing_is_written() {
 #[test]
 fn the_newest_of_both_logs_counts_whoever_wrote_it() {
     let (_dir, mut store, image, candidates) = project();
-    // Of the candidate's size, so that its verdict is about the cat.
+    // Of the candidate's size, so that its verdict applies to the cat.
     let cat = ids_of(&store, image)[2];
     store.correct_objects(&[cat], "Ada", ObjectChange::Shape(rectangle(200., 0., 245., 100.)), 1).unwrap().unwrap();
     let ruling = NewVerdict {
@@ -258,7 +258,7 @@ fn the_newest_of_both_logs_counts_whoever_wrote_it() {
     store.undo("Grace", 5).unwrap();
     store.undo("Ada", 6).unwrap();
     assert_eq!(now(&store), (DOG, 245., false));
-    // Moved away it keeps the verdict's class, and the verdict is about an object of its own.
+    // After moving away it keeps the verdict's class, and the verdict creates an object of its own.
     store.correct_objects(&[cat], "Ada", ObjectChange::Shape(rectangle(400., 0., 500., 100.)), 7).unwrap().unwrap();
     assert_eq!((now(&store), store.objects_of_image(image).unwrap().len()), ((DOG, 500., false), 4));
 }
@@ -281,17 +281,17 @@ fn corrections_rest_while_the_dataset_says_otherwise_and_stand_again_when_it_doe
     // The same again, in another order, and with one more.
     store.add_dataset(&pets(vec![cat(200.), cat(0.), cat(0.)])).unwrap();
     assert_eq!(sorted(&store), corrected);
-    // The deleted cat is another one now: the correction is not of that one.
+    // The deleted cat is a different one now: the correction does not apply to it.
     let counts = store.add_dataset(&pets(vec![cat(0.), cat(0.), cat(201.)])).unwrap();
     assert_eq!(counts.resting_corrections, 1);
     assert!(truth(&store, image).iter().any(|o| o.2 == 201. && o.0 == AnnotationSource::Imported));
     assert_eq!(kind(&store, candidates[0]).0, FalsePositiveKind::Localisation);
-    // One cat fewer: the second of the equal ones is gone, and its correction rests too. What was added stays.
+    // One cat fewer: the second of the equal ones is gone, and its correction becomes inactive too. Added ones stay.
     let counts = store.add_dataset(&pets(vec![cat(0.)])).unwrap();
     assert_eq!(counts.resting_corrections, 2);
     let left: Vec<_> = truth(&store, image).into_iter().map(|o| (o.0, o.2)).collect();
     assert_eq!(left, [(AnnotationSource::Imported, 0.), (AnnotationSource::Added, 500.)]);
-    // Resting ones can be undone, and are there again with their objects.
+    // Inactive corrections can be undone, and are active again with their objects.
     let counts = store.add_dataset(&pets(vec![cat(0.), cat(0.), cat(200.)])).unwrap();
     assert_eq!((sorted(&store), counts.resting_corrections), (corrected, 0));
     assert_eq!(kind(&store, candidates[0]).0, FalsePositiveKind::Background);
@@ -339,7 +339,7 @@ fn copies_end_up_the_same_whichever_merges_first_also_where_each_imported_by_its
         assert_eq!((export(&store, &left).unwrap(), export(&other, &right).unwrap()), (4, 5));
         let text = std::fs::read_to_string(&left).unwrap();
         assert_eq!(text.lines().filter(|line| line.contains("\"format\":3")).count(), 3, "verdicts stay of format 2");
-        // The lists are in memory already: a merge must reach them too.
+        // The lists are in memory already: a merge must update them too.
         assert_eq!(store.count_candidates(&CandidateQuery::default()).unwrap(), 1);
         let report = merge(&mut store, &right).unwrap();
         assert_eq!((report.added, report.known, report.without_object), (5, 0, 0));
@@ -351,11 +351,11 @@ fn copies_end_up_the_same_whichever_merges_first_also_where_each_imported_by_its
         assert_eq!(state(&store), state(&other), "copy: {is_copy}");
         assert_eq!(truth(&store, image).iter().filter(|o| o.3).count(), 2, "Grace's are newer");
         assert_eq!((merge(&mut store, &right).unwrap().added, merge(&mut other, &left).unwrap().added), (0, 0));
-        // What came from the other copy is not undone here, and keeps its place over what is.
+        // What came from the other copy is not undone here, and stays after what is.
         store.undo("Ada", 30).unwrap();
         store.undo("Ada", 31).unwrap();
         assert_eq!(truth(&store, image).iter().filter(|o| o.2 == 201.).count(), 1);
-        // Each knows the other's objects, whatever it calls them itself.
+        // Each knows the other's objects under its own class names.
         let again = dir.path().join("again.jsonl");
         export(&other, &again).unwrap();
         assert_eq!(merge(&mut store, &again).unwrap().added, 0);

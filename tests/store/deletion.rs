@@ -1,4 +1,4 @@
-//! Deleting a dataset or a round: what goes, what stays, and that verdicts come back.
+//! Deleting a dataset or a round: what is deleted, what is kept, and that verdicts return.
 
 use quarry::domain::{Verdict, VerdictRecord};
 use quarry::store::{Deletion, NewCandidate, NewDataset, Store, StoreError};

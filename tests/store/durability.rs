@@ -1,7 +1,7 @@
-//! A verdict that was confirmed to the caller is there after `kill -9`.
+//! A verdict acknowledged to the caller survives `kill -9`.
 //!
-//! The test starts itself as a child that decides in a loop, writes a line for each committed verdict, and is killed at a moment
-//! that nobody chose.
+//! The test starts itself as a child process that decides in a loop, prints a line for each committed verdict, and is killed at a random
+//! moment.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -31,12 +31,12 @@ fn a_committed_verdict_survives_kill_9() {
         store.check_integrity().unwrap();
         let confirmed = store.verdict_counts(None).unwrap().confirmed;
         assert!(committed <= confirmed, "{committed} were committed, {confirmed} are left");
-        // The child may have committed one more before its line came through.
+        // The child may have committed one more before its line arrived.
         committed = confirmed;
     }
 }
 
-/// Starts the child, kills it after `lines` lines, returns how many verdicts it said were committed.
+/// Starts the child, kills it after `lines` lines, returns how many verdicts it reported as committed.
 fn run_and_kill(path: &std::path::Path, lines: usize) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "durability::a_committed_verdict_survives_kill_9", "--nocapture"])

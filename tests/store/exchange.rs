@@ -1,4 +1,4 @@
-//! Copies of a project that are reviewed apart and brought together.
+//! Copies of a project that are reviewed separately and merged.
 
 use quarry::domain::{Candidate, CandidateId, Output, Shape, Verdict};
 use quarry::geometry::Ellipse;
@@ -42,7 +42,7 @@ fn two_copies_end_up_the_same_whichever_merges_first() {
     let (left, right) = (p.dir.path().join("left.jsonl"), p.dir.path().join("right.jsonl"));
     assert_eq!(export(&p.store, &left).unwrap(), 6);
     assert_eq!(export(&copy, &right).unwrap(), 7);
-    // The log of both queues is in memory already: a merge must reach it too.
+    // The log of both queues is in memory already: a merge must update it too.
     assert_eq!(p.store.count_candidates(&CandidateQuery::default()).unwrap(), 1);
     let report = merge(&mut p.store, &right).unwrap();
     assert_eq!((report.added, report.known, report.without_candidate), (6, 1, 0));
@@ -167,7 +167,7 @@ fn a_broken_line_is_named_and_nothing_is_merged() {
     assert_eq!(other.store.verdict_counts(None).unwrap().undecided, 6);
 }
 
-/// A line of one missed face on candidate 0, changed by `change`, and what a merge into a project of the same images says.
+/// A line with one missed face on candidate 0, changed by `change`, and the result of merging it into a project with the same images.
 fn merged_with(change: impl Fn(&str) -> String) -> Result<MergeReport, String> {
     let (mut p, mut other) = (project(), project());
     let ids = p.candidates();
@@ -232,7 +232,7 @@ fn a_file_of_another_project_is_refused_unless_it_is_to_be_kept() {
     assert_eq!(export(&other.store, p.dir.path().join("after.jsonl")).unwrap(), 0, "nothing was kept");
     let report = merge_with(&mut other.store, &file, MergeOptions { keep: true, ..MergeOptions::default() }).unwrap();
     assert_eq!((report.added, report.without_candidate, report.without_image), (0, 6, 6));
-    // Some match: those are merged, the others told.
+    // Some match: those are merged, the others reported.
     let half = text.replacen("hash of a/one", "other", 1);
     std::fs::write(&file, half).unwrap();
     let mut third = project();
@@ -272,12 +272,12 @@ fn precision_counts_only_what_was_reviewed_in_random_order() {
     assert!(precision(&p.store, &random).unwrap().estimate.is_nan());
     p.store.record_verdicts(&order[..6], "Ada", Verdict::Confirmed, None, 1).unwrap();
     p.store.record_verdicts(&order[6..8], "Ada", Verdict::Rejected, None, 2).unwrap();
-    // Reviewed in another order: tells nothing about the rest.
+    // Reviewed in another order: not representative of the rest.
     p.store.record_verdicts(&order[9..30], "Ada", Verdict::Rejected, None, 3).unwrap();
     let estimate = precision(&p.store, &random).unwrap();
     assert_eq!((estimate.sample, estimate.estimate), (8, 0.75));
     assert!(estimate.low < 0.5 && estimate.high > 0.9, "{estimate:?}");
-    // Of one annotator: what others decided is no part of the sample.
+    // For one annotator: others' decisions are not part of the sample.
     let of = |name: &str| CandidateQuery { annotator: Some(name.to_owned()), ..random.clone() };
     assert_eq!(precision(&p.store, &of("Ada")).unwrap(), estimate);
     assert_eq!(precision(&p.store, &of("Grace")).unwrap().sample, 0);
@@ -302,10 +302,10 @@ fn a_sample_that_begins_later_is_of_what_waited_then() {
         .unwrap();
     let random = shuffled();
     let order = p.store.candidate_ids(&random).unwrap();
-    // Taken back before the sample began: it waits.
+    // Undone before the sample began: it is undecided.
     p.store.record_verdicts(&order[30..31], "Ada", Verdict::Confirmed, None, 0).unwrap();
     p.store.undo("Ada", 0).unwrap().unwrap();
-    // The best scored ones, say: hard negatives nearly all, and all over the shuffle.
+    // For example the highest scores: nearly all hard negatives, spread over the shuffle.
     p.store.record_verdicts(&order[..10], "Ada", Verdict::Confirmed, None, 1).unwrap();
     p.store.record_verdicts(&order[12..30], "Ada", Verdict::Confirmed, None, 2).unwrap();
     assert_eq!(precision(&p.store, &random).unwrap().sample, 10);
@@ -316,7 +316,7 @@ fn a_sample_that_begins_later_is_of_what_waited_then() {
     p.store.record_verdicts(&order[30..32], "Ada", Verdict::Confirmed, None, 4).unwrap();
     let estimate = precision(&p.store, &random).unwrap();
     assert_eq!((estimate.sample, estimate.estimate), (4, 0.5));
-    // Of Grace, who had decided on nothing, all of them are.
+    // For Grace, who had decided nothing, all of them are.
     let graces = CandidateQuery { annotator: Some("Grace".to_owned()), ..random.clone() };
     assert_eq!(p.store.random_sample(&graces).unwrap().population, 40);
     p.reopen();
@@ -411,7 +411,7 @@ fn a_verdict_finds_a_candidate_that_differs_in_the_last_bits() {
     let (mut other, ids) = make(1e-9);
     assert_eq!(merge(&mut other.store, &file).unwrap().added, 2);
     check(&other, &ids);
-    // Merged before it is mined: what waits is taken in by tolerance too.
+    // Merged before it is mined: waiting lines are matched with tolerance too.
     let (mut later, _) = make(0.5);
     later.store.replace_candidates(later.round, &every_image(&later.store), &[]).unwrap();
     assert_eq!(merge(&mut later.store, &file).unwrap().without_candidate, 2);

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::project::{Project, bb, dataset, face, new_image, project};
 
-/// The small project with an ellipse, an ignored region, an image name that a table has to quote, and a promoted face.
+/// The small project with an ellipse, an ignored region, an image name that needs quoting in a table, and a promoted face.
 fn annotated() -> Project {
     let mut p = project();
     let ellipse = Shape::Ellipse(Ellipse::new(31.5, 20.25, 1.234_567_890_123, 50.0, 60.5));
@@ -85,7 +85,7 @@ fn what_cannot_be_written_is_refused_and_leaves_nothing() {
         ground_truth(store, &ExportScope::default(), WriteFormat::Fddb, out).unwrap_err().to_string()
     };
     assert!(refused(&p.store, p.dir.path()).contains("is a folder"));
-    // The same list from another folder, with other images: names alone do not tell the images apart.
+    // The same list from another folder, with other images: names alone do not identify the images.
     let mut twin = dataset();
     twin.root = "/photos/twin".into();
     twin.images.truncate(1);

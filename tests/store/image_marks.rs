@@ -1,4 +1,4 @@
-//! Marks on whole images: who said that nothing is missed, on which bytes, and what takes it back.
+//! Marks on whole images: who marked them as complete, for which content, and what removes a mark.
 
 use quarry::domain::ImageId;
 use quarry::store::{Store, StoreError};
@@ -39,7 +39,7 @@ fn another_file_under_the_name_has_to_be_looked_at_again() {
     p.store.add_dataset(&new).unwrap();
     assert!(p.store.complete_images().unwrap().is_empty());
     assert_eq!(p.store.mark_images(&[image], "Ada", true).unwrap(), 1);
-    // The first bytes come back: the newest mark was on others.
+    // The first content returns: the newest mark was for other content.
     p.store.add_dataset(&dataset()).unwrap();
     assert!(p.store.image_marks(image).unwrap().is_empty());
     new.images.remove(1);

@@ -1,6 +1,6 @@
-//! The store from outside: what is imported, decided, undone and asked for, and what survives.
+//! The store: what is imported, decided, undone and queried, and what survives.
 
-// What fails here is the test's own footing.
+// A failure here is a failure of the test.
 #![allow(clippy::unwrap_used)]
 
 mod classes;

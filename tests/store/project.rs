@@ -43,7 +43,7 @@ pub fn new_object(of: &Annotation) -> NewObject {
     NewObject { class: of.class.0 as u32 - 1, shape: of.shape, ignored: of.ignored }
 }
 
-/// Classes of annotations are those of the dataset in their order.
+/// Annotation classes are those of the dataset, in order.
 #[allow(clippy::needless_pass_by_value, reason = "tests read better with a list in place")]
 pub fn new_image(name: &str, fold: Option<u8>, objects: Vec<Annotation>) -> NewImage {
     NewImage {
@@ -57,7 +57,7 @@ pub fn new_image(name: &str, fold: Option<u8>, objects: Vec<Annotation>) -> NewI
     }
 }
 
-/// Four images in folds 1 and 2, each with a face at 0,0 - 100,100 but the last.
+/// Four images in folds 1 and 2, each but the last with a face at 0,0 - 100,100.
 pub fn dataset() -> NewDataset {
     let with_face = || vec![face(bb(0., 0., 100., 100.))];
     NewDataset {
@@ -74,7 +74,7 @@ pub fn dataset() -> NewDataset {
     }
 }
 
-/// As if mining had looked at all of them.
+/// As if mining had processed all of them.
 pub fn every_image(store: &Store) -> Vec<ImageId> {
     store.images().unwrap().iter().map(|image| image.id).collect()
 }
@@ -83,7 +83,7 @@ pub fn candidate(image: ImageId, bbox: BoundingBox, score: f32) -> NewCandidate 
     NewCandidate { image, class: ClassId::ONLY, bbox, score, max_iou: 0.0, kind: FalsePositiveKind::Background }
 }
 
-/// Round 1 with one candidate on each image but the third, which has three: two on one place and one beside.
+/// Round 1 with one candidate on each image but the third, which has three: two overlapping and one separate.
 pub fn project() -> Project {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::create(&dir.path().join("quarry.db")).unwrap();

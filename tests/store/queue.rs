@@ -12,7 +12,7 @@ use quarry::store::{
 
 use super::project::{Project, bb, candidate, every_image, project};
 
-/// Two rounds on the small dataset, 120 candidates with many equal scores, IoUs and sizes, groups and two annotators.
+/// Two rounds on the small dataset, 120 candidates with many score, IoU and size ties, groups and two annotators.
 fn busy_project() -> Project {
     let mut p = project();
     let images: Vec<ImageId> = p.store.images().unwrap().iter().map(|i| i.id).collect();
@@ -79,7 +79,7 @@ fn wanted(store: &Store, q: &CandidateQuery, row: &CandidateRow) -> bool {
         VerdictFilter::Undecided => verdict.is_none(),
         VerdictFilter::Decided => verdict.is_some(),
         VerdictFilter::Is(v) => verdict == Some(v),
-        // Everybody looked at what they decided.
+        // Everyone looked at what they decided.
         VerdictFilter::RestsOn(basis) => verdict.is_some() && basis == Basis::Reviewed,
         VerdictFilter::Disputed => held.len() > 1,
     };
@@ -169,7 +169,7 @@ fn queries() -> impl Strategy<Value = CandidateQuery> {
         )
 }
 
-/// Each image is in one share, or in two; what one annotator decided on waits for the other only where both have it.
+/// Each image is in one share, or in two; what one annotator decided is undecided for the other only if both have it.
 #[test]
 fn shares_divide_the_queue_by_images_and_count_own_verdicts() {
     let mut p = busy_project();
@@ -263,7 +263,7 @@ fn a_group_is_one_in_the_list_until_all_of_it_is_decided() {
     };
     let waiting = of_group(&p, &single);
     assert!(waiting.len() > 2, "{waiting:?}");
-    // Pages of one: the group is on a single one of them, wherever they start.
+    // Pages of one: the group is on a single page, wherever they start.
     let (mut cursor, mut seen) = (None, Vec::new());
     loop {
         let page = p.store.candidates_page(&query, cursor.as_ref(), 1).unwrap();
@@ -300,7 +300,7 @@ fn all_that_a_query_finds_is_decided_as_one_gesture() {
     };
     let found = p.store.candidate_ids(&query).unwrap();
     assert!(found.len() > 20);
-    // What another connection decides in between is no more what the query finds.
+    // What another connection decides in between no longer matches the query.
     let mut other = Store::open(&p.path()).unwrap();
     other.record_verdicts(&found[..1], "Grace", Verdict::Rejected, None, 1).unwrap();
     let rest = p.store.candidate_ids(&query).unwrap();
@@ -411,13 +411,13 @@ fn a_group_that_is_being_filled_is_not_shown_until_it_is_whole() {
     let place = |at: usize| GroupChange::Place(ids[at], Some(id));
     let changes = [GroupChange::Make(made), place(50), place(51), place(0), GroupChange::Place(ids[1], None)];
     assert_eq!(p.store.change_groups(&changes).unwrap(), changes.len());
-    // A grouping that is cut off here leaves what another program reads so too.
+    // An interrupted grouping here also leaves what another program reads unchanged.
     p.store.groups_have_changed().unwrap();
     p.reopen();
     assert_eq!([50, 0, 1].map(|at| group(&p, ids[at])), [None; 3]);
     assert_eq!(p.store.group_members(old).unwrap().len(), 5, "two left the old one");
     let hidden = entries(&p);
-    // The one after it numbers higher, and what is hidden stays so.
+    // The next one has higher ids, and hidden groups stay hidden.
     p.store.fill_groups_from(p.store.next_group().unwrap()).unwrap();
     p.store.change_groups(&[place(52)]).unwrap();
     assert_eq!(group(&p, ids[52]), None);
@@ -436,7 +436,7 @@ fn the_first_page_of_many_groups_is_where_all_pages_begin() {
     p.store.replace_candidates(p.round, &every_image(&p.store), &(0..5000).map(spread).collect::<Vec<_>>()).unwrap();
     let ids = p.candidates();
     let members = |group: usize| ids.iter().skip(group).step_by(90).copied().collect();
-    // Most candidates are in one of 80 groups: the first page looks at far more of them than it lists.
+    // Most candidates are in one of 80 groups: the first page examines many more of them than it lists.
     p.store.set_groups(&(0..80).map(members).collect::<Vec<Vec<CandidateId>>>()).unwrap();
     for sort in [Sort::Score, Sort::Iou, Sort::Size, Sort::Image] {
         for descending in [false, true] {

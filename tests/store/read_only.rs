@@ -1,4 +1,4 @@
-//! Reading where nothing can be written, files of others, and databases that were copied without their log.
+//! Reading from read-only media, foreign files, and databases copied without their WAL.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use quarry::store::{Store, StoreError};
 
 use super::project::{Project, project};
 
-/// A file system in memory that is mounted read-only, with a copy of `files` in it. `None`, said loudly, where this process may not mount.
+/// A read-only in-memory file system with a copy of `files`. `None` with a loud message if this process may not mount.
 #[cfg(target_os = "linux")]
 struct ReadOnlyDisk(tempfile::TempDir);
 
@@ -77,7 +77,7 @@ fn a_database_at_rest_is_one_file() {
 fn a_read_only_disk_is_read_with_and_without_a_log() {
     let (p, counts) = decided();
     let path = p.path();
-    // While it is open: the newest verdicts are in the log alone.
+    // While it is open: the newest verdicts are only in the WAL.
     let Some(open) = ReadOnlyDisk::with(&[path.clone(), beside(&path, "-wal")]) else { return };
     drop(p.store);
     let Some(rest) = ReadOnlyDisk::with(std::slice::from_ref(&path)) else { return };
@@ -109,7 +109,7 @@ fn a_full_disk_is_read_and_a_write_says_that_it_is_full() {
     let disk = ReadOnlyDisk(place);
     let copy = disk.path().join("quarry.db");
     std::fs::copy(&path, &copy).unwrap();
-    // Until nothing more goes in.
+    // Until it is full.
     let filled = std::fs::write(disk.path().join("filler"), vec![7_u8; 2 << 20]);
     assert!(filled.is_err());
     let reader = Store::open_to_read(&copy).unwrap();
@@ -124,7 +124,7 @@ fn a_database_that_was_copied_while_it_was_open_says_so() {
     let (p, _) = decided();
     let elsewhere = tempfile::tempdir().unwrap();
     let copy = elsewhere.path().join("quarry.db");
-    // Nothing of this project's first session has left the log yet.
+    // Nothing from this project's first session has been checkpointed yet.
     std::fs::copy(p.path(), &copy).unwrap();
     let bytes = std::fs::read(&copy).unwrap();
     for opened in [Store::open(&copy), Store::open_to_read(&copy), Store::open_read_only(&copy)] {
@@ -152,7 +152,7 @@ fn a_copy_of_a_later_session_tells_that_work_is_missing() {
     assert_eq!(writer.notes().len(), 1);
     drop(writer);
     assert!(Store::open(&copy).unwrap().notes().is_empty(), "from then on it is a project of its own");
-    // With the log it is complete.
+    // With the WAL it is complete.
     let whole = elsewhere.path().join("whole.db");
     std::fs::copy(&path, &whole).unwrap();
     std::fs::copy(beside(&path, "-wal"), beside(&whole, "-wal")).unwrap();
@@ -192,11 +192,11 @@ fn a_database_of_others_is_refused_without_being_changed() {
         "CREATE TEMP TABLE t (x); CREATE TRIGGER u BEFORE DELETE ON images BEGIN SELECT 1; END",
         "it has a trigger `u`",
     );
-    // A view that poses as one of Quarry's tables.
+    // A view with the name of one of Quarry's tables.
     check("DROP TABLE curves; CREATE VIEW curves AS SELECT 1 AS round_id", "`curves`");
     // An index that calls functions whenever a row changes.
     check("CREATE INDEX i ON images (json_extract(name, '$'))", "it has an index `i`");
-    // The schema edited as text: a check that is not Quarry's, and one that cannot even be read.
+    // The schema edited as text: a check that is not Quarry's, and one that cannot even be parsed.
     let edited = |from: &str, to: &str| {
         format!(
             "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '{from}', '{to}') WHERE name = 'annotators'"
@@ -209,21 +209,21 @@ fn a_database_of_others_is_refused_without_being_changed() {
          'images', 0, 'CREATE TRIGGER sqlite_x AFTER INSERT ON images BEGIN DELETE FROM datasets; END'); PRAGMA writable_schema = RESET",
         "sqlite_x",
     );
-    // Very many tables, and one of very many columns.
+    // Very many tables, and one with very many columns.
     let many: Vec<String> = (0..3000).map(|k| format!("CREATE TABLE t{k} (a, b);")).collect();
     check(&format!("BEGIN; {} COMMIT", many.concat()), "it has a table `t");
     let columns: Vec<String> = (0..1900).map(|k| format!("column_{k} TEXT DEFAULT '{}'", "x".repeat(200))).collect();
     check(&format!("CREATE TABLE wide ({})", columns.join(",")), "it has a table `wide`");
 }
 
-/// A process is killed in the middle of a commit, as on a network file system, where there is no write-ahead log.
+/// A process is killed in the middle of a commit on a network file system, where there is no WAL.
 #[test]
 fn half_a_commit_is_never_read() {
     let (p, before) = decided();
     let path = p.dir.path().join("quarry.db");
     drop(p.store);
     let writer = rusqlite::Connection::open(&path).unwrap();
-    // A cache of a few pages: the others are in the file before the commit.
+    // A cache of a few pages: the others are written to the file before the commit.
     writer
         .execute_batch(
             "PRAGMA cache_size = 2; BEGIN; DELETE FROM standing_verdicts; UPDATE candidates SET verdict = NULL;",
@@ -255,7 +255,7 @@ fn half_a_commit_is_never_read() {
     assert!(!beside(&killed, "-journal").exists());
 }
 
-/// What a program leaves that found no room for the shared memory of the log.
+/// What a program leaves behind that had no space for the WAL's shared memory.
 #[test]
 fn shared_memory_that_was_cut_off_does_not_keep_anybody_from_reading() {
     let (p, before) = decided();

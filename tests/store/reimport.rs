@@ -1,4 +1,4 @@
-//! Importing a dataset again after it changed, and the same pictures in two datasets.
+//! Reimporting a dataset after it changed, and the same images in two datasets.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use quarry::store::{NewDataset, Store};
 
 use super::project::{bb, candidate, dataset, new_image, project};
 
-/// Names of the images that the project uses.
+/// Returns the names of the project's images.
 fn names(store: &Store) -> Vec<String> {
     store.images().unwrap().into_iter().map(|image| image.name).collect()
 }
@@ -20,7 +20,7 @@ fn what_a_dataset_no_longer_holds_is_kept_and_used_for_nothing_until_it_is_there
     let image = p.store.candidate(first).unwrap().image;
     let mut fewer = dataset();
     fewer.images.retain(|image| image.name != "a/one");
-    // At its place, then a copy of it that lies elsewhere.
+    // In place, then a copy of it elsewhere.
     for (root, removed) in [("/photos/small", vec!["a/one".to_owned()]), ("/photos/again", vec![])] {
         fewer.root = root.into();
         let preview = p.store.preview_import(&fewer, &[]).unwrap();
@@ -62,7 +62,7 @@ fn what_could_not_be_read_is_not_removed() {
     let counts = p.store.import_dataset(&fewer, &["a/one".to_owned()]).unwrap();
     assert!(counts.removed.is_empty(), "{counts:?}");
     fewer.images.remove(0);
-    // A folder that could not be listed.
+    // An unreadable folder.
     let counts = p.store.import_dataset(&fewer, &["a".to_owned()]).unwrap();
     assert!(counts.removed.is_empty() && names(&p.store).len() == 4, "{counts:?}");
 }
@@ -86,7 +86,7 @@ fn renamed_files_keep_their_verdicts_also_when_they_swap_names() {
     }
     assert_eq!(names(&p.store), ["a/two", "a/one", "b/renamed", "b/three"]);
 
-    // A moved image takes the name of one that is gone.
+    // A moved image takes the name of a removed one.
     let mut other = new.clone();
     other.images[3] = new_image("c/new", None, Vec::new());
     p.store.add_dataset(&other).unwrap();
@@ -176,7 +176,7 @@ fn a_candidate_on_an_object_that_another_dataset_annotates_is_none() {
     assert_eq!(kinds(&store), [FalsePositiveKind::Duplicate, FalsePositiveKind::Background]);
     assert_eq!(hard(&store), 1, "the face is no hard negative");
 
-    // What is promoted on one copy is an object on the other.
+    // A promoted object on one copy is an object on the other.
     let annotated = store.images().unwrap().into_iter().rfind(|image| image.name == "a/one").unwrap().id;
     store.replace_candidates(round, &[annotated], &[candidate(annotated, bb(300., 300., 360., 361.), 0.4)]).unwrap();
     let found = store.candidates_of_image(annotated).unwrap()[0].id;

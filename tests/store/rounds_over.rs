@@ -1,5 +1,4 @@
-//! Over several rounds: what an earlier one decided is taken over, what became of a candidate is reported, and what is only estimated stays
-//! apart.
+//! Several rounds: earlier verdicts are carried over, traces of candidates are reported, and estimated verdicts are kept apart.
 
 use quarry::domain::{Basis, CandidateId, HardNegativeSource, RoundState, Verdict};
 use quarry::geometry::BoundingBox;
@@ -12,7 +11,7 @@ use super::project::{Project, bb, candidate, every_image, project};
 
 const ADA: &str = "Ada";
 
-/// Round 1 of [`project`], and rounds that find these boxes on the image of this place.
+/// Round 1 of [`project`], and rounds that find these boxes on the image with this index.
 fn with_rounds(rounds: &[&[(usize, BoundingBox)]]) -> Project {
     let mut p = project();
     p.store.set_round_state(p.round, RoundState::Mined).unwrap();
@@ -40,7 +39,7 @@ fn of_round(store: &Store, number: u32) -> Vec<CandidateId> {
     store.candidate_ids(&query).unwrap()
 }
 
-/// The verdict that a candidate inherits, the round that gave it and whether from the same region.
+/// Returns the verdict that a candidate inherits, its round and whether it is from the same region.
 fn inherits(store: &Store, id: CandidateId) -> Option<(Verdict, u32, bool)> {
     let inherited = store.candidate_row(id).unwrap().inherits?;
     Some((inherited.verdict, inherited.round, inherited.is_twin))
@@ -49,7 +48,7 @@ fn inherits(store: &Store, id: CandidateId) -> Option<(Verdict, u32, bool)> {
 #[test]
 fn the_same_region_and_the_same_group_inherit_and_nothing_else() {
     let near = bb(203., 200., 263., 280.);
-    // IoU 0.7 with the region of round 1 and just below it.
+    // IoU exactly 0.7 with the region of round 1, and slightly less.
     let (just, beside) = (bb(200., 200., 260., 256.), bb(200., 200., 260., 255.9));
     let mut p = with_rounds(&[&[(0, near), (1, just), (1, beside), (3, bb(300., 300., 340., 350.)), (2, near)]]);
     let (first, second) = (of_round(&p.store, 1), of_round(&p.store, 2));
@@ -69,7 +68,7 @@ fn the_same_region_and_the_same_group_inherit_and_nothing_else() {
         Inheritable { confirmed: 2, rejected: 1 },
         "as many as the rows say"
     );
-    // A group on which earlier rounds disagree says nothing.
+    // A group on which earlier rounds disagree passes nothing on.
     p.store.set_groups(&[vec![second[3], first[4], first[1]]]).unwrap();
     assert_eq!(inherits(&p.store, second[3]), None);
     p.store.set_groups(&[vec![second[3], first[4]]]).unwrap();
@@ -122,12 +121,12 @@ fn an_estimate_is_trained_on_unless_the_round_says_otherwise_and_is_never_called
     assert_eq!(learns(&p.store, HardNegativeSource::Reviewed), 2);
     let counts = p.store.verdict_counts(None).unwrap();
     assert_eq!((counts.confirmed, counts.estimated, counts.undecided), (6, 4, 0));
-    // Whoever looks at one later reviews it.
+    // Deciding one later counts as a review of it.
     p.store.record_verdicts(&shuffled[2..3], ADA, Verdict::Rejected, None, 3).unwrap();
     assert_eq!(p.store.verdict_counts(None).unwrap().estimated, 3);
     p.store.undo(ADA, 4).unwrap().unwrap();
     assert_eq!(p.store.candidate_row(shuffled[2]).unwrap().basis(), Basis::Estimated, "what stood before");
-    // Its mark travels to another copy.
+    // Its basis is exported to another copy.
     let mut lines = Vec::new();
     p.store
         .export_verdicts(|line| {
@@ -145,10 +144,10 @@ fn an_estimate_is_trained_on_unless_the_round_says_otherwise_and_is_never_called
     copy.store.merge_verdicts(&lines, quarry::store::AHEAD_DAYS).unwrap();
     let counts = copy.store.verdict_counts(None).unwrap();
     assert_eq!((counts.confirmed, counts.estimated), (6, 4));
-    // A second annotator's look agrees or not; an estimate is no judgement.
+    // A second annotator's verdict agrees or not; an estimate is not a judgement.
     p.store.record_verdicts(&ids, "Grace", Verdict::Confirmed, None, 5).unwrap();
     assert_eq!(p.store.verdict_pairs(ADA, "Grace").unwrap().len(), 2);
-    // What was estimated does not teach the next round to inherit.
+    // Estimated verdicts are not inherited by the next round.
     let mut next = with_rounds(&[&[(0, bb(200., 200., 260., 280.))]]);
     let first = of_round(&next.store, 1);
     next.store.decide(&first, ADA, &estimated, 6).unwrap();
@@ -158,7 +157,7 @@ fn an_estimate_is_trained_on_unless_the_round_says_otherwise_and_is_never_called
 #[test]
 fn every_candidate_has_one_trace_over_the_rounds() {
     let (here, there, new) = (bb(200., 200., 260., 280.), bb(400., 200., 460., 280.), bb(10., 300., 60., 360.));
-    // On the third image: round 1 has `here` twice and `there`; 2 has only `there`; 3 has `here`, `there` and something new.
+    // On the third image: round 1 has `here` twice and `there`; 2 has only `there`; 3 has `here`, `there` and a new one.
     let mut p = with_rounds(&[&[(2, there)], &[(2, here), (2, there), (2, new)]]);
     let of = |store: &Store, round: u32, filter: TraceFilter| {
         let ids = of_round(store, round);
@@ -184,7 +183,7 @@ fn every_candidate_has_one_trace_over_the_rounds() {
     let counts = p.store.count_traces(&all).unwrap();
     let TraceCounts { new, persisting, back, gone, still_there, comes_back, open } = counts;
     assert_eq!((new + persisting + back, gone + still_there + comes_back + open), (10, 10), "the sum of all");
-    // Exports tell the same, a hard negative a row.
+    // Exports contain the same, one hard negative per row.
     let dir = tempfile::tempdir().unwrap();
     let scope = quarry::workflow::export::ExportScope::default();
     let (source, format) = (HardNegativeSource::Unreviewed, quarry::workflow::export::WriteFormat::Csv);
@@ -195,7 +194,7 @@ fn every_candidate_has_one_trace_over_the_rounds() {
     assert_eq!(ends(",round,origin,fate"), 1, "{text}");
     assert_eq!((ends(",1,new,gone"), ends(",1,new,persists"), ends(",1,new,returns")), (3, 1, 2), "{text}");
     assert_eq!((ends(",2,persists,persists"), ends(",3,returned,open"), ends(",3,new,open")), (1, 1, 1), "{text}");
-    // A round that is not mined yet, and another model's, say nothing.
+    // A round that is not mined yet, and another model's, do not count.
     p.store.start_round("").unwrap();
     let other = p.store.start_imported_round("yolo", "x.json", "").unwrap().id;
     p.store.set_round_state(other, RoundState::Mined).unwrap();

@@ -25,7 +25,7 @@ fn what_is_not_there_or_not_ours_is_named() {
     assert_eq!(std::fs::metadata(&path).unwrap().len(), 0, "a file that is not ours stays as it is");
 }
 
-/// Overwrites single pages, numbered from 1.
+/// Overwrites individual pages, numbered from 1.
 fn damage_pages(path: &Path, pages: &[u64]) {
     let mut file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
     for page in pages {
@@ -66,7 +66,7 @@ fn a_damaged_database_names_its_newest_good_backup_and_opens_read_only() {
     assert_eq!(restored.verdict_counts(None).unwrap().confirmed, 2);
 }
 
-/// A folder with a database as a kill leaves it: a backup, two newer verdicts in the log alone. Then `damage` is done to the file.
+/// A folder with a database as left by a kill: a backup, and two newer verdicts only in the WAL. Then `damage` is applied to the file.
 fn killed_and_damaged(damage: impl Fn(&Path)) -> (tempfile::TempDir, PathBuf, PathBuf) {
     let mut p = project();
     let (path, ids) = (p.path(), p.candidates());
@@ -120,7 +120,7 @@ fn a_damaged_database_is_not_changed_and_newer_verdicts_are_rescued_into_its_bac
 #[test]
 fn without_its_log_a_damaged_database_gives_what_its_own_pages_hold() {
     let (_dir, path, backup) = killed_and_damaged(|path| {
-        // What the log holds goes into the file first.
+        // Checkpoint the WAL into the file first.
         rusqlite::Connection::open(path).unwrap().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
         let table = |name: &str| {
             let c = rusqlite::Connection::open(path).unwrap();
@@ -144,7 +144,7 @@ fn damage_that_shows_after_opening_names_the_newest_good_backup_too() {
     let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     let bytes = file.metadata().unwrap().len();
     let store = Store::open_read_only(&path).unwrap();
-    // All pages but the first, which holds the format.
+    // All pages but the first, which contains the format.
     file.seek(SeekFrom::Start(4096)).unwrap();
     file.write_all(&vec![0xa5; bytes as usize - 4096]).unwrap();
     let all = CandidateQuery { verdict: VerdictFilter::Any, ..CandidateQuery::default() };

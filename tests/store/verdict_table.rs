@@ -1,4 +1,4 @@
-//! docs/verdicts.md, row by row: what each verdict on each kind of candidate teaches, and what it does to the ground truth.
+//! docs/verdicts.md row by row: how each verdict on each kind of candidate affects training and the ground truth.
 
 use quarry::domain::{
     Annotation, AnnotationSource, CandidateId, ClassId, CorrectionAct, FalsePositiveKind, HardNegativeSource,
@@ -15,7 +15,7 @@ const CAT: ClassId = ClassId(1);
 const DOG: ClassId = ClassId(2);
 const BIRD: ClassId = ClassId(3);
 
-/// The cells of the page's table whose first column is called `first`, a row each.
+/// Returns the rows of the page's table whose first column is called `first`.
 fn rows(first: &str) -> Vec<Vec<String>> {
     let text = include_str!("../../docs/verdicts.md");
     let lines = text.lines().skip_while(|line| !line.starts_with(&format!("| {first} "))).skip(2);
@@ -23,7 +23,7 @@ fn rows(first: &str) -> Vec<Vec<String>> {
     lines.map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
 }
 
-/// The sources of the objects that an export as a table holds, ignored ones said so.
+/// Returns the sources of the objects in a table export, with ignored ones marked.
 fn sources(file: &std::path::Path) -> String {
     let text = std::fs::read_to_string(file).unwrap();
     let source = |line: &str| {
@@ -35,18 +35,19 @@ fn sources(file: &std::path::Path) -> String {
     if found.is_empty() { "nothing".to_owned() } else { found.join(", ") }
 }
 
-/// What each of `quarry export`'s kinds writes: ground truth, hard negatives, the same unreviewed, ignored regions. Every format writes
+/// Returns what each kind of `quarry export` writes: ground truth, hard negatives, the same unreviewed, ignored regions. Checks that every
+/// format writes the same.
 /// the same.
 fn exported(store: &Store, dir: &std::path::Path) -> [String; 4] {
     let exported = |format| exported_as(store, dir, format);
     let table = exported(WriteFormat::Csv);
     let truth = sources(&dir.join("truth-csv"));
-    // An ignored object has no place in some; the table of formats says so.
+    // Some formats cannot represent an ignored object; the table of formats says so.
     for format in WriteFormat::ALL.into_iter().filter(|_| !truth.contains("ignored")) {
         assert_eq!(exported(format), table, "{format:?}");
     }
     let [counted, rest @ ..] = table;
-    // The report counts what the table holds; ignored ones are said by the table alone.
+    // The report counts what the table contains; only the table shows ignored ones.
     let words = |text: &str| text.split(", ").filter(|word| *word != "ignored").map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(words(&truth), words(&counted));
     let [negatives, unreviewed, ignored] = rest;
@@ -55,7 +56,7 @@ fn exported(store: &Store, dir: &std::path::Path) -> [String; 4] {
 
 fn exported_as(store: &Store, dir: &std::path::Path, format: WriteFormat) -> [String; 4] {
     let all = ExportScope::default();
-    // Folders are written into new ones.
+    // Folders are written to new ones.
     let out = |name: &str| {
         let path = dir.join(format!("{name}-{}", format.as_str()));
         if path.is_dir() {
@@ -172,7 +173,7 @@ fn the_table_has_every_kind_and_verdict() {
     assert_eq!(rows.len(), 4 * 6);
 }
 
-/// Does what a row of the table of corrections says; says what the others of its words mean too.
+/// Performs a row of the table of corrections; returns the meaning of its other words too.
 fn correct(store: &mut Store, word: &str) {
     let image = store.images().unwrap()[0].id;
     let cat = store.objects_of_image(image).unwrap()[0].id;

@@ -1,4 +1,4 @@
-//! Deciding, undoing and redoing; faces that are promoted; history.
+//! Deciding, undoing and redoing; promoted faces; history.
 
 use proptest::prelude::*;
 use quarry::domain::{AnnotationSource, CandidateId, ClassId, FalsePositiveKind, Shape, Verdict};
@@ -172,7 +172,7 @@ fn history_is_searched_newest_first() {
     assert_eq!(count(HistoryQuery { annotator: Some("Grace".to_owned()), ..HistoryQuery::default() }), 2);
     assert_eq!(count(HistoryQuery { verdict: Some(Verdict::Rejected), ..HistoryQuery::default() }), 1);
     assert_eq!(count(HistoryQuery { image_name: "B/TH".to_owned(), ..HistoryQuery::default() }), 3);
-    // The words that the screen shows, and those of the exports.
+    // The texts on the screen, and those in exports.
     for (text, found) in [("hard neg", 6), ("confirmed", 6), ("undone", 1), ("rejected", 1), ("missed object", 0)] {
         assert_eq!(count(HistoryQuery { text: text.to_owned(), ..HistoryQuery::default() }), found, "{text}");
     }
@@ -225,7 +225,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Against the plainest model: a stack of whole states.
+    /// Against the simplest model: a stack of whole states.
     #[test]
     fn undo_and_redo_are_stacks_of_states(steps in steps()) {
         let mut p = project();

@@ -1,4 +1,4 @@
-//! A small project with drawn pictures, candidates and curves, for tests of the window. Knows the store, not the window.
+//! A small project with drawn images, candidates and curves, for window tests. Knows the store, not the window.
 
 use std::path::Path;
 
@@ -13,12 +13,12 @@ use quarry::workflow::Project;
 const WIDTH: u32 = 480;
 const HEIGHT: u32 = 320;
 
-/// A project in `dir` with `images` pictures of one face and three decoys each, and a mined round; `rounds` of them have curves.
+/// A project in `dir` with `images` images of one face and three decoys each, and a mined round; `rounds` of them have curves.
 pub fn make(dir: &Path, images: u32, rounds: u32) -> Project {
     make_with(dir, images, rounds, &["face"])
 }
 
-/// As [`make`], in a project of these classes; every face, and what the detector found, is of the first.
+/// [`make`] with these classes; every face and detection has the first.
 pub fn make_with(dir: &Path, images: u32, rounds: u32, classes: &[&str]) -> Project {
     let pictures = dir.join("pictures");
     std::fs::create_dir_all(&pictures).unwrap();

@@ -1,4 +1,4 @@
-//! A project of tiny drawn pictures in several folds, and settings that train on it within seconds. Knows the store, not the command line.
+//! A project of tiny drawn images in several folds, and settings that train on it within seconds. Knows the store, not the command line.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use quarry::geometry::Ellipse;
 use quarry::store::{NewDataset, NewImage, NewObject};
 use quarry::workflow::Project;
 
-/// `round.toml` of a small detector; `more` are further lines for the top of it.
+/// `round.toml` of a small detector; `more` are additional top-level lines.
 pub fn settings(more: &str) -> String {
     format!(
         "preset = \"sample\"\nworkers = 2\ndevice = \"cpu\"\nschedule = \"cosine\"\nmilestones = []\n{more}\n\
@@ -18,8 +18,8 @@ pub fn settings(more: &str) -> String {
     )
 }
 
-/// A project in `dir/NAME` with `images` pictures of one face and one decoy, dealt to `folds` folds in turn, and a dataset of two scenes
-/// without faces and without folds. The pictures lie in `dir/pictures` and `dir/scenes`.
+/// A project in `dir/NAME` with `images` images of one face and one decoy, distributed over `folds` folds, and a dataset of two scenes
+/// without faces and folds. The images are in `dir/pictures` and `dir/scenes`.
 pub fn make(dir: &Path, name: &str, images: u32, folds: u32) -> Project {
     let project = Project::create(&dir.join(name)).unwrap();
     let mut store = project.open_store().unwrap();

@@ -1,4 +1,4 @@
-//! The window without a display: real keys and clicks over a real project. Knows the window, no screen.
+//! The window without a display: real keys and clicks on a real project. Knows the window, no screen.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::path::Path;
@@ -21,7 +21,7 @@ pub fn window(screen: Screen, project: Option<&Path>) -> Window {
     window_of(screen, project, egui::vec2(1440.0, 900.0), 1.0)
 }
 
-/// A window of so many points, of which each is so many pixels.
+/// A window of this size in points, with this many pixels per point.
 pub fn window_of(screen: Screen, project: Option<&Path>, size: egui::Vec2, pixels_per_point: f32) -> Window {
     let project = project.map(Path::to_owned);
     let show = move |ui: &mut egui::Ui, app: &mut Option<QuarryApp>| {
@@ -41,13 +41,13 @@ pub fn window_of(screen: Screen, project: Option<&Path>, size: egui::Vec2, pixel
     builder.build_ui_state(show, None)
 }
 
-/// Runs frames until something on the screen has this label.
+/// Runs frames until anything on the screen has this label.
 #[track_caller]
 pub fn wait_for(window: &mut Window, label: &str) {
     run_until(window, &format!("`{label}`"), |window| window.query_by_label(label).is_some());
 }
 
-/// Runs frames until some label holds this text.
+/// Runs frames until any label contains this text.
 #[track_caller]
 pub fn wait_for_part(window: &mut Window, part: &str) {
     run_until(window, &format!("`{part}`"), |window| window.query_all_by_label_contains(part).next().is_some());
@@ -59,7 +59,7 @@ pub fn wait_until(window: &mut Window, what: &str, done: impl Fn() -> bool) {
     window.run_steps(3);
 }
 
-/// Runs frames until `done` holds, five minutes at most: a test machine may be busy with other tests.
+/// Runs frames until `done` holds, for at most five minutes: a test machine may be busy with other tests.
 #[track_caller]
 pub fn run_until(window: &mut Window, what: &str, mut done: impl FnMut(&Window) -> bool) {
     let deadline = Instant::now() + Duration::from_mins(5);
@@ -70,7 +70,7 @@ pub fn run_until(window: &mut Window, what: &str, mut done: impl FnMut(&Window) 
     }
 }
 
-/// What is on the screen, for whoever reads why a wait ended.
+/// Returns the labels on the screen, to explain a timeout.
 fn labels(window: &Window) -> String {
     let all = window.query_all_by_label_contains("");
     let texts = all.filter_map(|node| node.accesskit_node().label().or_else(|| node.accesskit_node().value()));
@@ -82,7 +82,7 @@ pub fn press(window: &mut Window, key: Key) {
     window.step();
 }
 
-/// The grid, once the queue lists `count` candidates.
+/// Opens the grid and waits until the queue lists `count` candidates.
 pub fn open_grid(window: &mut Window, count: u64) {
     wait_for(window, &format!("1 of {count}"));
     press(window, Key::G);
@@ -94,7 +94,7 @@ pub fn select_all(window: &mut Window) {
     window.step();
 }
 
-/// Keys that come between two frames, each with the letter that it writes.
+/// Presses keys between two frames, each with its letter.
 pub fn press_at_once(window: &mut Window, keys: &[(Key, &str)]) {
     for (key, text) in keys {
         let (key, modifiers) = (*key, Modifiers::NONE);

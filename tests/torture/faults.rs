@@ -1,4 +1,4 @@
-//! Full disks, a held database, a clock that goes back. An unmounted dataset is in tests/away.rs, a read-only disk in tests/trust.rs.
+//! Full disks, a held database, a clock set back. An unmounted dataset is in tests/away.rs, a read-only disk in tests/trust.rs.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -16,7 +16,7 @@ use crate::kills::{coco, review, reviewed};
 use crate::scenario::{copy_folder, finished, leftovers, quarry, store_of};
 use crate::state::{check_sound, log_of};
 
-/// A small disk in memory, `None` (said loudly) where this process may not mount one.
+/// A small in-memory disk, `None` (with a loud message) if this process may not mount one.
 struct Disk(tempfile::TempDir);
 
 impl Disk {
@@ -31,7 +31,7 @@ impl Disk {
         None
     }
 
-    /// Leaves room for so many bytes.
+    /// Leaves this many bytes free.
     fn fill(&self, room: u64) {
         let filler = self.0.path().join("filler");
         let full = vec![1; 40 << 20];
@@ -76,7 +76,7 @@ fn a_full_disk_costs_nothing_and_the_same_command_works_once_there_is_room() {
         for room in [0, 8 << 10, 64 << 10, 256 << 10] {
             let project = disk.0.path().join("p");
             copy_folder(base.dir(), &project);
-            // The backup of the day is due too.
+            // The daily backup is due too.
             let _ = fs::remove_dir_all(project.join("backups"));
             fs::write(&out, "old").unwrap();
             let project = Project::open(&project).unwrap();
@@ -128,8 +128,8 @@ fn set_modified(path: &Path, time: SystemTime) {
     File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
 }
 
-/// The clock was half a day ahead and was set back: what was decided last counts, here and where it is merged, and nothing that compares
-/// times continues for ever. (A file of verdicts that is more than a day ahead is refused, see tests/trust.rs.)
+/// The clock was half a day ahead and was set back: the last decision counts, here and after a merge, and nothing that compares times loops
+/// forever. (A file of verdicts more than a day ahead is refused, see tests/trust.rs.)
 #[test]
 fn a_clock_that_goes_back_changes_no_order_and_leaves_nothing_behind() {
     const HALF_A_DAY_MS: i64 = 12 * 3_600_000;
@@ -162,7 +162,7 @@ fn a_clock_that_goes_back_changes_no_order_and_leaves_nothing_behind() {
         }
     }
 
-    // Backups, a killed process's file and the last holder of the lock are of the future.
+    // Backups, a killed process's file and the last holder of the lock are in the future.
     let ahead = SystemTime::now() + Duration::from_hours(24 * 365);
     let left = project.dir().join(".quarry-4000000000-left");
     fs::write(&left, "half").unwrap();

@@ -1,4 +1,4 @@
-//! SIGKILL at random moments over every command that writes: import, train, mine, merge, group, cross-validate.
+//! SIGKILL at random moments during every command that writes: import, train, mine, merge, group, cross-validate.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::scenario::{Scenario, copy_folder, finished, quarry, store_of};
 use crate::state::{candidates, data, files, log_of};
 use crate::{app_project, tiny_project};
 
-/// Decides on a part of the candidates and takes some of it back.
+/// Decides some candidates and undoes some of it.
 pub fn review(project: &Project, passes: i64) {
     let mut store = project.open_store().unwrap();
     let ids = store.candidate_ids(&CandidateQuery::default()).unwrap();
@@ -32,14 +32,14 @@ pub fn review(project: &Project, passes: i64) {
     }
 }
 
-/// A project of drawn images with a mined round of three candidates an image and verdicts on them.
+/// A project of drawn images with a mined round of three candidates per image and verdicts on them.
 pub fn reviewed(dir: &Path, images: u32) -> Project {
     let project = app_project::make(dir, images, 1);
     review(&project, 1);
     at_rest(&project)
 }
 
-/// A project of tiny images whose first round somebody has reviewed, which nothing was trained for.
+/// A project of tiny images whose first round is reviewed but was not trained.
 fn tiny_reviewed(dir: &Path, images: u32) -> Project {
     let project = tiny_project::make(dir, "p", images, 2);
     let mut store = project.open_store().unwrap();
@@ -62,7 +62,7 @@ fn tiny_reviewed(dir: &Path, images: u32) -> Project {
     at_rest(&project)
 }
 
-/// The project, once no backup is due.
+/// Returns the project once no backup is due.
 fn at_rest(project: &Project) -> Project {
     drop(project.open_store().unwrap());
     project.clone()
@@ -74,7 +74,7 @@ fn settings(project: &Project, more: &str) -> PathBuf {
     file
 }
 
-/// Images of 24 x 18 pixels in `folder`, and COCO's file of them: `changed` ones have other bytes.
+/// Images of 24 x 18 pixels in `folder`, and their COCO file: `changed` ones have other bytes.
 pub fn coco(folder: &Path, images: std::ops::Range<u32>, changed: u32) -> PathBuf {
     fs::create_dir_all(folder).unwrap();
     let (mut entries, mut boxes) = (Vec::new(), Vec::new());

@@ -1,5 +1,5 @@
-//! Eight hours of review and training at speed, in a process of its own: memory, file handles, threads, the database's log, backups and
-//! the rounds' logs stay bounded. The hours pass on the clock that backups are due by, not on the wall.
+//! Eight hours of review and training in fast motion, in a separate process: memory, file handles, threads, the database's WAL, backups and
+//! the rounds' logs stay bounded. The hours pass on the clock used for backups, not on the wall clock.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -22,12 +22,12 @@ use crate::scenario::{amount, files_below, finished, leftovers, quarry, seed, st
 use crate::state::check_sound;
 use crate::{app_project, reviewing, tiny_project};
 
-/// Set for the process that lives long: the project with candidates, then the one that is trained.
+/// Set for the long-lived process: the project with candidates, then the one being trained.
 const LONG: &str = "QUARRY_TORTURE_LONG_LIFE";
 const HOURS: u32 = 8;
 const MEASURED: &str = "measured ";
 
-/// What is measured after each hour.
+/// Measurements after each hour.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Measured {
     memory_mb: u64,
@@ -36,7 +36,7 @@ struct Measured {
     wal_kb: u64,
     backups: u64,
     backups_kb: u64,
-    /// All that a round leaves but checkpoints.
+    /// Everything that a round leaves except checkpoints.
     logs_kb: u64,
     verdicts: u64,
 }
@@ -74,7 +74,7 @@ fn log_rows(project: &Project) -> u64 {
     database.query_row("SELECT count(*) FROM verdicts", [], |row| row.get::<_, i64>(0)).unwrap() as u64
 }
 
-/// An hour has passed for every backup.
+/// Makes every backup an hour older.
 fn age_backups(project: &Project) {
     for backup in store_of(project.dir()).backups() {
         let file = File::options().write(true).open(&backup.path).unwrap();
@@ -86,7 +86,7 @@ fn age_backups(project: &Project) {
 fn write(writer: &mut VerdictWriter, backups: &mut BackupKeeper, request: WriteRequest) {
     writer.ask(request);
     writer.wait(Duration::from_mins(1)).expect("an answer").result.expect("it is written");
-    // As the window asks after every verdict.
+    // Like the window after every verdict.
     if backups.open_requests() == 0 {
         backups.ask(());
     }
@@ -100,7 +100,7 @@ fn round(number: u32) -> RoundConfig {
     RoundConfig::from_toml(&text, "tests").unwrap()
 }
 
-/// Not a test of its own: what the process does that lives long.
+/// Not a test itself: the work of the long-lived process.
 #[test]
 fn the_long_lived_process() {
     let Some(projects) = std::env::var_os(LONG) else { return };
@@ -155,8 +155,8 @@ fn eight_hours_of_review_and_training_leave_memory_handles_threads_logs_and_back
     command.args(["long_life::the_long_lived_process", "--exact", "--nocapture", "--test-threads=1"]);
     command.env(LONG, format!("{} {}", reviewed.dir().display(), trained.dir().display()));
     command.env("OMP_NUM_THREADS", "1").env("QUARRY_TORTURE_SEED", seed().to_string());
-    // glibc keeps freed blocks below a threshold that grows with what was freed. One heap and a fixed threshold: what a step frees goes
-    // back to the system at once, and what is measured is held.
+    // glibc keeps freed blocks below a threshold that grows with what was freed. With one heap and a fixed threshold, freed memory is
+    // returned to the system at once, and what is measured is in use.
     command.env("MALLOC_ARENA_MAX", "1").env("MALLOC_MMAP_THRESHOLD_", "65536").env("MALLOC_TRIM_THRESHOLD_", "65536");
     let output = command.stdin(Stdio::null()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -166,7 +166,7 @@ fn eight_hours_of_review_and_training_leave_memory_handles_threads_logs_and_back
     for (k, hour) in hours.iter().enumerate() {
         println!("TORTURE long life: hour {}: {hour:?}", k + 1);
     }
-    // The first two hours fill caches and start what lives as long as the process.
+    // The first two hours fill caches and start everything that lives as long as the process.
     let (warm, last) = (hours[1], hours[HOURS as usize - 1]);
     for hour in &hours[2..] {
         assert!(hour.handles <= warm.handles + 2, "file handles: {warm:?}, {hour:?}");
@@ -176,7 +176,7 @@ fn eight_hours_of_review_and_training_leave_memory_handles_threads_logs_and_back
         assert!(hour.logs_kb <= warm.logs_kb + 64, "what a round leaves: {hour:?}");
     }
     assert!(hours.windows(2).any(|pair| pair[0].backups < pair[1].backups), "no backup was due: {hours:?}");
-    // A verdict's row costs some bytes in the lists that are kept in memory. What an hour needs for a moment is no growth.
+    // A verdict's row takes some bytes in the in-memory lists. What an hour needs temporarily is not growth.
     let least = hours[5..].iter().map(|hour| hour.memory_mb).min().unwrap();
     let grown = least.saturating_sub(warm.memory_mb);
     assert!(grown <= 48 + (last.verdicts - warm.verdicts) / 4096, "memory grew by {grown} MB: {hours:?}");

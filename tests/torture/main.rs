@@ -1,5 +1,5 @@
-//! Quarry under torture: killed at random moments, on full disks, with clocks that go back, for hours on end. `cargo test` runs a short
-//! form; `make torture` the long one (QUARRY_TORTURE_KILLS, QUARRY_TORTURE_VERDICTS). The seed is printed; QUARRY_TORTURE_SEED repeats it.
+//! Stress tests: Quarry is killed at random moments, on full disks, with clocks set back, for hours on end. `cargo test` runs a short form;
+//! `make torture` the long one (QUARRY_TORTURE_KILLS, QUARRY_TORTURE_VERDICTS). The seed is printed; QUARRY_TORTURE_SEED repeats it.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![cfg(all(unix, feature = "torch", feature = "gui"))]

@@ -1,5 +1,5 @@
-//! SIGKILL over the review: another process decides as the window does and says on its output what was acknowledged. Once by real keys in
-//! a window without a display, once by what stands behind it, with groups, missed objects, undo and redo, several requests at a time.
+//! SIGKILL during the review: another process decides like the window and prints what was acknowledged. Once with real keys in a window
+//! without a display, once with the threads behind it: groups, missed objects, undo and redo, several requests at a time.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
@@ -23,7 +23,7 @@ use crate::scenario::{copy_folder, finished, kills, leftovers, quarry, random, s
 use crate::state::{check_sound, log_of};
 use crate::window::{press, wait_for, window};
 
-/// Set for the process that is killed: `keys` or `requests`, then the project.
+/// Set for the process to be killed: `keys` or `requests`, then the project.
 const REVIEWER: &str = "QUARRY_TORTURE_REVIEWER";
 const SEED: &str = "QUARRY_TORTURE_REVIEWER_SEED";
 const ACKNOWLEDGED: &str = "acknowledged ";
@@ -31,7 +31,7 @@ const ACKNOWLEDGED: &str = "acknowledged ";
 const IMAGES: u32 = 12;
 const CANDIDATES: usize = 36;
 
-/// Not a test of its own: what the process does that is killed.
+/// Not a test itself: the work of the process to be killed.
 #[test]
 fn the_reviewer() {
     let Some(what) = std::env::var_os(REVIEWER) else { return };
@@ -43,7 +43,7 @@ fn the_reviewer() {
     }
 }
 
-/// The process, and the lines in which it says what was acknowledged, once it was killed after `moment`.
+/// Returns the lines in which the process reported acknowledgements before it was killed after `moment`.
 fn reviewed_until(what: &str, project: &Path, seed: u64, moment: Duration) -> Vec<String> {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["reviewing::the_reviewer", "--exact", "--nocapture", "--test-threads=1"]);
@@ -75,7 +75,7 @@ fn press_keys(project: &Path, seed: u64) {
     println!("\n{ACKNOWLEDGED}0");
     for (k, (key, _)) in keys_of(seed).take(CANDIDATES - 1).enumerate() {
         press(&mut window, key);
-        // The next candidate is shown when the verdict is on the disk.
+        // The next candidate is shown once the verdict is on disk.
         wait_for(&mut window, &format!("{} of {CANDIDATES}", k + 2));
         println!("\n{ACKNOWLEDGED}{}", k + 1);
     }
@@ -115,7 +115,7 @@ fn any<T: Clone>(random: &mut impl Rng, of: &[T]) -> T {
     of[random.random_range(0..of.len())].clone()
 }
 
-/// What an annotator may ask for next.
+/// Returns a random request of an annotator.
 pub fn request(random: &mut impl Rng, project: &Project, ids: &[CandidateId]) -> WriteRequest {
     let by = Annotator { name: any(random, &["Ada", "Grace"]).to_owned(), blind: false };
     let verdict = any(random, &[Verdict::Confirmed, Verdict::Rejected, Verdict::Skipped]);
@@ -170,7 +170,7 @@ fn send_requests(project: &Project, seed: u64) {
     }
 }
 
-/// Fails where the database does not hold a gesture as it was acknowledged.
+/// Fails if the database does not contain a gesture as acknowledged.
 fn check_gesture(database: &Connection, line: &str) {
     let words: Vec<&str> = line.split(' ').collect();
     let [id, action, verdict, candidates] = words[..] else { panic!("{line}") };

@@ -1,5 +1,5 @@
-//! A command that is killed at random moments and run again until it finishes, and what has to hold after each kill and at the end. Must
-//! not know what the command does.
+//! A command that is killed at random moments and rerun until it finishes, and what must hold after each kill and at the end. Independent
+//! of what the command does.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,17 +17,17 @@ use crate::state::{check_sound, log_of};
 
 pub struct Scenario<'a> {
     pub name: &'a str,
-    /// A project at rest. Every run works on a copy of it.
+    /// A project without running work. Every run uses a copy of it.
     pub base: &'a Path,
-    /// What is to be run next; `None` where all is done.
+    /// Returns the next command; `None` if everything is done.
     pub next: &'a dyn Fn(&Project) -> Option<Command>,
-    /// All that has to come out the same, killed or not.
+    /// Returns everything that must be the same, killed or not.
     pub result: &'a dyn Fn(&Project) -> String,
-    /// How often it is killed: without QUARRY_TORTURE_KILLS, and of each 100 kills with it.
+    /// Number of kills: without QUARRY_TORTURE_KILLS, and of each 100 kills with it.
     pub kills: (u32, u32),
 }
 
-/// The seed of this process, printed once.
+/// Returns the seed of this process, printed once.
 pub fn seed() -> u64 {
     static SEED: OnceLock<u64> = OnceLock::new();
     *SEED.get_or_init(|| {
@@ -39,13 +39,13 @@ pub fn seed() -> u64 {
     })
 }
 
-/// Random numbers of one part of the torture, the same for the same seed.
+/// Returns a random generator for one part of the test, the same for the same seed.
 pub fn random(part: &str) -> ChaCha8Rng {
     let hash = blake3::hash(part.as_bytes());
     ChaCha8Rng::seed_from_u64(seed() ^ u64::from_le_bytes(*hash.as_bytes().first_chunk().unwrap()))
 }
 
-/// `short`, or so many of each 100 of the number in the environment.
+/// Returns `short`, or this share of each 100 of the number in the environment.
 pub fn amount(variable: &str, (short, share): (u32, u32)) -> u32 {
     let long = std::env::var(variable).ok().map(|text| text.parse::<u32>().expect("a number"));
     long.map_or(short, |all| (all * share).div_ceil(100))
@@ -86,7 +86,7 @@ impl Scenario<'_> {
                 killed += 1;
                 check_sound(&project, &acknowledged);
             }
-            // What comes next, where the last kill came after the work was done.
+            // What comes next, if the last kill came after the work was done.
             drop((Project::open(project.dir()).unwrap().open_store().unwrap(), project.lock("tidying up").unwrap()));
             check_sound(&project, &acknowledged);
             assert_eq!(leftovers(project.dir()), Vec::<String>::new(), "{}: left behind, {}", self.name, hint());
@@ -121,14 +121,14 @@ pub fn quarry(words: &str, project: &Project) -> Command {
     command
 }
 
-/// Runs it to its end, which has to be a good one.
+/// Runs it to the end and requires success.
 pub fn finished(mut command: Command) -> Output {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}{}", String::from_utf8_lossy(&output.stderr), hint());
     output
 }
 
-/// Kills it at that moment with SIGKILL; false where it had finish before.
+/// Kills it with SIGKILL at that moment; returns false if it had finished before.
 fn killed_after(mut command: Command, moment: Duration) -> bool {
     let mut errors = tempfile::tempfile().unwrap();
     let start = Instant::now();
@@ -175,7 +175,7 @@ pub fn files_below(dir: &Path) -> BTreeSet<PathBuf> {
     files
 }
 
-/// What is only there while somebody works, below a project's folder.
+/// Returns files below a project's folder that only exist during work.
 pub fn leftovers(dir: &Path) -> Vec<String> {
     let is_left = |path: &Path| {
         let name = path.file_name().unwrap().to_string_lossy();

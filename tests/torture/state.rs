@@ -1,5 +1,4 @@
-//! What a project holds, as text to compare, and what has to hold in every database: the log is whole and everything else follows from
-//! it.
+//! A project's content as text to compare, and invariants of every database: the log is complete and everything else is derived from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -11,7 +10,7 @@ use rusqlite::Connection;
 
 use crate::scenario::{files_below, finished, quarry, store_of};
 
-/// The verdict log, a line a row.
+/// The verdict log, one line per row.
 pub fn log_of(project: &Path) -> BTreeSet<String> {
     let mut lines = BTreeSet::new();
     let store = store_of(project);
@@ -24,7 +23,7 @@ pub fn log_of(project: &Path) -> BTreeSet<String> {
     lines
 }
 
-/// Fails where the database is damaged, contradicts itself, cannot be opened by a command, or lacks one of these lines of its log.
+/// Fails if the database is damaged, inconsistent, cannot be opened by a command, or lacks one of these log lines.
 pub fn check_sound(project: &Project, acknowledged: &BTreeSet<String>) {
     let store = project.open_store_to_read().unwrap();
     store.check_integrity().unwrap();
@@ -35,7 +34,7 @@ pub fn check_sound(project: &Project, acknowledged: &BTreeSet<String>) {
     finished(quarry("status", project));
 }
 
-/// Contradictions, each a query that counts them.
+/// Inconsistencies, each a query that counts them.
 const CONTRADICTIONS: [(&str, &str); 5] = [
     ("SQLite's own check", "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check <> 'ok'"),
     ("a reference to nothing", "SELECT count(*) FROM pragma_foreign_key_check"),
@@ -57,7 +56,7 @@ const CONTRADICTIONS: [(&str, &str); 5] = [
     ),
 ];
 
-/// Looks at a copy, so that what the next command finds stays as it is.
+/// Checks a copy, so that the next command finds the original unchanged.
 fn check_consistent(database: &Path) {
     let dir = tempfile::tempdir().unwrap();
     for ending in ["", "-wal", "-journal"] {
@@ -122,7 +121,7 @@ pub fn candidates(project: &Project) -> String {
     format!("{rounds:?}\n{verdicts:#?}\n{groups:#?}")
 }
 
-/// The files below `folder` by name with a hash of their bytes, but for those of these names.
+/// The files below `folder` by name with a hash of their bytes, except those with these names.
 pub fn files(folder: &Path, without: &[&str]) -> String {
     let mut text = String::new();
     for path in files_below(folder).into_iter().filter(|path| path.is_file()) {

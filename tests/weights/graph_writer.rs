@@ -1,21 +1,21 @@
-//! Writes an ONNX file with the graph of a half-width ResNet-50, batch norm folded, as small as its shapes allow. It shares no
-//! code with the reader: the protocol buffer is written field by field.
+//! Writes an ONNX file with the graph of a half-width ResNet-50, batch norm folded, as small as its shapes allow. Shares no code with the
+//! reader: the protocol buffer is written field by field.
 
 use quarry::detector::weights::expected_shapes;
 
-/// The number that is in the weight of the layer `name` (and, plus a half, in its bias).
+/// The number in the weight of the layer `name` (and, plus a half, in its bias).
 pub fn mark(name: &str) -> f32 {
     name.bytes().fold(7_u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(b)) % 100_003) as f32
 }
 
-/// Where the strides of a stage are.
+/// The position of a stage's strides.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Strides {
     Caffe,
     Torchvision,
 }
 
-/// The file; `shuffle` changes the order of nodes and initialisers, the values' names, and how lists of numbers are written.
+/// Returns the file; `shuffle` changes the order of nodes and initialisers, the values' names, and how lists of numbers are written.
 pub fn resnet50_half_like(shuffle: u64, strides: Strides) -> Vec<u8> {
     let mut graph = Graph::new(shuffle);
     let stem = graph.convolution("conv1", "image", 2);
@@ -42,15 +42,15 @@ pub fn resnet50_half_like(shuffle: u64, strides: Strides) -> Vec<u8> {
     graph.finish()
 }
 
-/// A file with the stem alone.
+/// A file with only the stem.
 pub fn one_convolution() -> Vec<u8> {
     let mut graph = Graph::new(1);
     graph.convolution("conv1", "image", 2);
     graph.finish()
 }
 
-/// The weights of `backbone` under torchvision's names (without those that `left_out` says), a constant beside them, and of the graph
-/// only the convolution that opens the second stage.
+/// The weights of `backbone` under torchvision's names (except those in `left_out`), an additional constant, and of the graph only the
+/// convolution that starts the second stage.
 pub fn by_name(backbone: &str, strides: Strides, left_out: fn(&str) -> bool) -> Vec<u8> {
     let mut graph = Graph::new(1);
     for (name, shape) in expected_shapes(backbone).unwrap() {
@@ -85,7 +85,7 @@ impl Graph {
         self.node_with("Conv", inputs, &[kernel, strides])
     }
 
-    /// An AttributeProto: its numbers one by one, as ONNX writes them, or packed, as proto3 may.
+    /// An AttributeProto: its numbers one by one, as ONNX writes them, or packed, as allowed by proto3.
     fn integers(&self, name: &str, values: &[u64]) -> Vec<u8> {
         let mut attribute = Vec::new();
         bytes(&mut attribute, 1, name.as_bytes());

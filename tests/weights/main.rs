@@ -1,4 +1,4 @@
-//! Weight files of all formats, written here byte by byte and read back; hostile and damaged ones; the converted backbone.
+//! Weight files of all formats, written here byte by byte and read back; malicious and damaged ones; the converted backbone.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -121,8 +121,7 @@ fn a_pickle_that_wants_to_run_something_is_refused_by_opcode_and_offset() {
     assert!(message.contains("torch.load") && message.contains("some.pth"), "{message}");
 }
 
-/// The opcodes that are read are those of state dicts, and no other: none of the rest of pickle's, in any protocol, gets further than its
-/// own refusal.
+/// Only the opcodes of state dicts are read: all other pickle opcodes, in any protocol, are refused.
 #[test]
 fn every_opcode_that_state_dicts_do_not_need_is_refused() {
     const READ: &[u8] = b"\x80(}])N\x88\x89KMJ\x8aGXTUqrhjt\x85\x86\x87suaecQRb.";
@@ -131,7 +130,7 @@ fn every_opcode_that_state_dicts_do_not_need_is_refused() {
         let is_unknown = message.contains(&format!("opcode 0x{opcode:02x} at byte 2: is not one that PyTorch writes"));
         assert_eq!(is_unknown, !READ.contains(&opcode), "0x{opcode:02x}: {message}");
     }
-    // What can be called is named one by one; everything else is refused where it is named, before any call.
+    // Allowed globals are listed; everything else is refused when it is named, before any call.
     for (module, name) in [
         ("os", "system"),
         ("posix", "system"),
@@ -153,7 +152,7 @@ fn every_opcode_that_state_dicts_do_not_need_is_refused() {
         evil.extend([b')', b'R', b'.']);
         assert!(refusal(&zip_file(&evil, &[])).contains(&format!("`{module}.{name}`")), "{module}.{name}");
     }
-    // What may be named but is no function is not called, nor is anything that the file made itself.
+    // An allowed global that is not a function is not called, nor is anything that the file created itself.
     for callable in [&b"ctorch\nFloatStorage\n"[..], b"K\x01", b"X\x02\0\0\0os", b"}", b")"] {
         let evil = [&[0x80, 2][..], callable, b")R."].concat();
         assert!(refusal(&zip_file(&evil, &[])).contains("a call that is not part of a state dict"), "{callable:?}");
@@ -173,14 +172,14 @@ fn hostile_sizes_are_refused_without_filling_memory() {
     check(saved("x", "0", &[2_000_000_000, 2_000_000_000, 2_000_000_000], &[0, 0, 0]), "larger than the file");
     check(saved("x", "9", &[1], &[1]), "data/9");
 
-    // Values that cost a byte of the file each, or six, and memory without end.
+    // Values that cost one byte of the file each, or six, and unbounded memory.
     let many = |value: &[u8], count: usize| [&[0x80, 2][..], &value.repeat(count), b"."].concat();
     for bomb in [many(b"]", 3_100_000), many(b"(", 3_100_000), many(b"(((((", 700_000)] {
         assert!(refusal(&zip_file(&bomb, &[])).contains("more than 3000000 values"));
     }
     let mut bomb = vec![0x80, 2];
     global(&mut bomb, "collections", "OrderedDict");
-    // A pair, remembered; a list of it a hundred thousand times, in a tuple, remembered; a thousand dicts made of that.
+    // A pair, memoised; a list of it a hundred thousand times, in a tuple, memoised; a thousand dicts made of that.
     bomb.extend(b"q\0NN\x86q\x02]q\x01(");
     bomb.extend(b"h\x02".repeat(100_000));
     bomb.extend(b"e\x85q\x03");
@@ -189,7 +188,7 @@ fn hostile_sizes_are_refused_without_filling_memory() {
     let message = refusal(&zip_file(&bomb, &[]));
     assert!(message.contains("more than 3000000 values"), "{message}");
 
-    // A million nested tuples, and a pickle that ends early.
+    // A million nested tuples, and a truncated pickle.
     let mut deep = vec![0x80, 2, b')'];
     deep.extend(std::iter::repeat_n(0x85, 1_000_000));
     deep.push(b'.');
@@ -262,7 +261,7 @@ fn a_graph_is_walked_by_its_edges_whatever_the_order_and_names() {
             assert_eq!((&array.name, &array.shape), (&name, &shape));
             if name.ends_with("conv1.weight") || name.ends_with("conv2.weight") || name.ends_with("downsample.0.weight")
             {
-                // The writer puts a number that follows from the layer's place into each weight.
+                // The writer puts a number derived from the layer's position into each weight.
                 assert_eq!(array.data[0], graph_writer::mark(name.trim_end_matches(".weight")), "{name}");
             }
         }
@@ -271,7 +270,7 @@ fn a_graph_is_walked_by_its_edges_whatever_the_order_and_names() {
         seen.push(backbone.arrays);
     }
     assert_eq!(seen[0], seen[1]);
-    // What Quarry itself wrote keeps its flavour.
+    // Quarry's own files keep their flavour.
     let converted = dir.path().join("half.safetensors");
     write_safetensors(&converted, &seen[2], Some(("quarry.flavour", "torchvision"))).unwrap();
     assert_eq!(read_backbone(&converted, "resnet50-half").unwrap().flavour, "torchvision");
@@ -297,7 +296,7 @@ fn a_graph_with_torchvisions_names_is_read_by_name() {
     };
     check("resnet50-half", Strides::Torchvision, "torchvision");
     check("resnet50-half", Strides::Caffe, "caffe");
-    // Two 3x3 convolutions have the stride in the first, whoever trained them.
+    // Two 3x3 convolutions have the stride in the first, whatever their origin.
     check("resnet18", Strides::Caffe, "torchvision");
     let refused = |backbone: &str, bytes: Vec<u8>, expected: &str| {
         std::fs::write(&path, bytes).unwrap();

@@ -1,8 +1,8 @@
-//! Writes pickles and PyTorch files byte by byte, the way `torch.save` does. It shares no code with the reader.
+//! Writes pickles and PyTorch files byte by byte, like `torch.save`. Shares no code with the reader.
 
 use std::io::{Cursor, Write};
 
-/// A tensor to be saved.
+/// A tensor to save.
 pub struct Saved<'a> {
     pub name: &'a str,
     pub storage: &'a str,
@@ -12,7 +12,7 @@ pub struct Saved<'a> {
     pub stride: &'a [u32],
     /// Wrapped in `_rebuild_parameter`.
     pub parameter: bool,
-    /// As PyTorch wrote before 0.4: `_rebuild_tensor` with four arguments.
+    /// In the format before PyTorch 0.4: `_rebuild_tensor` with four arguments.
     pub old: bool,
 }
 
@@ -56,7 +56,7 @@ fn tuple(out: &mut Vec<u8>, values: &[u32]) {
     out.push([b't', 0x85, 0x86, 0x87].get(values.len()).copied().unwrap_or(b't'));
 }
 
-/// An `OrderedDict` of tensors with PyTorch's `_metadata` hung on it. `legacy` writes the sixth part of a storage's id.
+/// An `OrderedDict` of tensors with PyTorch's `_metadata` attached. `legacy` writes the sixth part of a storage's id.
 pub fn state_dict(tensors: &[Saved], legacy: bool) -> Vec<u8> {
     let mut out = vec![0x80, 2];
     global(&mut out, "collections", "OrderedDict");
@@ -101,7 +101,7 @@ pub fn state_dict(tensors: &[Saved], legacy: bool) -> Vec<u8> {
     out
 }
 
-/// [`state_dict`] of one tensor as Python 2 pickles it: `OrderedDict([[name, tensor]])`.
+/// [`state_dict`] of one tensor as pickled by Python 2: `OrderedDict([[name, tensor]])`.
 pub fn state_dict_of_python_2(tensor: &Saved) -> Vec<u8> {
     let inner = state_dict(std::slice::from_ref(tensor), true);
     let after_name =

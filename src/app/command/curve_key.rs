@@ -3,29 +3,30 @@
 use crate::evaluation::palette::{CurveStyle, curve_style};
 use crate::workflow::{fold_label, split_fold_label};
 
-/// Dashes of cross-validations' curves begin here, those of the project's own rounds at 0.
+/// First dash index of cross-validation curves; the project's own rounds start at 0.
 const RUN_DASHES: usize = 12;
-/// The same for their colours.
+/// First colour index, likewise.
 const RUN_COLOURS: usize = 3;
-/// Folds of one shape that have dashes of their own.
+/// Number of folds per shape with dashes of their own.
 const FOLD_DASHES: usize = 10;
 
-/// Which curve: of a round, on what (`rectangle`, `ellipse`), pooled over the test folds or of one (`rectangle, fold 9`).
+/// Identifies a curve: a round, what it was evaluated on (`rectangle`, `ellipse`), and pooled over the test folds or for one of them
+/// (`rectangle, fold 9`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CurveKey {
-    /// The cross-validation that the round belongs to, as it is called (`Ten-fold`); `None` for the project's own rounds.
+    /// Title of the round's cross-validation (`Ten-fold`); `None` for the project's own rounds.
     pub run: Option<String>,
     pub round: u32,
     pub label: String,
 }
 
 impl CurveKey {
-    /// Of one of the project's own rounds.
+    /// A curve of one of the project's own rounds.
     pub fn new(round: u32, label: impl Into<String>) -> Self {
         Self { run: None, round, label: label.into() }
     }
 
-    /// The round without its shape.
+    /// Returns the round without its shape.
     pub fn name(&self) -> String {
         match &self.run {
             None => format!("Round {}", self.round),
@@ -40,7 +41,7 @@ impl CurveKey {
         }
     }
 
-    /// A few letters for the line's end: `R2` is round 2's rectangles, `R2e f9` its ellipses on fold 9, `T1` a cross-validation's.
+    /// Returns a short label for the curve's end: `R2` is round 2's rectangles, `R2e f9` its ellipses on fold 9, `T1` a cross-validation's.
     pub fn short(&self) -> String {
         let run = if self.run.is_some() { 'T' } else { 'R' };
         let shape = self.shape();
@@ -49,7 +50,7 @@ impl CurveKey {
         format!("{run}{}{shape}{fold}", self.round)
     }
 
-    /// The fold of a fold's curve; `None` for a pooled one.
+    /// Returns the fold of a fold's curve; `None` for a pooled one.
     pub fn fold(&self) -> Option<u8> {
         split_fold_label(&self.label).map(|(_, fold)| fold)
     }
@@ -58,19 +59,19 @@ impl CurveKey {
         split_fold_label(&self.label).map_or(self.label.as_str(), |(shape, _)| shape)
     }
 
-    /// The curve that pools this one's folds; itself for a pooled one.
+    /// Returns the curve that pools this one's folds; itself for a pooled one.
     #[must_use]
     pub fn pooled(&self) -> Self {
         Self { label: self.shape().to_owned(), ..self.clone() }
     }
 
-    /// The curve of one of the folds that this one pools.
+    /// Returns the curve of one of this pooled curve's folds.
     #[must_use]
     pub fn of_fold(&self, fold: u8) -> Self {
         Self { label: fold_label(self.shape(), fold), ..self.clone() }
     }
 
-    /// Colour by round; dash by round and shape, of a fold by fold and shape: no two are equal, with or without colour.
+    /// Colour by round; dash by round and shape, or by fold and shape: no two styles are equal, with or without colour.
     pub fn style(&self) -> CurveStyle {
         let round = self.round.saturating_sub(1) as usize;
         let other_shape = usize::from(self.shape() != "rectangle");
@@ -104,7 +105,7 @@ mod tests {
         assert_eq!(own.of_fold(9).pooled(), own);
     }
 
-    /// Of all that a project of three rounds with both shapes, ten folds and a cross-validation shows.
+    /// Covers everything that a project with three rounds of both shapes, ten folds and a cross-validation shows.
     #[test]
     fn no_two_curves_look_alike_without_colour() {
         let pooled: Vec<CurveKey> = (1..=3)

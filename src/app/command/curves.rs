@@ -1,4 +1,4 @@
-//! What the Curves screen asks for.
+//! Commands of the Curves screen.
 
 use std::path::PathBuf;
 
@@ -12,18 +12,18 @@ pub enum CurvesCommand {
     Toggle(CurveKey),
     /// Selects another metric.
     PickMetric(Metric),
-    /// Shows the numbers on corrected ground truth, or those on the imported.
+    /// Switches between results on corrected and on imported ground truth.
     OnCorrected(bool),
     /// Shows one class, or all together.
     PickClass(Option<String>),
     SetLog(bool),
-    /// Where the axis of false positives ends; fitted to the curves without.
+    /// Sets the end of the false positive axis; `None` fits it to the curves.
     SetMax(Option<u64>),
-    /// Start y axis at 0, or from a round number below the lowest curve.
+    /// Starts the rate axis at 0, or at a round number below the lowest curve.
     SetFromZero(bool),
     ShowEarlier(bool),
     TogglePublished(usize),
-    /// Asks for a ROC file.
+    /// Opens the dialog for a ROC file.
     ChooseRoc,
     /// Reads a ROC file; `order` is the user's choice if the columns are ambiguous.
     ReadRoc(PathBuf, Option<ColumnOrder>),
@@ -34,19 +34,19 @@ pub enum CurvesCommand {
     /// Sets the review's filter to this score and above.
     ReviewFrom(f64),
     Export(ExportFormat),
-    /// Writes the shown curves to a file or folder that was chosen.
+    /// Writes the shown curves to the chosen file or folder.
     Write(ExportFormat, Output),
     /// Cancels an export that would replace files.
     LeaveFiles,
 }
 
-/// How curves are exported.
+/// Export format of curves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportFormat {
     Svg,
     Png,
     Csv,
-    /// `DiscROC.txt` and `ContROC.txt` of each curve, as FDDB's program writes them.
+    /// `DiscROC.txt` and `ContROC.txt` of each curve, in the format of FDDB's program.
     Official,
 }
 

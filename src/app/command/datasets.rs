@@ -1,11 +1,11 @@
-//! What the dataset windows ask for: imports, exports, moves, deletions.
+//! Commands of the dataset windows: imports, exports, moves, deletions.
 
 use std::path::PathBuf;
 
 use crate::domain::DatasetId;
 use crate::workflow::training_export::TrainingFormat;
 
-/// What the window asks for.
+/// A command of the window.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DatasetCommand {
     /// Imports the previewed dataset.
@@ -15,10 +15,10 @@ pub enum DatasetCommand {
     MoveTo(DatasetId, PathBuf),
     AskDelete(DatasetId),
     Delete(DatasetId),
-    /// The same of a round, by its number.
+    /// The same for a round, by number.
     AskDeleteRound(u32),
     DeleteRound(u32),
-    /// Writes the project as a folder that other programs train from.
+    /// Exports the project as a training folder for other programs.
     ExportTraining(TrainingFormat, PathBuf),
     /// Previews a detector's results; nothing is imported yet.
     OpenDetections(PathBuf),
@@ -26,10 +26,10 @@ pub enum DatasetCommand {
     SetModelName(String),
     SetClass(i64, String),
     PreviewDetections,
-    /// Shows a third-party model, before it is run.
+    /// Previews a third-party model before it is run.
     OpenModel(PathBuf),
     SetModelDevice(String),
-    /// Which class of the project a class of the model is; `None` leaves it out.
+    /// Maps a class of the model to a class of the project; `None` excludes it.
     SetModelClass(String, Option<String>),
     TakeModel,
     TakeDetections,

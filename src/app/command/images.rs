@@ -1,4 +1,4 @@
-//! What the Images screen asks for, and what of an image is picked, drawn and shown.
+//! Commands of the Images screen, and its selection, tools and layers.
 
 use super::review::Picked;
 use crate::app::widgets::viewport::Viewport;
@@ -6,7 +6,7 @@ use crate::domain::{ClassId, GroundTruthId, ImageId, ObjectChange, Shape, Verdic
 use crate::geometry::BoundingBox;
 use crate::workflow::inspect::{ImageQuery, Status};
 
-/// What the Images screen's commands are.
+/// A command of the Images screen.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ImagesCommand {
     SetQuery(Box<ImageQuery>),
@@ -14,29 +14,29 @@ pub enum ImagesCommand {
     GoTo(usize),
     Open(ImageId),
     Close,
-    /// To the image before or after in the list.
+    /// Moves to the previous or next image of the list.
     Step(isize),
     Look(Viewport),
     Pick(Option<Pick>),
     SetLayers(Layers),
     SetThumbnail(f32),
-    /// Columns of the grid and rows that can be seen, for the keys.
+    /// Visible columns and rows of the grid, for the keys.
     Shape(usize, usize),
     Decide(Verdict, Option<ClassId>),
     Undo,
     Redo,
     SetTool(Tool),
-    /// The class of objects that are drawn from now on.
+    /// Sets the class of objects drawn from now on.
     SetNewClass(ClassId),
-    /// Adds the object that was drawn over this box.
+    /// Adds the object drawn in this box.
     Drawn(BoundingBox),
-    /// Corrects the picked object.
+    /// Corrects the selected object.
     Correct(ObjectChange),
     /// The choice in the open class picker.
     PickClass(Picked),
-    /// Looks at every file: is it there, readable, and the one that was imported?
+    /// Checks whether every file exists, is readable, and is the imported one.
     CheckFiles,
-    /// The errors behind a point of a curve: on the images that were tested, from this score on.
+    /// Shows the errors behind a point of a curve: on the test images, from this score on.
     OfCurve {
         round: u32,
         label: String,
@@ -44,13 +44,13 @@ pub enum ImagesCommand {
     },
 }
 
-/// What is picked on an image.
+/// The selection on an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Pick {
-    /// By side and place, highest score first.
+    /// By side and index, highest score first.
     Detection(usize, usize),
     Object(usize, usize),
-    /// An object as it was corrected or added on an image that is tested on: beside those that the curves count.
+    /// A corrected or added object on a test image, in addition to those that the curves count.
     Corrected(usize, usize),
 }
 
@@ -62,19 +62,19 @@ impl Pick {
     }
 }
 
-/// What the mouse does on the image besides zooming.
+/// The effect of the mouse on the image, apart from zooming.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum Tool {
-    /// Picks, and moves the image.
+    /// Selects, and pans the image.
     #[default]
     Look,
     /// Draws an object.
     Draw,
-    /// Changes the shape of an object of the ground truth.
+    /// Changes the shape of a ground truth object.
     Adjust(GroundTruthId, Shape),
 }
 
-/// Which layers are on.
+/// The visible layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "switches that have nothing to do with each other")]
 pub struct Layers {
@@ -83,7 +83,7 @@ pub struct Layers {
     pub false_positives: bool,
     pub ignored: bool,
     pub labels: bool,
-    /// Off in a blind review: a promoted object tells what another decided.
+    /// Off in a blind review: a promoted object reveals someone else's decision.
     pub promoted: bool,
 }
 
@@ -109,7 +109,7 @@ impl Layers {
         }
     }
 
-    /// All detections on, or off.
+    /// Switches all detections on or off.
     pub fn toggle_detections(&mut self) {
         let on = !(self.true_positives || self.false_positives || self.ignored);
         (self.true_positives, self.false_positives, self.ignored) = (on, on, on);

@@ -1,5 +1,5 @@
-//! What a screen asks for. Screens push commands; `apply.rs` alone carries them out. One file for each screen's own commands, with the
-//! values that they carry: screens import this folder, it imports none of them.
+//! Commands. Screens push them; only `apply.rs` executes them. One file per screen with its commands and their values: screens import this
+//! folder, it imports no screen.
 
 mod curve_key;
 mod curves;
@@ -39,14 +39,14 @@ pub enum FolderPurpose {
     ImportDetections,
     /// An ONNX or TorchScript file.
     Model,
-    /// Where a dataset lies now.
+    /// The new folder of a dataset.
     Locate(DatasetId),
     /// An export for training.
     ExportTraining(TrainingFormat),
     Sample,
 }
 
-/// What the window imports.
+/// What to import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportKind {
     /// Any format; it is detected.
@@ -60,16 +60,16 @@ pub enum ImportKind {
 pub enum LeavingCommand {
     GoOn,
     Stay,
-    /// Closes the window as its own button does.
+    /// Closes the window.
     Quit,
 }
 
-/// What is done with messages.
+/// Commands for messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageCommand {
-    /// Opens the log, or closes it.
+    /// Opens or closes the log.
     ToggleLog,
-    /// The error that is shown was read.
+    /// Dismisses the shown error.
     Dismiss,
     CopyError,
     CopyLog,
@@ -77,7 +77,7 @@ pub enum MessageCommand {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// A key press; it is interpreted when it is handled.
+    /// A key press, interpreted when it is handled.
     Key(Typed),
     Do(Action),
     Show(Screen),
@@ -88,10 +88,10 @@ pub enum Command {
         dir: PathBuf,
         auto_review: bool,
     },
-    /// Reads a dataset and shows what is in it; nothing is written yet.
+    /// Reads and previews a dataset; nothing is written yet.
     Import(ImportKind, PathBuf),
     Dataset(DatasetCommand),
-    /// Files and folders that were dropped onto the window.
+    /// Files and folders dropped onto the window.
     Dropped(Vec<PathBuf>),
     ForgetRecent(PathBuf),
     SetAnnotator(String),
@@ -99,18 +99,18 @@ pub enum Command {
     StopJobs,
     Leaving(LeavingCommand),
     Message(MessageCommand),
-    /// Marks the image as complete (its annotation misses no object) for the current annotator, or removes that mark.
+    /// Toggles the current annotator's mark that the image is completely annotated.
     ToggleImageComplete(ImageId),
     /// Restores the newest good backup of the damaged database and reopens the project.
     RestoreBackup,
     CloseKeys,
-    /// Corrects objects of the ground truth as one gesture, from whichever screen. It is queued with the review's decisions and is
-    /// undone like a verdict, with `Do(Action::Undo)`. Objects are named as `Store::objects_of_image` and `ground_truth` do.
+    /// Corrects ground truth objects as one gesture, from any screen. Queued with the review's decisions and undone like a verdict, with
+    /// `Do(Action::Undo)`. Objects have the ids of `Store::objects_of_image` and `ground_truth`.
     Correct {
         objects: Vec<GroundTruthId>,
         change: ObjectChange,
     },
-    /// Adds an object that was drawn, as `Correct` corrects one.
+    /// Adds a drawn object, like `Correct`.
     AddObject {
         image: ImageId,
         shape: Shape,

@@ -1,21 +1,21 @@
-//! What the command palette asks for.
+//! Commands of the command palette.
 
 use crate::app::action::Action;
 
-/// What a palette asks for.
+/// A command of the palette.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PaletteCommand {
     Type(String),
-    /// Marks another line.
+    /// Marks another entry.
     Mark(usize),
     Choose(Choice),
     Close,
 }
 
-/// A line of the palette.
+/// An entry of the palette.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice {
     Do(Action),
-    /// Goes to this place of the shown list, 1 first.
+    /// Goes to this position in the shown list, from 1.
     GoTo(u64),
 }

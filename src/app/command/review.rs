@@ -1,11 +1,11 @@
-//! What the Review screen asks for.
+//! Commands of the Review screen.
 
 use super::review_filter::ReviewFilter;
 use crate::app::widgets::viewport::Viewport;
 use crate::domain::{CandidateId, ClassId, Shape};
 use crate::mining::GroupConfig;
 
-/// What the review's commands are.
+/// A command of the review.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReviewCommand {
     SetFilter(ReviewFilter),
@@ -13,27 +13,27 @@ pub enum ReviewCommand {
     GoTo(CandidateId),
     ToggleSelected(CandidateId),
     SelectTo(CandidateId),
-    /// Selects the rectangle from where a drag began up to here, and nothing else.
+    /// Selects only the rectangle from where the drag began up to here.
     DragTo(CandidateId),
     Open(CandidateId),
     Adjust(Shape),
-    /// The open picker's class.
+    /// Chooses a class in the open picker.
     PickClass(ClassId),
     ClosePicker,
     SetGrouping(GroupConfig),
-    /// Finds the groups again with the distance that is set.
+    /// Regroups with the current distance.
     Regroup,
     SearchHistory(String),
     OlderHistory,
-    /// Lists the decisions of the batch at this step of the history, or returns to the list of actions.
+    /// Lists the decisions of the batch at this history entry, or returns to the list of actions.
     Batch(usize),
     /// Shows a candidate of the history in the queue.
     Revisit(CandidateId),
-    /// The part of a candidate's image that is seen.
+    /// The visible part of a candidate's image.
     Look(crate::domain::ImageId, Viewport),
-    /// The grid shows rows up to here.
+    /// The last row visible in the grid.
     Visible(usize),
-    /// Columns of the grid, for the arrow keys, and rows that are seen, for the pages.
+    /// Columns of the grid for the arrow keys, and visible rows for paging.
     Columns(usize, usize),
 }
 
@@ -41,6 +41,6 @@ pub enum ReviewCommand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Picked {
     Class(ClassId),
-    /// The picker closes without a decision.
+    /// Closes the picker without a decision.
     Nothing,
 }

@@ -1,6 +1,6 @@
-//! Which candidates the review shows, in which order, and the filter as chips.
+//! The review's filter and order, and the filter's chips.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -15,9 +15,9 @@ pub enum ShownVerdicts {
     Undecided,
     All,
     Decided,
-    /// Annotators decided differently.
+    /// Annotators gave different verdicts.
     Disputed,
-    /// Decided, with this basis.
+    /// Decided with this basis.
     RestsOn(Basis),
     Only(Verdict),
 }
@@ -47,7 +47,7 @@ impl ShownTrace {
         }
     }
 
-    /// As the store's type.
+    /// Converts it to the store's type.
     pub fn filter(self) -> TraceFilter {
         match self {
             Self::New => TraceFilter::Origin(Origin::New),
@@ -94,7 +94,7 @@ impl ShownVerdicts {
 pub enum Order {
     #[default]
     Score,
-    /// High scores of rare groups first.
+    /// High scores in rare groups first.
     ExpectedGain,
     Random,
     MaxIou,
@@ -133,7 +133,7 @@ impl Order {
     }
 }
 
-/// The label of a verdict on the screen.
+/// Returns a verdict's label on the screen.
 pub fn verdict_text(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Confirmed => "Hard negative",
@@ -154,21 +154,21 @@ pub fn kind_text(kind: FalsePositiveKind) -> &'static str {
     }
 }
 
-/// The size from which there is no upper limit, in pixels.
+/// The size in pixels that means no upper limit.
 pub const SIZE_MAX: f64 = 10_000.0;
 const SCORE_ALL: (f32, f32) = (0.0, 1.0);
 const IOU_ALL: (f64, f64) = (0.0, 1.0);
 const SIZE_ALL: (f64, f64) = (0.0, SIZE_MAX);
 
-/// All conditions hold at once. Kept with the project as JSON.
+/// All conditions apply together. Stored with the project as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ReviewFilter {
-    /// Lowest and highest score, 0..=1.
+    /// Minimum and maximum score, 0..=1.
     pub score: (f32, f32),
-    /// Smallest and largest maximum IoU with the ground truth, 0..=1.
+    /// Minimum and maximum of the largest IoU with the ground truth, 0..=1.
     pub iou: (f64, f64),
-    /// Smallest and largest square root of the box's area, in pixels of the image; [`SIZE_MAX`] stands for no limit.
+    /// Minimum and maximum square root of the box's area, in image pixels; [`SIZE_MAX`] means no limit.
     pub size: (f64, f64),
     pub kind: Option<FalsePositiveKind>,
     pub verdicts: ShownVerdicts,
@@ -176,20 +176,20 @@ pub struct ReviewFilter {
     pub name: String,
     pub round: Option<u32>,
     pub trace: Option<ShownTrace>,
-    /// The named part of its dataset that the image is in. Filters of older versions say `fold` and a number.
+    /// The split of the image. Filters of older versions store `fold` and a number.
     #[serde(alias = "fold", deserialize_with = "name_or_number")]
     pub split: Option<String>,
-    /// What the detector took the candidate for, by name.
+    /// The predicted class, by name.
     pub class: Option<String>,
-    /// The verdicts that count are this annotator's.
+    /// Use this annotator's verdicts.
     pub annotator: Option<String>,
-    /// The part of the queue that this annotator was given; whose verdicts count then, too.
+    /// The share of this annotator, whose verdicts are then used too.
     pub share: Option<String>,
     /// One group of similar candidates.
     pub group: Option<GroupId>,
-    /// What others decided is hidden, and what they decided alone still waits.
+    /// Others' verdicts are hidden, and candidates that only they decided still count as undecided.
     pub blind: bool,
-    /// A group of similar candidates is listed as one; not in random order.
+    /// A group of similar candidates is listed as one, except in random order.
     pub alike_as_one: bool,
     pub order: Order,
 }
@@ -261,12 +261,12 @@ impl ReviewFilter {
         Self { verdicts: ShownVerdicts::Disputed, order: Order::Disagreement, ..Self::default() }
     }
 
-    /// Whether groups are listed as one: never in random order, nor within one group.
+    /// Whether groups are listed as one: never in random order or within one group.
     pub fn lists_alike_as_one(&self) -> bool {
         self.alike_as_one && self.order != Order::Random && self.group.is_none()
     }
 
-    /// The active conditions with their text.
+    /// Returns the active conditions with their text.
     pub fn chips(&self) -> Vec<(Condition, String)> {
         Condition::ALL.into_iter().filter_map(|condition| Some((condition, self.chip(condition)?))).collect()
     }
@@ -305,7 +305,7 @@ impl ReviewFilter {
         }
     }
 
-    /// The filter without one of its conditions.
+    /// Returns the filter without one of its conditions.
     #[must_use]
     pub fn without(&self, condition: Condition) -> Self {
         let mut wider = self.clone();
@@ -328,9 +328,9 @@ impl ReviewFilter {
         wider
     }
 
-    /// The filter as it is kept with the project.
+    /// Serialises the filter for storage with the project.
     pub fn to_json(&self) -> String {
-        // Numbers, words and options: nothing in it can fail to become JSON.
+        // Numbers, words and options always serialise to JSON.
         serde_json::to_string(self).unwrap_or_default()
     }
 

@@ -1,4 +1,4 @@
-//! What the Settings screen asks for.
+//! Commands of the Settings screen.
 
 use crate::app::action::Action;
 use crate::app::options::Theme;

@@ -1,6 +1,6 @@
-//! What the Training screen asks for, and its two forms: the next round's settings and the next cross-validation.
+//! Commands of the Training screen, and its two forms: the next round's settings and the next cross-validation.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use crate::domain::parse_splits;
@@ -27,13 +27,13 @@ pub enum TrainCommand {
     SaveNotes,
 }
 
-/// The settings as they are typed.
+/// The settings as typed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Form {
     pub config: RoundConfig,
     /// Splits as text, e.g. `val`, `8` or `9, 10`.
     pub test_splits: String,
-    /// `round.toml` when it is edited as a file.
+    /// `round.toml` while it is edited as a file.
     pub file: Option<String>,
     pub mine_after: bool,
 }
@@ -50,7 +50,7 @@ impl Form {
         Self { config, test_splits, file: None, mine_after: true }
     }
 
-    /// The validated settings, or the error in them.
+    /// Returns the validated settings, or the error in them.
     pub fn finished(&self) -> Result<RoundConfig, String> {
         let mut config = match &self.file {
             Some(text) => return RoundConfig::from_toml(text, "round.toml").map_err(|e| e.to_string()),
@@ -62,10 +62,10 @@ impl Form {
     }
 }
 
-/// The next cross-validation as it is typed.
+/// The next cross-validation as typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cross {
-    /// Of each fold.
+    /// Per fold.
     pub rounds: u32,
     /// The folder in `runs/`.
     pub name: String,

@@ -1,4 +1,4 @@
-//! One folder a screen: `model.rs` holds its state without egui, the rest shows it and pushes commands.
+//! One folder per screen: `model.rs` contains its state without egui, the rest renders it and pushes commands.
 
 pub mod curves;
 pub mod datasets;

@@ -1,4 +1,4 @@
-//! The command palette: every action by name, with its keys; a number goes to that place of the list. It only chooses an action.
+//! The command palette: every action by name, with its keys; a number goes to that position of the list. It only selects an action.
 
 use egui::{Align2, Button, Id, Key, Modal, Modifiers, RichText, ScrollArea, TextEdit, Ui, vec2};
 
@@ -8,17 +8,17 @@ use super::super::keymap::Keymap;
 use super::super::theme;
 use super::review::Reasons;
 
-/// What is typed, and which line is marked.
+/// The typed text and the marked entry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PaletteModel {
     pub text: String,
     pub marked: usize,
-    /// Asks for a number alone.
+    /// Accept only a number.
     pub numbers_only: bool,
 }
 
 impl PaletteModel {
-    /// The lines that the text finds, the best first. `places`: how long the list is that a number goes to.
+    /// Returns the entries that match the text, best first. `places`: the length of the list that a number navigates.
     pub fn found(&self, places: Option<u64>, reasons: &Reasons) -> Vec<Choice> {
         let number = self.text.trim().parse::<u64>().ok().filter(|number| *number > 0);
         let places = places.filter(|count| *count > 0);
@@ -33,7 +33,7 @@ impl PaletteModel {
             .filter_map(|(index, action)| Some((-score(&self.text, &name(*action, reasons))?, index, *action)))
             .collect();
         if self.text.trim().is_empty() {
-            // Nothing is typed: by screen, then by name, as in a table of contents.
+            // No text: by screen, then by name, like a table of contents.
             scored.sort_by_cached_key(|(_, index, action)| (place(action.scope()), name(*action, reasons), *index));
         } else {
             scored.sort_by_key(|(score, index, _)| (*score, *index));
@@ -42,13 +42,13 @@ impl PaletteModel {
     }
 }
 
-/// An action as the palette calls it; `reasons` are the open project's.
+/// Returns an action's name in the palette; `reasons` are the open project's.
 pub fn name(action: Action, reasons: &Reasons) -> String {
     let reason = action.reason().and_then(|number| reasons.get(usize::from(number) - 1));
     reason.map_or_else(|| action.text().to_owned(), |reason| format!("Reject: {reason}"))
 }
 
-/// Where a screen's actions stand.
+/// Returns the position of a screen's actions.
 fn place(scope: Scope) -> u8 {
     match scope {
         Scope::Everywhere => 0,
@@ -58,7 +58,7 @@ fn place(scope: Scope) -> u8 {
     }
 }
 
-/// How well typed letters fit a name: all in their order, best at the beginnings of words and side by side. `None`: not at all.
+/// Scores how well typed letters match a name: all in order, best at word beginnings and adjacent. `None`: no match.
 fn score(typed: &str, name: &str) -> Option<i32> {
     let name: Vec<char> = name.to_lowercase().chars().collect();
     let (mut at, mut total, mut last) = (0, 0, None);
@@ -74,7 +74,7 @@ fn score(typed: &str, name: &str) -> Option<i32> {
         };
         (at, last) = (found + 1, Some(found));
     }
-    // Of two names that fit alike the shorter comes first.
+    // On ties the shorter name comes first.
     Some(total * 64 - i32::try_from(name.len().min(63)).unwrap_or(63))
 }
 
@@ -82,7 +82,7 @@ pub struct PaletteView<'a> {
     pub model: &'a PaletteModel,
     pub keymap: &'a Keymap,
     pub reasons: &'a Reasons,
-    /// How long the shown list is, where a number can go to a place of it.
+    /// The length of the shown list, if a number can go to a position in it.
     pub places: Option<u64>,
     pub commands: &'a mut Vec<Command>,
 }

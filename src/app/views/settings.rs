@@ -1,4 +1,4 @@
-//! The settings screen: look, review, device, backups, keys. Pushes commands; holds no settings itself.
+//! The settings screen: appearance, review, device, backups, keys. Pushes commands; holds no settings itself.
 
 use std::path::{Path, PathBuf};
 
@@ -14,23 +14,23 @@ use super::review::Reasons;
 use super::start::card;
 use crate::detector::GpuState;
 
-/// What the screen keeps while it is used.
+/// The screen's own state.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SettingsModel {
-    /// The action whose keys are pressed next.
+    /// The action whose keys are being recorded.
     pub recording: Option<Action>,
     /// Why the last keys were refused.
     pub conflict: Option<String>,
 }
 
-/// What is known of the cache of crops.
+/// The state of the disk cache of crops.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CacheState {
-    /// `None` where there is no place for one.
+    /// `None` if there is no cache folder.
     pub folder: Option<PathBuf>,
-    /// The size was counted.
+    /// Whether the size was counted.
     pub is_known: bool,
-    /// `None` while it is empty.
+    /// `None` if it is empty.
     pub size: Option<String>,
     /// Why it cannot be counted or cleared.
     pub error: Option<String>,
@@ -39,20 +39,20 @@ pub struct CacheState {
 pub struct SettingsView<'a> {
     pub model: &'a SettingsModel,
     pub options: &'a Options,
-    /// The annotator's name as it is typed.
+    /// The annotator's name as typed.
     pub annotator: &'a mut String,
     pub keymap: &'a Keymap,
-    /// The open project's.
+    /// The open project's reasons.
     pub reasons: &'a Reasons,
     pub keys_file: Option<&'a Path>,
     pub gpu: Option<&'a GpuState>,
-    /// Where the open project's backups lie.
+    /// Folder of the open project's backups.
     pub backups: Option<PathBuf>,
     pub cache: &'a CacheState,
     pub commands: &'a mut Vec<Command>,
 }
 
-/// The devices that rounds can train on here, as words of the settings and in words.
+/// Returns the training devices available here, as setting and as text.
 pub fn devices(gpu: Option<&GpuState>) -> Vec<(String, String)> {
     let names = match gpu {
         Some(GpuState::Usable(names)) => names.as_slice(),
@@ -64,7 +64,7 @@ pub fn devices(gpu: Option<&GpuState>) -> Vec<(String, String)> {
     devices
 }
 
-/// A list of the devices that there are, and the one that is chosen where it is none of them.
+/// Lists the available devices, and the selected one even if it is not available.
 pub fn device_list(ui: &mut Ui, salt: &str, gpu: Option<&GpuState>, chosen: &str) -> Option<String> {
     let devices = devices(gpu);
     let text = devices.iter().find(|(word, _)| word == chosen);
@@ -285,7 +285,7 @@ impl SettingsView<'_> {
     }
 }
 
-/// The path of a folder on one line, whole when hovered.
+/// Shows a folder's path on one line; the full path on hover.
 fn folder_line(ui: &mut Ui, folder: &Path) {
     let path = folder.display().to_string();
     ui.add(egui::Label::new(RichText::new(&path).small().color(theme::WEAK)).truncate()).on_hover_text(path);

@@ -7,14 +7,14 @@ use crate::app::theme::{self, Tone};
 use crate::domain::Shape;
 use crate::geometry::{BoundingBox, Ellipse, Fit, ImagePx, ScreenPx};
 
-/// Points of an ellipse's outline.
+/// Number of points of an ellipse's outline.
 const OUTLINE_POINTS: usize = 72;
 
-/// A shape that is smaller than this on the screen gets a marker around it, in points.
+/// A shape smaller than this on the screen, in points, gets a marker around it.
 pub const SPECK: f32 = 9.0;
 pub const MARKER_RADIUS: f32 = 11.0;
 
-/// From image pixels to points of the screen.
+/// Maps image pixels to screen points.
 pub type ScreenFit = Fit<ImagePx, ScreenPx>;
 
 /// A shape over the image.
@@ -24,11 +24,11 @@ pub struct Overlay {
     pub color: Tone,
     pub width: f32,
     pub dashed: bool,
-    /// Written above the shape.
+    /// Text above the shape.
     pub label: Option<String>,
 }
 
-/// Shows `region` of the image as large as it fits into `screen`, centred.
+/// Fits `region` of the image into `screen`, centred.
 pub fn fit_region(region: &BoundingBox, screen: Rect) -> ScreenFit {
     let (w, h) = (region.width().max(1.0), region.height().max(1.0));
     let scale = (f64::from(screen.width()) / w).min(f64::from(screen.height()) / h);
@@ -37,7 +37,7 @@ pub fn fit_region(region: &BoundingBox, screen: Rect) -> ScreenFit {
     Fit::new(scale, scale, f64::from(center.x) - cx * scale, f64::from(center.y) - cy * scale)
 }
 
-/// The square part of the image around a box that gives it context: `factor` times its longer side.
+/// Returns the square around a box that gives it context: `factor` times its longer side.
 pub fn context_region(bbox: &BoundingBox, factor: f64) -> BoundingBox {
     let side = bbox.width().max(bbox.height()).max(1.0) * factor;
     let (cx, cy) = bbox.center();
@@ -54,10 +54,10 @@ pub fn screen_pos(fit: &ScreenFit, x: f64, y: f64) -> Pos2 {
     pos2(x as f32, y as f32)
 }
 
-/// Points that a reason needs.
+/// Minimum width in points for showing the reason.
 const ROOM_FOR_REASON: f32 = 220.0;
 
-/// The image, or a small note on why it cannot be shown.
+/// Paints the image, or a short note on why it cannot be shown.
 pub fn paint_image(painter: &Painter, screen: Rect, fit: &ScreenFit, shown: &Shown) {
     let painter = painter.with_clip_rect(screen.intersect(painter.clip_rect()));
     painter.rect_filled(screen, theme::IMAGE_RADIUS, theme::CANVAS);
@@ -69,7 +69,7 @@ pub fn paint_image(painter: &Painter, screen: Rect, fit: &ScreenFit, shown: &Sho
         Shown::Waiting => {}
         Shown::Failed(reason) => {
             let font = FontId::proportional(14.0);
-            // A thumbnail has no room for the reason.
+            // A thumbnail has no space for the reason.
             let text = match screen.width() {
                 ..ROOM_FOR_REASON => "Cannot be shown".to_owned(),
                 _ => format!("This image cannot be shown\n{reason}"),
@@ -96,7 +96,7 @@ pub fn paint_overlay(painter: &Painter, screen: Rect, fit: &ScreenFit, overlay: 
     } else {
         painter.add(egui::Shape::closed_line(points.clone(), stroke));
     }
-    // What would be a speck gets a marker that is seen at any zoom.
+    // A tiny shape gets a marker that is visible at any zoom.
     let bounds = Rect::from_points(&points);
     if bounds.width().max(bounds.height()) < SPECK {
         painter.circle_stroke(
@@ -120,7 +120,7 @@ fn paint_label(painter: &Painter, shape: Rect, screen: Rect, text: &str, color: 
     painter.galley(position + vec2(4.0, 1.0), galley, theme::BACKGROUND.now());
 }
 
-/// The corners or points of a shape on the screen.
+/// Returns the corners or outline points of a shape on the screen.
 pub fn outline(fit: &ScreenFit, shape: &Shape) -> Vec<Pos2> {
     match shape {
         Shape::Rectangle(b) => {
@@ -135,7 +135,7 @@ fn ellipse_outline(fit: &ScreenFit, ellipse: &Ellipse) -> Vec<Pos2> {
     ellipse.outline(OUTLINE_POINTS).into_iter().map(|(x, y)| screen_pos(fit, x, y)).collect()
 }
 
-/// A thin frame around an image's place.
+/// A thin frame around an image.
 pub fn paint_frame(painter: &Painter, screen: Rect, color: impl Into<Color32>, width: f32) {
     painter.rect_stroke(screen, theme::IMAGE_RADIUS, Stroke::new(width, color), StrokeKind::Inside);
 }

@@ -6,7 +6,7 @@ use crate::app::action::Action;
 use crate::app::keymap::Keymap;
 use crate::app::theme::{self, Tone};
 
-/// The button of an action: its text, its key in a weaker tone, its tooltip.
+/// An action's button: its text, its key in a weaker tone, its tooltip.
 pub fn key_button(ui: &mut Ui, keymap: &Keymap, action: Action) -> Response {
     key_button_colored(ui, keymap, action, None, false)
 }
@@ -20,7 +20,7 @@ pub fn key_switch(ui: &mut Ui, keymap: &Keymap, action: Action, is_on: bool) -> 
     response
 }
 
-/// As [`key_button`], with a coloured text for verdicts, and `large` for those pressed most.
+/// [`key_button`] with coloured text for verdicts, and `large` for the most frequent ones.
 pub fn key_button_colored(ui: &mut Ui, keymap: &Keymap, action: Action, color: Option<Tone>, large: bool) -> Response {
     let mut text = RichText::new(action.text());
     if let Some(color) = color {

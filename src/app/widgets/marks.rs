@@ -1,5 +1,5 @@
-//! Many shapes over an image: lines of constant width told apart by colour and by dashes, markers for what would be a speck, labels that do
-//! not overlap.
+//! Many shapes over an image: lines of constant width distinguished by colour and dashes, markers for tiny shapes, labels that do not
+//! overlap.
 
 use egui::{FontId, Painter, Pos2, Rect, Stroke, pos2, vec2};
 
@@ -7,15 +7,15 @@ use super::canvas::{MARKER_RADIUS, SPECK, ScreenFit, outline};
 use crate::app::theme::{self, Tone};
 use crate::domain::Shape;
 
-/// A click this near to a shape's edge is one on it, in points.
+/// Maximum distance of a click from a shape's edge, in points.
 const REACH: f32 = 5.0;
 
-/// How a shape is drawn.
+/// The style of a shape.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MarkStyle {
     pub color: Tone,
     pub width: f32,
-    /// Lengths of dash and gap; `None`: one line.
+    /// Lengths of dash and gap; `None`: solid.
     pub dash: Option<(f32, f32)>,
     /// Strength of the fill, 0..=1.
     pub fill: f32,
@@ -26,7 +26,7 @@ pub struct MarkStyle {
 pub struct Mark {
     pub shape: Shape,
     pub style: MarkStyle,
-    /// Shown where there is room for it; of those that are emphasised always.
+    /// Shown if there is room; always for emphasised marks.
     pub label: Option<String>,
     /// Drawn stronger, above all others.
     pub emphasised: bool,
@@ -54,7 +54,7 @@ pub fn paint(painter: &Painter, canvas: Rect, fit: &ScreenFit, marks: &[Mark]) {
     }
 }
 
-/// The mark under the pointer: the smallest that it is inside of or near to.
+/// Returns the mark under the pointer: the smallest one that contains it or is near it.
 pub fn hit(fit: &ScreenFit, marks: &[Mark], at: Pos2) -> Option<usize> {
     let area = |mark: &Mark| {
         let bounds = Rect::from_points(&outline(fit, &mark.shape));
@@ -84,7 +84,7 @@ fn paint_shape(painter: &Painter, points: &[Pos2], bounds: Rect, mark: &Mark) {
             let mut closed = points.to_vec();
             closed.extend(points.first().copied());
             painter.add(egui::Shape::line(closed.clone(), Stroke::new(width + 1.0, theme::faded(theme::HALO, 0.4))));
-            // Of a shape that is much larger than the canvas most dashes are out of sight.
+            // Most dashes of a shape much larger than the canvas are not visible.
             let most = painter.clip_rect().expand(64.0);
             for side in closed.windows(2) {
                 if most.intersects(Rect::from_two_pos(side[0], side[1])) {
@@ -100,7 +100,7 @@ fn paint_shape(painter: &Painter, points: &[Pos2], bounds: Rect, mark: &Mark) {
     }
 }
 
-/// An upright side cut to what can be seen; a slanted one as it is.
+/// Clips an axis-aligned side to the visible area; a slanted one is returned unchanged.
 fn clipped(a: Pos2, b: Pos2, seen: Rect) -> [Pos2; 2] {
     if a.x == b.x || a.y == b.y { [seen.clamp(a), seen.clamp(b)] } else { [a, b] }
 }

@@ -1,4 +1,4 @@
-//! Widgets that several screens share.
+//! Widgets shared by several screens.
 
 pub mod canvas;
 pub mod key_button;

@@ -1,4 +1,4 @@
-//! A large image on a canvas: the whole of it small, and over that tiles in the resolution that can be seen.
+//! A large image on a canvas: a small version of the whole image, and over it tiles at the visible resolution.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::domain::ImageId;
 use crate::geometry::BoundingBox;
 use crate::jobs::{DecodeKey, DecodeRequest, TILE_SIDE, WHOLE_SIDE_MAX};
 
-/// An image's file, as the decoders want it.
+/// An image file as input of the decoders.
 pub struct ImageSource<'a> {
     pub image: ImageId,
     pub path: &'a Path,
@@ -18,7 +18,7 @@ pub struct ImageSource<'a> {
 }
 
 impl ImageSource<'_> {
-    /// The whole image.
+    /// Returns the request for the whole image.
     pub fn request(&self) -> DecodeRequest {
         self.part(DecodeKey::Whole(self.image), None)
     }
@@ -33,7 +33,7 @@ impl ImageSource<'_> {
     }
 }
 
-/// Paints what there is of the image, and asks for what is missing. Says what there is of the whole.
+/// Paints the loaded parts of the image and requests missing ones. Returns the state of the whole image.
 pub fn paint(
     painter: &Painter,
     canvas: Rect,
@@ -58,8 +58,8 @@ pub fn paint(
     whole
 }
 
-/// How often the image is halved for the tiles; `None` where the small whole shows all that can be seen. `scale`: pixels of the display for
-/// a pixel of the image.
+/// Returns how often the image is halved for the tiles; `None` if the small version is detailed enough. `scale`: display pixels per image
+/// pixel.
 fn level(whole: &BoundingBox, scale: f64) -> Option<u8> {
     let longest = whole.width().max(whole.height());
     let small = f64::from(WHOLE_SIDE_MAX) / longest;
@@ -78,7 +78,7 @@ fn region(level: u8, column: u16, row: u16, whole: &BoundingBox) -> BoundingBox 
     BoundingBox::from_xywh(f64::from(column) * side, f64::from(row) * side, side, side).clipped(whole.x2, whole.y2)
 }
 
-/// Columns and rows of the tiles that can be seen, those in the middle of the canvas first.
+/// Returns columns and rows of the visible tiles, those nearest to the centre first.
 fn visible(fit: &ScreenFit, canvas: Rect, whole: &BoundingBox, level: u8) -> Vec<(u16, u16)> {
     let side = tile_side(level);
     let to_image = fit.inverse();

@@ -1,20 +1,20 @@
-//! Which part of an image a canvas shows: zoom to the pointer, pan, fit, one to one.
+//! The visible part of an image on a canvas: zoom to the pointer, pan, fit, one to one.
 
 use egui::{Pos2, Rect, Response, Ui, Vec2};
 
 use super::canvas::{ScreenFit, fit_region};
 use crate::geometry::{BoundingBox, Fit};
 
-/// Points of the screen that a pixel of the image takes at most.
+/// Maximum screen points per image pixel.
 const SCALE_MAX: f64 = 64.0;
-/// How much a step by key zooms.
+/// Zoom factor of one key press.
 pub const ZOOM_STEP: f64 = 1.4;
-/// How much a point of the wheel's way zooms.
+/// Zoom per point of wheel movement.
 const WHEEL_ZOOM: f64 = 0.004;
-/// Part of the canvas that a key pans.
+/// Fraction of the canvas that one key press pans.
 pub const PAN_STEP: f32 = 0.2;
 
-/// The place that is looked at. Fitted: the whole image.
+/// The current view. Fitted: the whole image.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Viewport {
     close: Option<Close>,
@@ -22,9 +22,9 @@ pub struct Viewport {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Close {
-    /// What is in the middle of the canvas, in pixels of the image.
+    /// Image position at the canvas centre, in pixels.
     center: (f64, f64),
-    /// Points of the screen for a pixel of the image.
+    /// Screen points per image pixel.
     scale: f64,
 }
 
@@ -33,12 +33,12 @@ impl Viewport {
         self.close.is_none()
     }
 
-    /// What stands in the middle, and points for a pixel; `None`: the whole image.
+    /// Returns the centre position and points per pixel; `None`: the whole image.
     pub fn close_up(&self) -> Option<((f64, f64), f64)> {
         self.close.map(|close| (close.center, close.scale))
     }
 
-    /// From pixels of an image that covers `whole` to points of the canvas.
+    /// Maps pixels of an image that covers `whole` to canvas points.
     pub fn fit(&self, whole: &BoundingBox, canvas: Rect) -> ScreenFit {
         let fitted = fit_region(whole, canvas);
         let Some(Close { center, scale }) = self.close.filter(|close| close.scale > fitted.scale_x) else {
@@ -48,7 +48,7 @@ impl Viewport {
         Fit::new(scale, scale, f64::from(middle.x) - center.0 * scale, f64::from(middle.y) - center.1 * scale)
     }
 
-    /// Zooms by `factor`; what is under `at` stays there.
+    /// Zooms by `factor`, with `at` as the fixed point.
     #[must_use]
     pub fn zoomed(&self, whole: &BoundingBox, canvas: Rect, at: Pos2, factor: f64) -> Self {
         let before = self.fit(whole, canvas);
@@ -59,14 +59,14 @@ impl Viewport {
         Self::at(whole, canvas, center, scale)
     }
 
-    /// Moves the image by this many points.
+    /// Pans the image by this many points.
     #[must_use]
     pub fn panned(&self, whole: &BoundingBox, canvas: Rect, by: Vec2) -> Self {
         let Some(Close { center: (x, y), scale }) = self.close else { return *self };
         Self::at(whole, canvas, (x - f64::from(by.x) / scale, y - f64::from(by.y) / scale), scale)
     }
 
-    /// A pixel of the image on each pixel of the display, around what is in the middle now.
+    /// Shows one image pixel per display pixel, around the current centre.
     #[must_use]
     pub fn one_to_one(&self, whole: &BoundingBox, canvas: Rect, pixels_per_point: f32) -> Self {
         let middle = canvas.center();
@@ -74,7 +74,7 @@ impl Viewport {
         Self::at(whole, canvas, center, 1.0 / f64::from(pixels_per_point))
     }
 
-    /// A box with its surroundings, unless it can be seen well as it is.
+    /// Shows a box with its surroundings, unless it is already clearly visible.
     #[must_use]
     pub fn showing(&self, whole: &BoundingBox, canvas: Rect, bbox: &BoundingBox) -> Self {
         let scale = self.fit(whole, canvas).scale_x;
@@ -88,7 +88,7 @@ impl Viewport {
         Self::at(whole, canvas, bbox.center(), close)
     }
 
-    /// The image never leaves the canvas: where it is larger it covers it, where it is smaller it stays in the middle.
+    /// Keeps the image on the canvas: a larger one covers it, a smaller one stays centred.
     fn at(whole: &BoundingBox, canvas: Rect, center: (f64, f64), scale: f64) -> Self {
         if scale <= fit_region(whole, canvas).scale_x * 1.000_001 {
             return Self::default();
@@ -103,7 +103,7 @@ impl Viewport {
     }
 }
 
-/// The viewport after wheel, drag, pinch and double click on a canvas; `None`: unchanged.
+/// Returns the viewport after wheel, drag, pinch and double click on a canvas; `None`: unchanged.
 pub fn navigate(
     ui: &Ui,
     response: &Response,
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn what_is_under_the_pointer_stays_there_while_it_is_zoomed() {
-        // Close enough that the image fills the canvas: before that it is kept from leaving margins on one side.
+        // Zoomed in enough that the image fills the canvas: before that, margins are prevented on one side.
         let mut viewport = Viewport::default().zoomed(&WHOLE(), canvas(), canvas().center(), 4.0);
         let at = pos2(420.0, 330.0);
         let under = |viewport: &Viewport| viewport.fit(&WHOLE(), canvas()).inverse().point(420.0, 330.0);

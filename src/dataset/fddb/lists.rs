@@ -1,4 +1,4 @@
-//! The text of FDDB's lists -> names and ellipses, with file and line in every error.
+//! Parses FDDB's lists into names and ellipses, with file and line in every error.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -19,12 +19,12 @@ pub struct ListedName {
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnnotatedName {
     pub name: String,
-    /// The name's line, from 1.
+    /// The line of the name, from 1.
     pub line: usize,
     pub ellipses: Vec<Ellipse>,
 }
 
-/// Parses a list of names, one a line; blank lines are skipped. `path` is only for messages.
+/// Parses a list with one name per line; blank lines are skipped. `path` is only used in messages.
 pub fn parse_name_list(path: &Path, bytes: &[u8]) -> Result<Vec<ListedName>, DatasetError> {
     let mut first_line = HashMap::new();
     let mut names = Vec::new();
@@ -36,7 +36,7 @@ pub fn parse_name_list(path: &Path, bytes: &[u8]) -> Result<Vec<ListedName>, Dat
     Ok(names)
 }
 
-/// Parses a list of annotated names. Columns after the fifth are not read (FDDB writes a label that is always 1). `path` is only for
+/// Parses a list of annotated names. Columns after the fifth are ignored (FDDB writes a label that is always 1). `path` is only used in
 /// messages.
 pub fn parse_ellipse_list(path: &Path, bytes: &[u8]) -> Result<Vec<AnnotatedName>, DatasetError> {
     let mut first_line = HashMap::new();
@@ -51,7 +51,7 @@ pub fn parse_ellipse_list(path: &Path, bytes: &[u8]) -> Result<Vec<AnnotatedName
                 return Err(DatasetError::line(path, line, format!("the file ends before the face count of '{name}'")));
             }
         };
-        // A count may be nonsense: room is made only for what is there.
+        // A count may be nonsense: only allocate for existing lines.
         let mut ellipses = Vec::with_capacity(count.min(rest.len()));
         for face in 1..=count {
             let Some((face_line, text)) = rest.next() else {
@@ -65,7 +65,7 @@ pub fn parse_ellipse_list(path: &Path, bytes: &[u8]) -> Result<Vec<AnnotatedName
     Ok(entries)
 }
 
-/// Lines that are not blank, trimmed, with their numbers from 1.
+/// Returns non-blank lines, trimmed, with line numbers from 1.
 pub(super) fn lines<'a>(path: &Path, bytes: &'a [u8]) -> Result<Vec<(usize, &'a str)>, DatasetError> {
     let bytes = text_bytes(path, bytes)?;
     let text = std::str::from_utf8(bytes).map_err(|error| {
@@ -102,8 +102,8 @@ fn check_once<'a>(
     }
 }
 
-/// The count on the line after a name. Only where there is none does it matter what the name looks like: an image may well be called
-/// `2024 05 17 09 30 12`.
+/// Parses the count on the line after a name. The name is only examined if there is no count: an image may well be called `2024 05 17 09 30
+/// 12`.
 fn parse_count(
     path: &Path,
     (name_line, name): (usize, &str),

@@ -1,5 +1,5 @@
-//! Reads FDDB as it ships: `FDDB-folds/FDDB-fold-NN.txt`, `FDDB-folds/FDDB-fold-NN-ellipseList.txt` and `originalPics/NAME.jpg` (Jain and
-//! Learned-Miller, UM-CS-2010-009). Ellipses stay ellipses.
+//! Reads FDDB as distributed: `FDDB-folds/FDDB-fold-NN.txt`, `FDDB-folds/FDDB-fold-NN-ellipseList.txt` and `originalPics/NAME.jpg` (Jain
+//! and Learned-Miller, UM-CS-2010-009). Ellipses stay ellipses.
 
 mod lists;
 mod tolerant;
@@ -24,7 +24,7 @@ pub const FACE: &str = "face";
 /// FDDB has ten folds, numbered from 1.
 const FOLDS: std::ops::RangeInclusive<u8> = 1..=10;
 
-/// [`read_fddb`] that skips bad records of the lists and reports them, with file and line, in the summary.
+/// [`read_fddb`] that skips bad records of the lists and reports them with file and line in the summary.
 pub fn read_fddb_tolerantly(
     dir: &Path,
     progress: &mut dyn FnMut(Progress),
@@ -33,11 +33,11 @@ pub fn read_fddb_tolerantly(
     read(dir, false, progress, cancel)
 }
 
-/// Reads the dataset below `dir` in the order of its lists, fold by fold. Images that are missing or unreadable are left out and reported
-/// in the summary; two images with the same bytes are both kept, as FDDB counts both, and told.
+/// Reads the dataset below `dir` in list order, fold by fold. Missing and unreadable images are skipped and reported in the summary; two
+/// images with the same bytes are reported and both kept, as FDDB counts both.
 ///
-/// Fails when a folder or list is missing, when lists contradict each other or themselves (with file and line), when no image at all
-/// is there, and when `cancel` is set.
+/// Fails if a folder or list is missing, if lists contradict each other or themselves (with file and line), if no image exists, or when
+/// `cancel` is set.
 pub fn read_fddb(
     dir: &Path,
     progress: &mut dyn FnMut(Progress),
@@ -96,16 +96,16 @@ fn read(
     Ok(ImportedDataset::new("fddb", root, vec![FACE.to_owned()], images, left_out))
 }
 
-/// One image that the lists name.
+/// One listed image.
 struct Entry {
     name: String,
-    /// Below the dataset's root; as FDDB ships it until the file is found.
+    /// Below the dataset's root; the distributed path until the file is found.
     path: PathBuf,
     fold: u8,
     faces: Vec<ImportedObject>,
 }
 
-/// `bad`: where bad records go that are skipped; `None`: the first one is an error.
+/// `bad` receives skipped records; with `None` the first one is an error.
 fn read_lists(root: &Path, mut bad: Option<&mut Vec<BadRecord>>) -> Result<Vec<Entry>, DatasetError> {
     let folder = root.join(FOLDS_FOLDER);
     if !folder.is_dir() {

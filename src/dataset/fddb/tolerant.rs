@@ -1,4 +1,4 @@
-//! FDDB's lists with bad records skipped: each is reported with file and line. A list without any is read by the strict reader alone.
+//! Reads FDDB's lists and skips bad records: each is reported with file and line. A list without any is only read by the strict reader.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::dataset::{BadRecord, DatasetError};
 use crate::domain::printable_path;
 use crate::geometry::Ellipse;
 
-/// [`parse_name_list`]; names that leave the folder or are listed twice are skipped.
+/// [`parse_name_list`]; names outside the folder or listed twice are skipped.
 pub(super) fn name_list(path: &Path, bytes: &[u8], bad: &mut Vec<BadRecord>) -> Result<Vec<ListedName>, DatasetError> {
     if let Ok(names) = parse_name_list(path, bytes) {
         return Ok(names);
@@ -27,8 +27,8 @@ pub(super) fn name_list(path: &Path, bytes: &[u8], bad: &mut Vec<BadRecord>) -> 
     Ok(names)
 }
 
-/// [`parse_ellipse_list`]; an invalid ellipse is skipped alone, an image without a count or with a name that cannot be one is skipped with
-/// its ellipses. Where a count does not fit, what follows tells where the next image begins.
+/// [`parse_ellipse_list`]; an invalid ellipse is skipped alone, an image without a count or with an invalid name is skipped with its
+/// ellipses. If a count is wrong, the following lines determine where the next image starts.
 pub(super) fn ellipse_list(
     path: &Path,
     bytes: &[u8],
@@ -55,7 +55,7 @@ pub(super) fn ellipse_list(
                 "expected the number of faces of '{name}', found '{found}': the image is skipped with its ellipses"
             );
             bad.push(skipped(path, at_line, problem));
-            // What is in the count's place is none of the next image's lines.
+            // The line in place of the count does not belong to the next image.
             if lines.get(at).is_some_and(|(_, text)| !looks_like_ellipse(text)) && !starts_entry(&lines, at) {
                 at += 1;
             }
@@ -77,7 +77,7 @@ pub(super) fn ellipse_list(
     Ok(entries)
 }
 
-/// The ellipses that follow a count, fewer where the next image begins before.
+/// Returns the ellipses after a count; fewer if the next image starts earlier.
 fn ellipses_of(
     path: &Path,
     lines: &[(usize, &str)],
@@ -103,12 +103,12 @@ fn ellipses_of(
     ellipses
 }
 
-/// Five numbers or more.
+/// At least five numbers.
 fn looks_like_ellipse(text: &str) -> bool {
     text.split_whitespace().filter(|word| word.parse::<f64>().is_ok()).count() >= 5
 }
 
-/// Whether an image's name and count stand here. No ellipse is followed by a line of one number.
+/// Whether an image's name and count are here. No ellipse is followed by a line with a single number.
 fn starts_entry(lines: &[(usize, &str)], at: usize) -> bool {
     let is_count = |at: usize| lines.get(at).is_some_and(|(_, text)| text.parse::<usize>().is_ok());
     is_count(at + 1) && !is_count(at)
@@ -131,7 +131,7 @@ mod tests {
 
     const GOOD: &str = "12 8 1.4 20 20  1";
 
-    /// Names with their number of ellipses, and the lines that are reported.
+    /// Names with their number of ellipses, and the reported lines.
     fn check(text: &str, expected: &[(&str, usize)], told: &[usize]) {
         let mut bad = Vec::new();
         let read = ellipse_list(Path::new("list"), text.as_bytes(), &mut bad).unwrap();

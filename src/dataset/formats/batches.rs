@@ -1,4 +1,4 @@
-//! Many small annotation files read in parallel, a batch at a time, so that cancellation and progress are prompt and memory is bounded.
+//! Reads many small annotation files in parallel batches, so that cancellation and progress are prompt and memory is bounded.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use crate::dataset::DatasetError;
 use crate::domain::{Cancel, Progress};
 
-/// Calls `read` for each of `files`, `size` of them at a time in parallel, and `take` with what it gave, in the order of `files`. The
-/// first error of `take`, or a cancellation, ends it.
+/// Calls `read` for batches of `size` files in parallel, and `take` with the results in the order of `files`. Stops at the first error of
+/// `take` or at a cancellation.
 pub(super) fn read_in_batches<T: Send>(
     files: &[PathBuf],
     size: usize,

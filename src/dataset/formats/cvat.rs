@@ -1,5 +1,5 @@
 //! "CVAT for images 1.1" XML (<https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/>), streamed: boxes, ellipses, and the
-//! boxes of polygons and masks. An image's `subset` is its split.
+//! bounding boxes of polygons and masks. An image's `subset` is its split.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -63,10 +63,10 @@ fn is_cvat_file(file: &Path) -> bool {
             .is_some_and(|head| String::from_utf8_lossy(&head).contains("<annotations>"))
 }
 
-/// The deepest nesting of a real file is 6.
+/// Maximum nesting depth; real files have at most 6.
 const DEEPEST: usize = 64;
 
-/// An image that is being read.
+/// An image being read.
 struct OpenImage {
     name: String,
     split: Option<String>,
@@ -83,18 +83,18 @@ struct OpenShape {
     line: u32,
 }
 
-/// What is read of a file between two events.
+/// State between two events.
 struct CvatFile<'a> {
     path: &'a Path,
     index: u32,
     open: Vec<String>,
     image: Option<OpenImage>,
     shape: Option<OpenShape>,
-    /// Name of the attribute of the shape whose text is read.
+    /// Name of the attribute whose text is being read.
     attribute: Option<String>,
     text: String,
     files: ImageFiles,
-    /// Shapes without a box, by kind.
+    /// Number of unsupported shapes, by type.
     unused: BTreeMap<String, usize>,
 }
 
@@ -230,7 +230,7 @@ impl CvatFile<'_> {
         Ok(())
     }
 
-    /// By name, or by name in the folder of its subset, which project exports have.
+    /// Finds the image by name, or by name in the folder of its subset, as in project exports.
     fn locate(&mut self, image: &OpenImage) -> Result<super::image_files::Located, String> {
         use super::image_files::Located;
         match (self.files.locate(&image.name), &image.split) {
@@ -244,7 +244,7 @@ impl CvatFile<'_> {
 }
 
 fn shape_of(tag: &Tag) -> Result<Shape, String> {
-    // Degrees, clockwise as seen, about the middle.
+    // Degrees, clockwise on the screen, about the centre.
     let rotation = if tag.attribute("rotation").is_some() { tag.number("rotation")?.to_radians() } else { 0.0 };
     match tag.name.as_str() {
         "ellipse" => {
@@ -266,7 +266,7 @@ fn shape_of(tag: &Tag) -> Result<Shape, String> {
     }
 }
 
-/// The upright box around `b` turned about its middle by `angle` in radians.
+/// Returns the axis-aligned box around `b` rotated about its centre by `angle` in radians.
 pub(super) fn rotated(b: &BoundingBox, angle: f64) -> BoundingBox {
     if angle == 0.0 {
         return *b;
@@ -277,7 +277,7 @@ pub(super) fn rotated(b: &BoundingBox, angle: f64) -> BoundingBox {
     BoundingBox::from_xywh(cx - w / 2.0, cy - h / 2.0, w, h)
 }
 
-/// `x,y;x,y;x,y`.
+/// Parses `x,y;x,y;x,y`.
 fn points(text: &str) -> Result<BoundingBox, String> {
     let (mut x1, mut y1, mut x2, mut y2, mut count) = (f64::MAX, f64::MAX, f64::MIN, f64::MIN, 0);
     for point in text.split(';').filter(|point| !point.trim().is_empty()) {

@@ -1,5 +1,5 @@
-//! What a reader of annotations gives before any image is opened, and the common second half of every import: images are hashed and
-//! measured, coordinates become pixels of the upright image, and shapes that cannot be objects are reported.
+//! The result of an annotation reader before any image is opened, and the second half of every import: hashes and measures images, converts
+//! coordinates to pixels of the upright image, and reports invalid shapes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::dataset::{DatasetError, ImportedDataset, ImportedImage, ImportedObjec
 use crate::domain::{Cancel, Progress, Shape, check_shape};
 use crate::geometry::{BoundingBox, Ellipse};
 
-/// Class names in the order in which they were met.
+/// Class names in order of first occurrence.
 #[derive(Debug, Default)]
 pub(super) struct Classes {
     names: Vec<String>,
@@ -33,30 +33,30 @@ impl Classes {
     }
 }
 
-/// An object as a file has it: not yet turned upright.
+/// An object as in the file, not yet upright.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DraftObject {
     pub class: u32,
-    /// In pixels, or in fractions of the image's width and height where [`Draft::fractions`] is set.
+    /// In pixels, or in fractions of the image's width and height if [`Draft::fractions`] is set.
     pub shape: Shape,
     pub ignored: bool,
     pub place: Place,
 }
 
-/// An image that the annotation names and that is there.
+/// An existing image named by the annotation.
 #[derive(Debug)]
 pub(super) struct DraftImage {
     /// Relative to the root.
     pub path: PathBuf,
     pub split: Option<String>,
-    /// Width and height that the annotation gives.
+    /// Width and height according to the annotation.
     pub declared: Option<(u32, u32)>,
-    /// Index into [`Draft::files`]: where its objects come from.
+    /// Index into [`Draft::files`] of its annotation file.
     pub file: u32,
     pub objects: Vec<DraftObject>,
 }
 
-/// A dataset of which only the annotation files were read.
+/// A dataset after only its annotation files were read.
 #[derive(Debug)]
 pub(super) struct Draft {
     /// Absolute, links resolved.
@@ -66,11 +66,11 @@ pub(super) struct Draft {
     pub files: Vec<PathBuf>,
     pub images: Vec<DraftImage>,
     pub problems: Problems,
-    /// Coordinates are fractions of the image's size.
+    /// Whether coordinates are fractions of the image's size.
     pub fractions: bool,
-    /// Names of images that are not there.
+    /// Names of images that do not exist.
     pub missing: Vec<String>,
-    /// Whole sentences.
+    /// Complete sentences.
     pub warnings: Vec<String>,
 }
 
@@ -88,19 +88,19 @@ impl Draft {
         }
     }
 
-    /// The index of a new annotation file.
+    /// Adds an annotation file and returns its index.
     pub fn file(&mut self, path: &Path) -> u32 {
         self.files.push(path.to_path_buf());
         self.files.len() as u32 - 1
     }
 
-    /// The annotation file of this index.
+    /// Returns the annotation file with this index.
     #[expect(clippy::indexing_slicing, reason = "the index is one that `file` gave")]
     pub fn path_of(&self, file: u32) -> &Path {
         &self.files[file as usize]
     }
 
-    /// What [`super::image_files::ImageFiles::locate`] found, as a path; `None` where the image is missing or the name was reported.
+    /// Returns the path found by [`super::image_files::ImageFiles::locate`]; `None` if the image is missing or the name was reported.
     pub fn found(
         &mut self,
         located: Result<Located, String>,
@@ -122,7 +122,7 @@ impl Draft {
         }
     }
 
-    /// Keeps what `options.split` asks for. `known` are further splits that the dataset has. Fails where there is no such split.
+    /// Keeps only the split `options.split`, if set. `known` are further splits of the dataset. Fails if there is no such split.
     pub fn keep_split(&mut self, options: &ReadOptions, known: Vec<String>) -> Result<(), DatasetError> {
         let Some(wanted) = &options.split else { return Ok(()) };
         let splits: BTreeSet<String> =
@@ -137,7 +137,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Reads the images themselves, in parallel, and makes the dataset.
+    /// Reads the images in parallel and creates the dataset.
     pub fn finish(
         mut self,
         kind: &'static str,
@@ -191,7 +191,7 @@ impl Draft {
         Ok(ImportedDataset::new(kind, self.root, self.classes.names, images, left_out))
     }
 
-    /// An image that is listed again, in another split or file, is read where it is listed first.
+    /// An image listed several times, in another split or file, is only kept at its first listing.
     fn keep_first_listings(&mut self) {
         let mut first: HashMap<PathBuf, Option<String>> = HashMap::with_capacity(self.images.len());
         let mut again = Vec::new();
@@ -273,7 +273,7 @@ impl Draft {
     }
 }
 
-/// The path with `/`, as the project calls the image.
+/// Returns the path with `/`, as the image's name in the project.
 pub(super) fn name_of(path: &Path) -> String {
     let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
     parts.join("/")
@@ -285,12 +285,12 @@ fn scaled(shape: Shape, (x, y): (f64, f64)) -> Shape {
     }
     match shape {
         Shape::Rectangle(b) => Shape::Rectangle(BoundingBox::new(b.x1 * x, b.y1 * y, b.x2 * x, b.y2 * y)),
-        // Fractions of different sides: only upright ellipses come in them.
+        // With different side lengths, fractions are only used for axis-aligned ellipses.
         Shape::Ellipse(e) => Shape::Ellipse(Ellipse::new(e.ra * x, e.rb * y, e.theta, e.cx * x, e.cy * y)),
     }
 }
 
-/// Counts images whose size differs from what their annotation says.
+/// Counts images whose size differs from the annotation.
 #[derive(Default)]
 struct OtherSizes {
     count: usize,

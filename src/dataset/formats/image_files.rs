@@ -1,4 +1,4 @@
-//! Finds the image that an annotation names: only below the dataset's root, whatever the name says and wherever links lead.
+//! Finds the image that an annotation names: only below the dataset's root, whatever the name contains and wherever links lead.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
@@ -6,12 +6,12 @@ use std::path::{Component, Path, PathBuf};
 use crate::dataset::ImageFinder;
 use crate::domain::printable;
 
-/// What became of a name.
+/// The result of a lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Located {
     /// Relative to the root.
     Found(PathBuf),
-    /// No such file; the path relative to the root where it should be.
+    /// No such file; the expected path relative to the root.
     Missing(PathBuf),
 }
 
@@ -20,16 +20,16 @@ pub(super) enum Located {
 pub(super) struct ImageFiles {
     root: PathBuf,
     finder: ImageFinder,
-    /// Folders relative to the root that names may be relative to, most likely first.
+    /// Folders relative to the root to which names may be relative, most likely first.
     bases: Vec<PathBuf>,
-    /// The base that the last name was found below.
+    /// The index of the base where the last name was found.
     last: usize,
-    /// Folder -> whether it really is below the root, links resolved.
+    /// Folder -> whether its real path is below the root.
     inside: HashMap<PathBuf, bool>,
 }
 
 impl ImageFiles {
-    /// `root` is absolute with links resolved. Bases that are no folders are skipped.
+    /// `root` is absolute with links resolved. Bases that are not folders are skipped.
     pub fn new(root: &Path, bases: impl IntoIterator<Item = PathBuf>) -> Self {
         let mut kept: Vec<PathBuf> = Vec::new();
         for base in bases {
@@ -43,8 +43,8 @@ impl ImageFiles {
         Self { root: root.to_path_buf(), finder: ImageFinder::new(root), bases: kept, last: 0, inside: HashMap::new() }
     }
 
-    /// The image that an annotation calls `name`, with `/` or `\` between folders, with its extension in any case or without it.
-    /// An error says what is wrong with the name.
+    /// Finds the image for an annotation's `name`, with `/` or `\` separators, with its extension in any case or without it. An error says
+    /// what is wrong with the name.
     pub fn locate(&mut self, name: &str) -> Result<Located, String> {
         let order = std::iter::once(self.last).chain((0..self.bases.len()).filter(|&k| k != self.last));
         let order: Vec<usize> = order.collect();
@@ -74,8 +74,8 @@ impl ImageFiles {
         }
     }
 
-    /// The image of an absolute name that was written where the dataset lay elsewhere, often on another computer: by as much of the name's
-    /// end as there is here.
+    /// Finds the image for an absolute name from a former location of the dataset, often on another computer: by the longest suffix of the
+    /// name that exists here.
     fn by_its_end(&self, name: &str) -> Option<PathBuf> {
         let root = PathBuf::new();
         ends_of_absolute(name).find_map(|end| {
@@ -118,8 +118,8 @@ impl ImageFiles {
     }
 }
 
-/// `name`, relative to the folder `base` of `root` or absolute, as a path relative to `root`; `..` and `.` are resolved in the name
-/// itself. An error says that it leads elsewhere.
+/// Returns `name`, relative to the folder `base` of `root` or absolute, as a path relative to `root`, with `..` and `.` resolved lexically.
+/// Fails if it leads outside.
 pub(super) fn below_root(root: &Path, base: &Path, name: &str) -> Result<PathBuf, String> {
     if name.trim().is_empty() {
         return Err("the name of the image is empty".to_owned());
@@ -127,7 +127,7 @@ pub(super) fn below_root(root: &Path, base: &Path, name: &str) -> Result<PathBuf
     if name.contains('\0') {
         return Err(format!("'{}' holds a NUL character: correct the name", shortened(name)));
     }
-    // On Unix a backslash may belong to a name; elsewhere it came from Windows.
+    // On Unix a backslash may be part of a name; otherwise it came from Windows.
     let windows = name.contains('\\') && !root.join(base).join(name).exists();
     let name = if windows { name.replace('\\', "/") } else { name.to_owned() };
     let relative = match Path::new(&name).strip_prefix(root) {
@@ -138,19 +138,19 @@ pub(super) fn below_root(root: &Path, base: &Path, name: &str) -> Result<PathBuf
     resolved(&relative).ok_or_else(|| leaves_root(&name))
 }
 
-/// What follows each separator of an absolute name, the longest first; nothing of any other name.
+/// Returns the suffixes of an absolute name, longest first; empty for a relative name.
 pub(super) fn ends_of_absolute(name: &str) -> impl Iterator<Item = &str> {
     let ends = name.char_indices().filter(|(_, letter)| is_absolute(name) && matches!(letter, '/' | '\\'));
     ends.filter_map(|(at, _)| name.get(at + 1..)).filter(|end| !end.is_empty() && !is_absolute(end))
 }
 
-/// Of this system or of Windows.
+/// On this system or on Windows.
 fn is_absolute(name: &str) -> bool {
     let has_drive = matches!(name.as_bytes(), [letter, b':', b'/' | b'\\', ..] if letter.is_ascii_alphabetic());
     has_drive || name.starts_with(['/', '\\']) || Path::new(name).is_absolute()
 }
 
-/// Without `.` and `..`; `None` where it climbs above its start.
+/// Resolves `.` and `..`; `None` if the path leads above its start.
 fn resolved(path: &Path) -> Option<PathBuf> {
     let mut parts = PathBuf::new();
     for part in path.components() {
@@ -171,7 +171,7 @@ fn leaves_root(name: &str) -> String {
     )
 }
 
-/// A name from a file as a message shows it: escaped, and cut where it is long.
+/// Returns a name escaped and truncated for messages.
 pub(super) fn shortened(name: &str) -> String {
     printable(name).into_owned()
 }
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(files.locate("a"), found("images/val/a.JPG"));
         assert_eq!(files.locate("b.jpg"), Ok(Located::Missing("images/val/b.jpg".into())));
         assert!(files.locate("../../../b.jpg").is_err());
-        // Absolute names of another computer.
+        // Absolute names from another computer.
         for (name, path) in [
             ("/home/u/set/images/train/a.jpg", "images/train/a.JPG"),
             (r"C:\data\images\val\a.jpg", "images/val/a.JPG"),

@@ -1,4 +1,4 @@
-//! On which lines the records of a JSON file begin. Asked for only where bad records are to be told, so that it costs a good file nothing.
+//! Finds the line numbers of records in a JSON file. Only called to report bad records, so that it costs nothing for a good file.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -18,14 +18,14 @@ pub(super) enum List {
     Annotations,
     Categories,
     Shapes,
-    /// The file itself, as Label Studio writes it.
+    /// The file itself, as in Label Studio.
     Tasks,
 }
 
 impl List {
     const KEYS: [Self; 4] = [Self::Images, Self::Annotations, Self::Categories, Self::Shapes];
 
-    /// Its key in the file.
+    /// Returns its key in the file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Images => "images",
@@ -40,7 +40,7 @@ impl List {
 /// A list and an index into it from 0.
 pub(super) type Record = (List, u32);
 
-/// The lines, from 1, of those of `wanted` that the file has; of a file that cannot be read whole as far as it can.
+/// Returns the line numbers, from 1, of the records `wanted` that the file contains, as far as it can be parsed.
 pub(super) fn lines_of(path: &Path, wanted: &HashSet<Record>) -> HashMap<Record, u32> {
     let mut found = HashMap::new();
     let Ok((file, _)) = open_regular(path) else { return found };
@@ -49,13 +49,13 @@ pub(super) fn lines_of(path: &Path, wanted: &HashSet<Record>) -> HashMap<Record,
         let line = Cell::new(1);
         let mut json = serde_json::Deserializer::from_reader(Counted { inner: reader, line: &line });
         let search = Search { wanted, line: &line, found: &mut found, list: None };
-        // What is wrong with the file was told when it was read.
+        // Parse errors were reported when the file was read.
         let _ = search.deserialize(&mut json);
     }
     found
 }
 
-/// Counts the lines that were read. The parser looks one character ahead, which is the first of a record when the record begins.
+/// Counts the lines read. The parser reads one character ahead, which is a record's first character when the record begins.
 struct Counted<'a, R> {
     inner: R,
     line: &'a Cell<u32>,
@@ -70,7 +70,7 @@ impl<R: Read> Read for Counted<'_, R> {
     }
 }
 
-/// Looks at a value: at the top the object with the lists, or a list of tasks; below it the list of this name.
+/// Visits a value: at the top level the object with the lists, or a list of tasks; below it the list with this name.
 struct Search<'a> {
     wanted: &'a HashSet<Record>,
     line: &'a Cell<u32>,
@@ -143,7 +143,7 @@ impl<'de> Visitor<'de> for Search<'_> {
     }
 }
 
-/// Passes over a record and gives the line where it begins.
+/// Skips a record and returns its first line.
 struct OneRecord<'a>(&'a Cell<u32>);
 
 impl<'de> DeserializeSeed<'de> for OneRecord<'_> {
@@ -175,7 +175,7 @@ mod tests {
         check(text, &of_text, &[Some(2), Some(5), Some(7), Some(8), None]);
         let of_list = [(Tasks, 0), (Tasks, 1), (Tasks, 2), (Shapes, 0)];
         check("[{\"shapes\": [1]},\n\"x\",\n[]]", &of_list, &[Some(1), Some(2), Some(3), None]);
-        // As far as it can be read.
+        // As far as it can be parsed.
         check("{\"images\": 5, \"shapes\": [\n1,", &[(Images, 0), (Shapes, 0), (Shapes, 1)], &[None, Some(2), None]);
         check("", &[(Tasks, 0)], &[None]);
     }

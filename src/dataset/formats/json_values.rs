@@ -1,5 +1,5 @@
-//! JSON as other programs write it: records whose fields may have any type, read without building trees. A field of the wrong type
-//! makes its record bad, never the file.
+//! Tolerant JSON values: records whose fields may have any type, read without building trees. A field of the wrong type invalidates its
+//! record, never the file.
 
 use std::fmt;
 use std::io::Read;
@@ -15,7 +15,7 @@ pub(super) enum Scalar {
     #[default]
     Missing,
     Number(f64),
-    /// Kept apart from `Number`: ids above 2^53 have to stay exact.
+    /// Separate from `Number`: ids above 2^53 must stay exact.
     Integer(i64),
     Text(String),
     Flag(bool),
@@ -24,7 +24,7 @@ pub(super) enum Scalar {
 }
 
 impl Scalar {
-    /// An id: an integer, also as an integral float or as text.
+    /// Returns an id: an integer, also as an integral float or as text.
     pub fn id(&self) -> Option<i64> {
         const EXACT: f64 = 9_007_199_254_740_992.0;
         let integral = |number: f64| (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64);
@@ -39,7 +39,7 @@ impl Scalar {
         }
     }
 
-    /// A finite number, also as text.
+    /// Returns a finite number, also from text.
     pub fn number(&self) -> Option<f64> {
         let number = match self {
             Self::Integer(number) => *number as f64,
@@ -50,7 +50,7 @@ impl Scalar {
         number.is_finite().then_some(number)
     }
 
-    /// A count of pixels.
+    /// Returns a size in pixels.
     pub fn size(&self) -> Option<u32> {
         self.id().and_then(|size| u32::try_from(size).ok()).filter(|&size| size > 0)
     }
@@ -76,7 +76,7 @@ impl Scalar {
     }
 }
 
-/// As a message shows it.
+/// For messages.
 impl fmt::Display for Scalar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -189,13 +189,13 @@ impl<'de> serde::Deserialize<'de> for Numbers {
     }
 }
 
-/// A record: an object whose fields are handed out one by one, or something else, which is then no record.
+/// A record: an object whose fields are visited one by one; any other value is invalid.
 pub(super) trait Record: Default {
-    /// Takes the value of `key`, with `map.next_value()`, or skips it with `IgnoredAny`.
+    /// Reads the value of `key` with `map.next_value()`, or skips it with `IgnoredAny`.
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error>;
 }
 
-/// Reads one [`Record`]; `None` where the value is not an object.
+/// Reads one [`Record`]; `None` if the value is not an object.
 pub(super) struct OneRecord<R>(std::marker::PhantomData<R>);
 
 impl<R> Default for OneRecord<R> {
@@ -256,7 +256,7 @@ impl<'de, R: Record> Visitor<'de> for OneRecord<R> {
     }
 }
 
-/// A key of an object; keys of usual length without a place on the heap.
+/// A key of an object; keys of usual length need no heap allocation.
 pub(super) struct Key {
     bytes: [u8; Self::SHORT],
     length: usize,
@@ -295,7 +295,7 @@ impl<'de> serde::Deserialize<'de> for Key {
     }
 }
 
-/// A list whose records are handed to a function one by one, with their index. A value that is not a list is an error.
+/// A list whose records are passed to a function one by one with their index. A value that is not a list is an error.
 pub(super) struct EachRecord<F, R> {
     each: F,
     record: std::marker::PhantomData<R>,
@@ -332,19 +332,19 @@ impl<'de, R: Record, F: FnMut(u32, Option<R>)> Visitor<'de> for EachRecord<F, R>
     }
 }
 
-/// A serde_json error as one that names the file and the line.
+/// Converts a serde_json error to one that names the file and the line.
 pub(super) fn json_error(path: &Path, error: &serde_json::Error) -> DatasetError {
     if let Some(kind) = error.io_error_kind() {
         return DatasetError::Io { action: "read", path: path.to_path_buf(), source: kind.into() };
     }
     let hint = if error.is_eof() { "the file is cut off: copy it again" } else { "correct the JSON there" };
-    // serde_json's text ends with the place, which is in front already.
+    // serde_json's text ends with the position, which was already given.
     let text = error.to_string();
     let text = text.split(" at line ").next().unwrap_or(&text);
     DatasetError::line(path, error.line().max(1), format!("{text} (column {}); {hint}", error.column()))
 }
 
-/// The first bytes of a regular file, for looking at its format.
+/// Returns the first bytes of a regular file, for format detection.
 pub(super) fn head_of(path: &Path) -> Option<Vec<u8>> {
     const LOOKED_AT: u64 = 64 << 10;
     let (file, _) = crate::domain::open_regular(path).ok()?;

@@ -74,7 +74,7 @@ fn is_task_list(file: &Path) -> bool {
         })
 }
 
-/// A task, before its image is looked for.
+/// A task, before its image is searched.
 struct Task {
     index: u32,
     image: String,
@@ -125,7 +125,7 @@ fn read_file(draft: &mut Draft, file: &Path, cancel: &Cancel) -> Result<(), Data
     Ok(())
 }
 
-/// Hands out the values of a list one by one.
+/// Visits the values of a list one by one.
 struct EachValue<F>(F);
 
 impl<'de, F: FnMut(u32, Value)> DeserializeSeed<'de> for EachValue<F> {
@@ -162,14 +162,14 @@ fn is_predicted_only(task: &Value) -> bool {
     finished(task).is_empty() && task["predictions"].as_array().is_some_and(|predictions| !predictions.is_empty())
 }
 
-/// What of a file's tasks is not read.
+/// What is ignored in a file's tasks.
 #[derive(Default)]
 struct Told {
     /// Tasks with several annotations.
     several: usize,
-    /// Tasks that have predictions and no annotation.
+    /// Tasks with predictions but without an annotation.
     predicted: usize,
-    /// Regions without a box, by kind.
+    /// Number of unsupported regions, by type.
     unused: BTreeMap<String, usize>,
 }
 
@@ -199,7 +199,7 @@ fn task(file: &Path, index: u32, value: &Value, bad: &mut Vec<Skipped>, told: &m
     let named = ["image", "img", "image_url", "url"].iter().find_map(|key| data.get(*key)?.as_str());
     let any = || data.values().filter_map(Value::as_str).find(|text| crate::dataset::is_image(Path::new(text)));
     let image = named.or_else(any).ok_or("its data has no image")?.to_owned();
-    // The short form has the regions themselves in the task, under the name of the label control.
+    // In the short form the regions are in the task itself, under the name of the label control.
     let is_region = |region: &Value| region["width"].is_number() || region["radiusX"].is_number();
     let short = || fields.values().filter_map(Value::as_array).find(|list| list.iter().any(is_region));
     let regions = match finished(value).last() {
@@ -228,7 +228,7 @@ fn task(file: &Path, index: u32, value: &Value, bad: &mut Vec<Skipped>, told: &m
     Ok(task)
 }
 
-/// The class and the shape of a region; `None` for choices, text and other things without a place.
+/// Returns the class and shape of a region; `None` for choices, text and other values without a position.
 fn object(region: &Value, index: u32) -> Result<Option<(String, DraftObject)>, String> {
     let value = if region["value"].is_object() { &region["value"] } else { region };
     let kinds = ["rectanglelabels", "ellipselabels", "polygonlabels", "labels"];
@@ -261,7 +261,7 @@ fn object(region: &Value, index: u32) -> Result<Option<(String, DraftObject)>, S
     Ok(Some((label.to_owned(), DraftObject { class: 0, shape, ignored, place: Place::Record(List::Tasks, index) })))
 }
 
-/// The upright box around a rectangle that is turned about its left upper corner; `aspect` is the image's width by its height.
+/// Returns the axis-aligned box around a rectangle rotated about its top-left corner; `aspect` is the image's width divided by its height.
 fn turned(x: f64, y: f64, w: f64, h: f64, angle: f64, aspect: f64) -> Shape {
     if angle == 0.0 {
         return Shape::Rectangle(BoundingBox::from_xywh(x, y, w, h));
@@ -277,13 +277,13 @@ fn around(points: &[(f64, f64)]) -> Shape {
     Shape::Rectangle(BoundingBox::new(least(|p| p.0), least(|p| p.1), most(|p| p.0), most(|p| p.1)))
 }
 
-/// `data.image` is a path or an address: `/data/upload/3/1a2b3c4d-name.jpg`, `/data/local-files/?d=folder/name.jpg`,
-/// `s3://bucket/name.jpg`. The image is looked for by ever less of it.
+/// `data.image` is a path or a URL: `/data/upload/3/1a2b3c4d-name.jpg`, `/data/local-files/?d=folder/name.jpg`, `s3://bucket/name.jpg`.
+/// Tries ever shorter suffixes of it.
 fn locate(files: &mut ImageFiles, image: &str) -> Result<Located, String> {
     let after_query = image.split_once("?d=").map(|(_, path)| path);
     let path = after_query.unwrap_or(image).split("://").last().unwrap_or(image).trim_start_matches('/').to_owned();
     let base = path.rsplit('/').next().unwrap_or(&path).to_owned();
-    // An upload gets 8 hexadecimal digits in front.
+    // Uploads are prefixed with 8 hexadecimal digits.
     let unhashed =
         base.split_once('-').filter(|(hash, _)| hash.len() == 8 && hash.bytes().all(|b| b.is_ascii_hexdigit()));
     let mut tries = vec![path.clone(), base.clone()];
@@ -302,7 +302,7 @@ fn locate(files: &mut ImageFiles, image: &str) -> Result<Located, String> {
     first.unwrap_or_else(|| Err("its data has no image".to_owned()))
 }
 
-/// `None` where nothing is encoded.
+/// `None` if nothing is encoded.
 fn percent_decoded(text: &str) -> Option<String> {
     if !text.contains('%') {
         return None;

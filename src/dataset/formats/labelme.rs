@@ -1,4 +1,4 @@
-//! labelme's JSON (<https://github.com/wkentaro/labelme>), one file an image: rectangles, circles, and the boxes of polygons.
+//! labelme's JSON (<https://github.com/wkentaro/labelme>), one file per image: rectangles, circles, and the bounding boxes of polygons.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::BufReader;
@@ -82,7 +82,7 @@ impl Record for LabelmeFile {
             "imageWidth" => self.width = map.next_value()?,
             "imageHeight" => self.height = map.next_value()?,
             "shapes" => self.shapes = Some(map.next_value()?),
-            // Above all `imageData`, the whole image in base64.
+            // Mainly `imageData`, the whole image in base64.
             _ => drop(map.next_value::<IgnoredAny>()?),
         }
         Ok(())
@@ -95,7 +95,7 @@ struct Annotated {
     declared: Option<(u32, u32)>,
     objects: Vec<(String, DraftObject)>,
     bad: Vec<Skipped>,
-    /// Shapes without a box, by kind.
+    /// Number of unsupported shapes, by type.
     unused: BTreeMap<String, usize>,
     is_unusable: bool,
 }
@@ -143,7 +143,7 @@ fn add(
     });
     let located = match files.locate(&name) {
         Ok(Located::Found(path)) => Ok(Located::Found(path)),
-        // An image that was moved beside its file, under its own name or the file's.
+        // The image may have been moved next to its file, under its own name or the file's.
         other => {
             let own_name = name.rsplit(['/', '\\']).next().unwrap_or(&name);
             let stem = other.is_ok().then_some(stem.as_str());

@@ -1,17 +1,16 @@
-//! A dataset's root folder, the files in it, and what their names say about splits.
+//! A dataset's root folder, its files, and splits in file names.
 
 use std::path::{Path, PathBuf};
 
 use super::ReadOptions;
 use crate::dataset::{DatasetError, IMAGE_EXTENSIONS};
 
-/// The absolute path, links resolved.
+/// Returns the absolute path with links resolved.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, DatasetError> {
     path.canonicalize().map_err(DatasetError::io("open", path))
 }
 
-/// The root that image paths are relative to: `--images`, the folder itself, or the folder of the file; one folder up where that is
-/// one of `annotation_folders`.
+/// Returns the root for image paths: `--images`, the folder itself, or the file's folder; its parent if it is one of `annotation_folders`.
 pub(super) fn root_of(
     path: &Path,
     options: &ReadOptions,
@@ -31,7 +30,7 @@ pub(super) fn root_of(
     Ok(folder.to_path_buf())
 }
 
-/// The regular files of `folder` whose name ends in one of `extensions` (in any case), by name; hidden ones are skipped.
+/// Returns regular files of `folder` with one of `extensions` (in any case), by name; hidden ones are skipped.
 pub(super) fn files_in(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, DatasetError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(DatasetError::io("list", folder))? {
@@ -46,7 +45,7 @@ pub(super) fn files_in(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf
     Ok(found)
 }
 
-/// [`files_in`] of `folder` and of all folders below it.
+/// [`files_in`] for `folder` and all folders below it.
 pub(super) fn files_below(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, DatasetError> {
     let mut found = files_in(folder, extensions)?;
     for below in folders_in(folder)? {
@@ -55,7 +54,7 @@ pub(super) fn files_below(folder: &Path, extensions: &[&str]) -> Result<Vec<Path
     Ok(found)
 }
 
-/// The folders in `folder`, by name; hidden ones and links are skipped.
+/// Returns the subfolders of `folder` by name; hidden ones and links are skipped.
 pub(super) fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(DatasetError::io("list", folder))? {
@@ -69,7 +68,7 @@ pub(super) fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     Ok(found)
 }
 
-/// The images below `root/folder`, by path, relative to `root`; hidden files and folders are skipped, and so are links to folders.
+/// Returns the images below `root/folder` by path, relative to `root`; skips hidden files and folders, and links to folders.
 pub(super) fn images_below(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let mut found = Vec::new();
     let mut waiting = vec![root.join(folder)];
@@ -82,7 +81,7 @@ pub(super) fn images_below(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, D
     Ok(found)
 }
 
-/// JSON files of a folder (`depth` 0: itself and its `annotations/`; 1: the folders in it).
+/// Returns JSON files of a folder (`depth` 0: itself and its `annotations/`; 1: its subfolders).
 pub(super) fn json_files(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, DatasetError> {
     let mut found = Vec::new();
     if depth == 0 {
@@ -99,7 +98,7 @@ pub(super) fn json_files(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, Da
     Ok(found)
 }
 
-/// `train` of `instances_train2017`, `val` of `wider_face_val_bbx_gt`: the word for a split in a name, without its year.
+/// Returns the split word in a name without its year: `train` in `instances_train2017`, `val` in `wider_face_val_bbx_gt`.
 pub(super) fn split_in_name(name: &str) -> Option<String> {
     const SPLITS: [&str; 9] =
         ["train", "trainval", "val", "valid", "validation", "test", "minival", "training", "testing"];

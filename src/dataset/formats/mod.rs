@@ -1,7 +1,7 @@
-//! The annotation formats that Quarry reads, one file or folder each behind one trait, and the choice among them for a given path.
+//! The supported annotation formats, one file or folder each with a common trait, and format detection for a path.
 //!
-//! A reader makes a `Draft`: the records of the annotation files with every image's path. What all formats share
-//! happens once, in `Draft::finish`: images are hashed and measured, coordinates turned upright, shapes checked.
+//! A reader creates a `Draft`: the records of the annotation files with every image's path. The common steps are in `Draft::finish`: images
+//! are hashed and measured, coordinates converted to the upright image, shapes validated.
 
 mod batches;
 mod coco;
@@ -33,17 +33,17 @@ use std::path::{Path, PathBuf};
 use super::{DatasetError, ImportedDataset};
 use crate::domain::{Cancel, InputError, Progress, printable_path};
 
-/// How annotations are to be read.
+/// Options for reading annotations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadOptions {
-    /// The folder that image names are relative to, where it is not the one that the format's layout says.
+    /// The folder that image names are relative to, if it differs from the format's layout.
     pub images: Option<PathBuf>,
     /// Fail at the first bad record or unusable image instead of skipping it.
     pub strict: bool,
-    /// Read only the split of this name.
+    /// Read only the split with this name.
     pub split: Option<String>,
     pub exif: ExifRule,
-    /// What Pascal VOC's first pixel is called: 1 in its definition, 0 in files of some tools.
+    /// The index of Pascal VOC's first pixel: 1 by definition, 0 in files of some tools.
     pub voc_origin: u8,
 }
 
@@ -53,24 +53,24 @@ impl Default for ReadOptions {
     }
 }
 
-/// Which pixels the coordinates of an image with an EXIF orientation mean.
+/// Which pixel grid the coordinates of an image with an EXIF orientation refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ExifRule {
-    /// The stored pixels where the annotation's width and height say so, otherwise the upright image.
+    /// The stored pixels if they match the annotation's width and height, otherwise the upright image.
     #[default]
     Auto,
-    /// The upright image, orientation applied: what a viewer shows.
+    /// The upright image with orientation applied, as viewers show it.
     Apply,
-    /// The pixels as they are stored, orientation ignored.
+    /// The pixels as stored, ignoring orientation.
     Ignore,
 }
 
-/// A format that Quarry reads.
+/// A supported format.
 pub trait Format: Sync {
-    /// The word on the command line and in the database.
+    /// The name on the command line and in the database.
     fn name(&self) -> &'static str;
 
-    /// Why `path` looks like this format; `None` where it does not. Reads little.
+    /// Returns why `path` looks like this format; `None` if it does not. Reads little.
     fn recognise(&self, path: &Path) -> Option<String>;
 
     /// Reads the dataset at `path`. Bad records are skipped and reported in the summary, or fail the import with `options.strict`.
@@ -83,7 +83,7 @@ pub trait Format: Sync {
     ) -> Result<ImportedDataset, DatasetError>;
 }
 
-/// In the order in which [`recognise`] asks them: the ones with the most particular layout first, the plain folder last.
+/// In the order of detection by [`recognise`]: the most specific layouts first, the plain folder last.
 pub const FORMATS: [&dyn Format; 9] = [
     &plain::Fddb,
     &wider::WiderFace,
@@ -96,7 +96,7 @@ pub const FORMATS: [&dyn Format; 9] = [
     &plain::Folder,
 ];
 
-/// Reads `path` in the format that [`recognise`] finds.
+/// Reads `path` in the format detected by [`recognise`].
 pub fn read_auto(
     path: &Path,
     options: &ReadOptions,
@@ -112,16 +112,16 @@ pub fn read_auto(
     Ok(dataset)
 }
 
-/// The format of this name.
+/// Returns the format with this name.
 pub fn format_named(name: &str) -> Option<&'static dyn Format> {
     FORMATS.into_iter().find(|format| format.name() == name)
 }
 
-/// The format that `path` is in, and why.
+/// Detects the format of `path`, and says why.
 pub fn recognise(path: &Path) -> Result<(&'static dyn Format, String), DatasetError> {
     std::fs::metadata(path).map_err(DatasetError::io("open", path))?;
     let found = FORMATS.into_iter().find_map(|format| Some((format, format.recognise(path)?)));
-    // Images beside a list of detections are no dataset without objects.
+    // Images next to a list of detections are not a dataset without objects.
     if found.as_ref().is_none_or(|(format, _)| format.name() == "folder")
         && let Some(file) = detections_at(path)
     {
@@ -145,7 +145,7 @@ pub fn recognise(path: &Path) -> Result<(&'static dyn Format, String), DatasetEr
     })
 }
 
-/// What to say of files beside images that may hold annotations in a form that no format knows.
+/// Describes files next to images that may contain annotations in an unknown format.
 fn unread_annotations(root: &Path) -> Option<String> {
     let files =
         layout::files_below(root, &["txt", "json", "jsonl", "xml", "csv", "tsv", "yaml", "yml", "data"]).ok()?;
@@ -158,7 +158,7 @@ fn unread_annotations(root: &Path) -> Option<String> {
     ))
 }
 
-/// The file of COCO results that `path` is or holds, itself or in a folder of it.
+/// Returns the file of COCO results at `path`: itself, or in it or its subfolders.
 fn detections_at(path: &Path) -> Option<PathBuf> {
     if path.is_file() {
         return is_results(path).then(|| path.to_path_buf());
@@ -167,7 +167,7 @@ fn detections_at(path: &Path) -> Option<PathBuf> {
     files.into_iter().find(|file| is_results(file))
 }
 
-/// The file in UTF-16 that `path` is or holds: an annotation file that no format could know.
+/// Returns the UTF-16 file at `path`, itself or in it: an annotation file that no format could detect.
 fn utf16_at(path: &Path) -> Option<PathBuf> {
     const LOOKED_AT: usize = 64;
     let is_utf16 = |file: &PathBuf| json_values::head_of(file).is_some_and(|head| crate::domain::is_utf16(&head));
@@ -179,8 +179,8 @@ fn utf16_at(path: &Path) -> Option<PathBuf> {
     texts.into_iter().chain(json).take(LOOKED_AT).find(is_utf16)
 }
 
-/// Whether a file is a JSON list of records as COCO's results have them. Without any it is one too: a detector that finds nothing writes it,
-/// and no dataset is a list without entries.
+/// Whether a file is a JSON list of records like COCO's results. An empty list is one too: a detector without detections writes it, and no
+/// dataset is an empty list.
 fn is_results(path: &Path) -> bool {
     let head = json_values::head_of(path).unwrap_or_default();
     let head = String::from_utf8_lossy(&head);

@@ -1,4 +1,4 @@
-//! FDDB and plain folders of images behind the trait of all formats; their readers are beside this folder.
+//! FDDB and plain image folders behind the common format trait; their readers are outside this folder.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use crate::dataset::fddb::{FOLDS_FOLDER, read_fddb_tolerantly};
 use crate::dataset::{DatasetError, ImportedDataset, is_image, read_fddb, read_folder};
 use crate::domain::{Cancel, Progress};
 
-/// FDDB as it ships.
+/// FDDB as distributed.
 #[derive(Debug)]
 pub struct Fddb;
 
-/// A folder of images without objects, to mine from.
+/// A folder of images without objects, for mining.
 #[derive(Debug)]
 pub struct Folder;
 
@@ -79,7 +79,7 @@ fn refuse_images_option(path: &Path, options: &ReadOptions, why: &str) -> Result
     }
 }
 
-/// Strictness and split for readers that know neither.
+/// Adds strictness and split selection to readers that support neither.
 fn as_asked(dataset: ImportedDataset, options: &ReadOptions) -> Result<ImportedDataset, DatasetError> {
     let summary = &dataset.summary;
     let unusable = summary.unreadable.first().map(|(name, why)| format!("{name}: {why}"));

@@ -1,4 +1,4 @@
-//! Records of annotation files that cannot be used: skipped and told, or in strict mode the end of the import.
+//! Unusable annotation records: skipped and reported, or in strict mode the end of the import.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use super::json_lines::{List, Record, lines_of};
 use crate::dataset::{BadRecord, DatasetError};
 use crate::domain::{InputError, printable_path};
 
-/// Where a record stands.
+/// The position of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// From 1.
@@ -18,7 +18,7 @@ pub(super) enum Place {
     File,
 }
 
-/// A record that is not used.
+/// A record that was skipped.
 #[derive(Debug)]
 pub(super) struct Skipped {
     file: PathBuf,
@@ -31,7 +31,7 @@ pub(super) fn bad_record(file: &Path, place: Place, problem: String) -> Skipped 
     Skipped { file: file.to_path_buf(), place, problem }
 }
 
-/// A file that cannot be read at all, in a dataset of many.
+/// A completely unreadable file in a dataset with many.
 pub(super) fn bad_file(file: &Path, error: &DatasetError) -> Skipped {
     match error {
         DatasetError::Line { line, problem, .. } => bad_record(file, Place::Line(*line as u32), problem.clone()),
@@ -81,7 +81,7 @@ impl Problems {
         records.into_iter().try_for_each(|record| self.add(record))
     }
 
-    /// The records as they are told. Those of JSON files get their lines: the files are read once more.
+    /// Returns the records for the report. Those of JSON files get line numbers, which needs another pass over the files.
     pub fn told(self) -> Vec<BadRecord> {
         let mut wanted: HashMap<PathBuf, HashSet<Record>> = HashMap::new();
         for record in &self.records {

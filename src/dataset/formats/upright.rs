@@ -1,21 +1,21 @@
-//! Coordinates on the pixels as stored -> coordinates on the upright image, for each of EXIF's eight orientations.
+//! Converts coordinates of the stored pixels to the upright image, for each of EXIF's eight orientations.
 
 use super::ExifRule;
 use crate::domain::Shape;
 use crate::geometry::{BoundingBox, Ellipse};
 
-/// How one image's coordinates become upright.
+/// The conversion of one image's coordinates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Upright {
-    /// EXIF's orientation that is still to be applied; 1 where there is nothing to do.
+    /// The EXIF orientation to apply; 1 if there is nothing to do.
     orientation: u8,
-    /// Of the image as stored.
+    /// Width of the stored image.
     stored_width: f64,
     stored_height: f64,
 }
 
 impl Upright {
-    /// `width` and `height` are those of the upright image; `declared` is the size that the annotation gives.
+    /// `width` and `height` are those of the upright image; `declared` is the annotation's size.
     pub fn of(rule: ExifRule, exif_orientation: u8, (width, height): (u32, u32), declared: Option<(u32, u32)>) -> Self {
         let swaps = (5..=8).contains(&exif_orientation);
         let stored = if swaps { (height, width) } else { (width, height) };
@@ -28,7 +28,7 @@ impl Upright {
         Self { orientation, stored_width: f64::from(stored.0), stored_height: f64::from(stored.1) }
     }
 
-    /// Size of the pixel grid that the coordinates mean.
+    /// Returns the size of the pixel grid that the coordinates refer to.
     pub fn annotated_size(&self, (width, height): (u32, u32)) -> (f64, f64) {
         if self.orientation == 1 {
             (f64::from(width), f64::from(height))

@@ -1,5 +1,5 @@
-//! Pascal VOC's XML, one file an image (<http://host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf>). Corners are pixel indices,
-//! both inclusive, counted from 1; `ImageSets/Main/*.txt` are the splits.
+//! Pascal VOC's XML, one file per image (<http://host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf>). Corners are pixel indices from
+//! 1, both inclusive; `ImageSets/Main/*.txt` are the splits.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -74,7 +74,7 @@ fn is_voc_file(file: &Path) -> bool {
         && super::json_values::head_of(file).is_some_and(|head| String::from_utf8_lossy(&head).contains("<annotation>"))
 }
 
-/// `Annotations/` of the folder or of the folders in it (`VOCdevkit/VOC2012`), or the folder itself.
+/// Returns `Annotations/` of the folder or of its subfolders (`VOCdevkit/VOC2012`), or the folder itself.
 fn annotation_folders(path: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let own = path.join(ANNOTATIONS);
     if own.is_dir() {
@@ -85,14 +85,14 @@ fn annotation_folders(path: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     Ok(if below.is_empty() { vec![path.to_path_buf()] } else { below })
 }
 
-/// One file: the image that it names, and its objects with class names that are no indices yet.
+/// One file: its image, and its objects with class names instead of indices.
 #[derive(Debug, Default)]
 struct Annotated {
     filename: Option<String>,
     declared: Option<(u32, u32)>,
     objects: Vec<(String, DraftObject)>,
     bad: Vec<Skipped>,
-    /// The file is not XML: it is ignored.
+    /// The file is not XML and is ignored.
     is_unusable: bool,
 }
 
@@ -125,7 +125,7 @@ fn add(
     let finder = finders.entry(folder.to_path_buf()).or_insert_with(|| ImageFiles::new(&root, bases(&root, folder)));
     let stem = file.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
     let name = annotated.filename.unwrap_or_else(|| stem.clone());
-    // Tools that rename images often leave <filename> as it was.
+    // Tools that rename images often leave <filename> unchanged.
     let located = match finder.locate(&name) {
         Ok(Located::Missing(path)) => match finder.locate(&stem) {
             Ok(Located::Found(path)) => Ok(Located::Found(path)),
@@ -145,7 +145,7 @@ fn add(
     Ok(())
 }
 
-/// The folders that `<filename>` may be relative to, for the annotations in `folder`.
+/// Returns the folders that `<filename>` may be relative to, for the annotations in `folder`.
 fn bases(root: &Path, folder: &Path) -> Vec<PathBuf> {
     let relative = folder.strip_prefix(root).unwrap_or(Path::new(""));
     let above: PathBuf = relative.iter().take_while(|part| *part != ANNOTATIONS).collect();
@@ -181,7 +181,7 @@ fn read_annotation(file: &Path, xml: &mut XmlReader, origin: u8, out: &mut Annot
     }
     out.filename = root.child("filename").map(|name| name.text.trim().to_owned()).filter(|name| !name.is_empty());
     let size = |name: &str| root.child("size")?.child(name)?.text.trim().parse::<f64>().ok();
-    // Some tools write 0 x 0 where they did not look.
+    // Some tools write 0 x 0 instead of the size.
     out.declared =
         size("width").zip(size("height")).map(|(w, h)| (w as u32, h as u32)).filter(|&(w, h)| w > 0 && h > 0);
     for object in root.children.iter().filter(|child| child.name == "object") {
@@ -198,7 +198,7 @@ fn read_object(object: &Element, origin: u8) -> Result<(String, DraftObject), (u
     let class = object.child("name").map(|name| name.text.trim()).filter(|name| !name.is_empty());
     let class = class.ok_or_else(|| wrong(object, "the object has no <name>".to_owned()))?;
     let origin = f64::from(origin);
-    // Both corners are pixels of the object: its right edge is one further.
+    // Both corners are pixels of the object: its right edge is one pixel further.
     let around =
         |[x1, y1, x2, y2]: [f64; 4]| BoundingBox::new(x1 - origin, y1 - origin, x2 - origin + 1.0, y2 - origin + 1.0);
     let bbox = match (object.child("bndbox"), object.child("robndbox"), object.child("polygon")) {
@@ -215,7 +215,7 @@ fn read_object(object: &Element, origin: u8) -> Result<(String, DraftObject), (u
     Ok((class.to_owned(), DraftObject { class: 0, shape: Shape::Rectangle(bbox), ignored, place }))
 }
 
-/// The number in the element `name` of `parent`; an error has its line.
+/// Parses the number in the element `name` of `parent`; an error includes its line.
 fn number_in(parent: &Element, name: &str) -> Result<f64, (u32, String)> {
     let element =
         parent.child(name).ok_or_else(|| (parent.line, format!("<{}> has no <{name}>", shortened(&parent.name))))?;
@@ -228,7 +228,7 @@ fn number_of(element: &Element) -> Result<f64, (u32, String)> {
     number.ok_or_else(|| (element.line, format!("{name} is '{}', not a finite number", shortened(text))))
 }
 
-/// Left, top, right and bottom pixel.
+/// Returns left, top, right and bottom pixel.
 fn corners_of(corners: &Element) -> Result<[f64; 4], (u32, String)> {
     let number = |name: &str| number_in(corners, name);
     let (x1, y1, x2, y2) = (number("xmin")?, number("ymin")?, number("xmax")?, number("ymax")?);
@@ -239,7 +239,7 @@ fn corners_of(corners: &Element) -> Result<[f64; 4], (u32, String)> {
     Ok([x1, y1, x2, y2])
 }
 
-/// The same of `<x1>`, `<y1>`, `<x2>` ..., or of `<pt>` with `<x>` and `<y>`.
+/// The same for `<x1>`, `<y1>`, `<x2>` ..., or for `<pt>` with `<x>` and `<y>`.
 fn corners_of_polygon(polygon: &Element) -> Result<[f64; 4], (u32, String)> {
     let (mut xs, mut ys) = (Vec::new(), Vec::new());
     let points = polygon.children.iter().filter(|child| child.name == "pt");
@@ -259,7 +259,7 @@ fn corners_of_polygon(polygon: &Element) -> Result<[f64; 4], (u32, String)> {
     Ok([least(&xs), least(&ys), most(&xs), most(&ys)])
 }
 
-/// The upright box around roLabelImg's `<robndbox>`: centre, size and angle in radians.
+/// Returns the axis-aligned box around roLabelImg's `<robndbox>`: centre, size and angle in radians.
 fn turned_box(turned: &Element, origin: f64) -> Result<BoundingBox, (u32, String)> {
     let number = |name: &str| number_in(turned, name);
     let (cx, cy, w, h) = (number("cx")? - origin, number("cy")? - origin, number("w")?, number("h")?);
@@ -281,7 +281,7 @@ struct Element {
 impl Element {
     const DEEPEST: usize = 32;
 
-    /// The file's one element.
+    /// Parses the file's root element.
     fn read(xml: &mut XmlReader) -> Result<Self, DatasetError> {
         let mut open: Vec<Self> = Vec::new();
         loop {
@@ -329,7 +329,7 @@ impl Element {
     }
 }
 
-/// Reads `ImageSets/Main/*.txt` beside `folder` and gives the images their splits. Returns the names of the splits.
+/// Reads `ImageSets/Main/*.txt` next to `folder` and assigns the images' splits. Returns the names of the splits.
 fn read_splits(draft: &mut Draft, folder: &Path, options: &ReadOptions) -> Result<Vec<String>, DatasetError> {
     let sets = folder.with_file_name("ImageSets").join("Main");
     if !sets.is_dir() {
@@ -365,7 +365,7 @@ fn read_splits(draft: &mut Draft, folder: &Path, options: &ReadOptions) -> Resul
                         image.split.get_or_insert_with(|| split.clone());
                     }
                 }
-                // Its image may be what is missing, which is reported already.
+                // Its image may be missing, which was already reported.
                 None if folder.join(format!("{name}.xml")).is_file() => {}
                 None if options.split.as_ref().is_none_or(|wanted| *wanted == split) => {
                     let problem = format!("'{}' has no XML file in {ANNOTATIONS}/", shortened(name));
@@ -379,7 +379,7 @@ fn read_splits(draft: &mut Draft, folder: &Path, options: &ReadOptions) -> Resul
     Ok(known)
 }
 
-/// `car_train.txt` says for each image whether it holds a car: -1, 0 or 1 in a second column.
+/// `car_train.txt` says for each image whether it contains a car: -1, 0 or 1 in a second column.
 fn is_class_list(text: &str) -> bool {
     let mut lines = numbered(text).peekable();
     lines.peek().is_some()
@@ -388,7 +388,7 @@ fn is_class_list(text: &str) -> bool {
         })
 }
 
-/// Images beside the annotated ones that no XML file names.
+/// Reports images in the annotated folders that no XML file names.
 fn report_unannotated(draft: &mut Draft) -> Result<(), DatasetError> {
     let images = draft.root.join("JPEGImages");
     if images.is_dir() && draft.images.iter().all(|image| image.path.starts_with("JPEGImages")) {

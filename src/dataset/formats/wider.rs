@@ -67,7 +67,7 @@ fn is_list(file: &Path) -> bool {
     name.ends_with("bbx_gt.txt")
 }
 
-/// The lists in the folder, in `wider_face_split/`, or in the folders below.
+/// Returns the lists in the folder, in `wider_face_split/`, or in subfolders.
 fn lists(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let mut found = files_in(folder, &["txt"])?;
     for below in folders_in(folder)?.iter().filter(|below| below.ends_with(LISTS_FOLDER)) {
@@ -94,7 +94,7 @@ fn read_list(draft: &mut Draft, file: &Path, split: Option<&str>, cancel: &Cance
             draft.problems.report(file, Place::Line(line as u32), problem)?;
             break;
         };
-        // Without its count it is not known where the next image begins.
+        // Without its count the start of the next image is unknown.
         let count: usize = text.parse().map_err(|_| {
             let problem = format!(
                 "expected the number of faces of '{}', found '{}': the line after a name holds a count",
@@ -141,14 +141,14 @@ fn read_list(draft: &mut Draft, file: &Path, split: Option<&str>, cancel: &Cance
     Ok(())
 }
 
-/// A line of numbers; names of images end in an extension.
+/// A line of numbers; image names end in an extension.
 fn is_face(text: &str) -> bool {
     let mut words = text.split_ascii_whitespace();
     words.by_ref().take(4).filter(|word| word.parse::<f64>().is_ok()).count() >= 2
         && !crate::dataset::is_image(Path::new(text))
 }
 
-/// The box, and whether the face is marked as invalid.
+/// Parses the box, and whether the face is marked as invalid.
 fn face(text: &str) -> Result<(BoundingBox, bool), String> {
     let values = numbers(text).map_err(|word| format!("'{}' is not a finite number", shortened(word)))?;
     let (&[x, y, w, h] | &[x, y, w, h, _, _, _, _, ..]) = values.as_slice() else {
@@ -163,7 +163,7 @@ fn face(text: &str) -> Result<(BoundingBox, bool), String> {
     Ok((BoundingBox::from_xywh(x, y, w, h), values.get(7).is_some_and(|invalid| *invalid == 1.0)))
 }
 
-/// The folders that names may be relative to.
+/// Returns the folders that names may be relative to.
 fn bases(split: Option<&str>) -> Vec<PathBuf> {
     let split = split.unwrap_or("train");
     let folder = format!("WIDER_{split}");

@@ -1,4 +1,4 @@
-//! XML as a stream of elements with their lines. Entities are not expanded, except XML's own five and character references.
+//! Streams XML elements with their line numbers. Entities are not expanded, except XML's own five and character references.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::image_files::shortened;
 use crate::dataset::DatasetError;
 use crate::domain::{begin_text, open_regular};
 
-/// What comes next in the file.
+/// The next event in the file.
 #[derive(Debug)]
 pub(super) enum XmlEvent {
     /// `is_empty`: no `Close` follows.
@@ -28,7 +28,7 @@ pub(super) enum XmlEvent {
 pub(super) struct Tag {
     pub name: String,
     pub attributes: Vec<(String, String)>,
-    /// Where it begins, from 1.
+    /// The line where it starts, from 1.
     pub line: u32,
 }
 
@@ -37,7 +37,7 @@ impl Tag {
         self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// A finite number; an error says which attribute is wrong.
+    /// Parses a finite number; an error names the attribute.
     pub fn number(&self, name: &str) -> Result<f64, String> {
         let Some(text) = self.attribute(name) else { return Err(format!("<{}> has no attribute {name}", self.name)) };
         let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
@@ -60,12 +60,12 @@ impl XmlReader {
         Ok(Self { reader: Reader::from_reader(inner), path: path.to_path_buf(), buffer: Vec::new() })
     }
 
-    /// The line that is read now, from 1.
+    /// Returns the current line, from 1.
     pub fn line(&self) -> u32 {
         self.reader.get_ref().lines + 1
     }
 
-    /// An error at the line that is read now.
+    /// Creates an error at `line`.
     pub fn error(&self, line: u32, problem: impl Into<String>) -> DatasetError {
         DatasetError::line(&self.path, line as usize, problem)
     }
@@ -115,7 +115,7 @@ fn utf8(bytes: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(bytes).map_err(|_| "the text is not UTF-8. Save the file as UTF-8".to_owned())
 }
 
-/// XML's own five entities and characters by their number.
+/// Resolves XML's own five entities and numeric character references.
 fn entity_text(name: &str) -> Result<String, String> {
     let number = match name.strip_prefix('#') {
         Some(digits) => match digits.strip_prefix('x') {
@@ -135,7 +135,7 @@ fn entity_text(name: &str) -> Result<String, String> {
     found.map(String::from).ok_or_else(|| format!("the entity &{}; is not expanded: write its text", shortened(name)))
 }
 
-/// Counts the lines of what was read through it.
+/// Counts the lines read through it.
 struct CountedLines<R> {
     inner: R,
     lines: u32,

@@ -1,4 +1,4 @@
-//! The bits of a JPEG's entropy-coded data, and its Huffman codes (ITU-T T.81, annexes C and F).
+//! Reads bits and Huffman codes of a JPEG's entropy-coded data (ITU-T T.81, annexes C and F).
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -8,16 +8,16 @@ use std::rc::Rc;
 pub(super) enum Stop {
     /// The data ends here: at the end of the file or at a marker.
     Short,
-    /// No decoder would know what these bits mean.
+    /// The bits are invalid for any decoder.
     Damaged,
 }
 
 /// Reads bits up to the next marker or the end of the file.
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
-    /// The next byte that is not in `buffer`.
+    /// Offset of the next byte that is not in `buffer`.
     at: usize,
-    /// The next bits, from the top; below them are zeros.
+    /// The next bits, left-aligned, followed by zeros.
     buffer: u64,
     available: u32,
     is_at_end: bool,
@@ -28,7 +28,7 @@ impl<'a> Bits<'a> {
         Self { bytes, at, buffer: 0, available: 0, is_at_end: false }
     }
 
-    /// The next `count` bits, at most 16, as a number.
+    /// Returns the next `count` bits, at most 16, as a number.
     #[inline]
     pub fn take(&mut self, count: u8) -> Result<u32, Stop> {
         if count == 0 {
@@ -40,7 +40,7 @@ impl<'a> Bits<'a> {
         Ok(value)
     }
 
-    /// The next symbol of `code`.
+    /// Decodes the next symbol of `code`.
     #[inline]
     pub fn symbol(&mut self, code: &HuffmanCode) -> Result<u8, Stop> {
         self.refill();
@@ -48,13 +48,13 @@ impl<'a> Bits<'a> {
         self.consume(u32::from(length)).map(|()| symbol)
     }
 
-    /// Passes over the next symbol of `code` and the number that follows it; returns how many coefficients that were.
+    /// Skips the next symbol of `code` and the number after it; returns how many coefficients they encode.
     #[inline]
     #[expect(clippy::indexing_slicing, reason = "the top QUICK bits number the table")]
     pub fn pass(&mut self, code: &HuffmanCode) -> Result<u8, Stop> {
         self.refill();
         let Pass { bits, coefficients } = code.passes[(self.buffer >> (64 - QUICK)) as usize];
-        // Also false of a code that is longer than the table knows, which has 0 bits there.
+        // Also false for a code longer than the table's, which has 0 bits there.
         if u32::from(bits).wrapping_sub(1) < self.available {
             self.buffer <<= bits & 63;
             self.available -= u32::from(bits);
@@ -63,8 +63,8 @@ impl<'a> Bits<'a> {
         self.pass_slowly(code)
     }
 
-    /// Passes over the next symbols of `code` and their numbers, as many as one look-up knows and the block can still take after its first `k`
-    /// coefficients; returns how many coefficients those were.
+    /// Skips the next symbols of `code` and their numbers: as many as one lookup covers, within a block that has `k` coefficients so far.
+    /// Returns the number of coefficients skipped.
     #[inline]
     #[expect(clippy::indexing_slicing, reason = "the top WIDE bits number the table")]
     pub fn pass_run(&mut self, code: &HuffmanCode, k: u8) -> Result<u8, Stop> {
@@ -88,7 +88,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The next symbol and the length of its code.
+    /// Returns the next symbol and the length of its code without consuming it.
     #[inline]
     fn peek(&self, code: &HuffmanCode) -> Result<(u8, u8), Stop> {
         match code.look_up((self.buffer >> 48) as u16) {
@@ -98,7 +98,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Continues after the restart marker that has to follow.
+    /// Continues after the restart marker that must follow.
     pub fn restart(&mut self) -> Result<(), Stop> {
         match super::next_marker(self.bytes, self.position()) {
             Some((0xD0..=0xD7, after)) => {
@@ -109,7 +109,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Where the first byte lies of which no bit was taken.
+    /// Returns the offset of the first byte of which no bit was consumed.
     pub fn position(&self) -> usize {
         let mut at = self.at;
         for _ in 0..self.available / 8 {
@@ -137,7 +137,7 @@ impl<'a> Bits<'a> {
     }
 
     fn refill_bytes(&mut self) {
-        // Eight bytes at once, which hold no 0xFF: nearly always.
+        // Fast path: eight bytes without 0xFF, which is nearly always the case.
         if let Some(&next) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
             let next = u64::from_be_bytes(next);
             if !has_marker_byte(next) {
@@ -169,44 +169,44 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// Whether one of the eight bytes is 0xFF.
+/// Whether any of the eight bytes is 0xFF.
 #[inline]
 fn has_marker_byte(bytes: u64) -> bool {
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    // The usual search for a byte that is 0, in the complement.
+    // The usual search for a zero byte, in the complement.
     (!bytes).wrapping_sub(LOW) & bytes & HIGH != 0
 }
 
-/// Bits that are looked up at once.
+/// Number of bits in a table lookup.
 const QUICK: u32 = 10;
 
-/// Bits by which several symbols are looked up at once: more tell of more symbols, but no longer fit the processor's cache.
+/// Number of bits in a lookup of several symbols: more bits cover more symbols, but the table outgrows the L1 cache.
 const WIDE: u32 = 12;
-/// Bits of a run of symbols at most, so that they are there after a refill.
+/// Maximum number of bits of a run of symbols, so that a refill covers it.
 const RUN_BITS: u32 = 32;
 
-/// Bits of a symbol that can have no number behind it: more than there ever are.
+/// Marks a symbol that cannot have a number after it: more bits than possible.
 const IMPOSSIBLE: u8 = u8::MAX;
 
-/// What the symbols of a code stand for.
+/// The meaning of a code's symbols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
-    /// Bits of the difference to the block before.
+    /// Number of bits of the difference to the previous block.
     Dc,
-    /// Zeros before a coefficient, and its bits.
+    /// Number of zeros before a coefficient, and its number of bits.
     Ac,
 }
 
-/// Coefficients of a symbol that ends its block: more than any other brings a block to.
+/// Coefficient count of an end-of-block symbol: more than any other symbol can reach.
 pub(super) const END_OF_BLOCK: u8 = 128;
 
-/// What a symbol is to a walk through a baseline scan.
+/// The effect of a symbol in a baseline scan.
 #[derive(Debug, Clone, Copy, Default)]
 struct Pass {
-    /// Of the code and of the number that follows it; [`IMPOSSIBLE`] where there can be no such number.
+    /// Bits of the code and of the number after it; [`IMPOSSIBLE`] if there can be no such number.
     bits: u8,
-    /// Coefficients that it brings, the zeros among them; [`END_OF_BLOCK`].
+    /// Number of coefficients encoded, including zeros; [`END_OF_BLOCK`].
     coefficients: u8,
 }
 
@@ -222,9 +222,9 @@ impl Pass {
     }
 }
 
-/// Consecutive symbols of a block in a baseline scan whose codes lie within the next [`WIDE`] bits, in one word: the bits of all codes and
-/// numbers (0 where not even one symbol is known); the coefficients of all, [`END_OF_BLOCK`] more where the last symbol ends the block; the
-/// coefficients before the last symbol. The run is one of this block only if these leave it unfinished.
+/// Consecutive symbols of a block in a baseline scan whose codes lie within the next [`WIDE`] bits, packed into one word: the number of
+/// bits of all codes and numbers (0 if no symbol is known); the number of coefficients, plus [`END_OF_BLOCK`] if the last symbol ends the
+/// block; the number of coefficients before the last symbol. A run is valid only if these leave the block unfinished.
 #[derive(Debug, Clone, Copy, Default)]
 struct Run(u32);
 
@@ -244,7 +244,7 @@ impl Run {
         (self.0 >> 16) as u8
     }
 
-    /// With one more symbol.
+    /// Returns the run with one more symbol.
     fn then(self, symbol: Pass) -> Self {
         let coefficients = u32::from(self.coefficients());
         let with_symbol = coefficients + u32::from(symbol.coefficients);
@@ -256,20 +256,20 @@ impl Run {
 pub(super) struct HuffmanCode {
     class: Class,
     counts: [u8; 16],
-    /// By the next [`QUICK`] bits: symbol and length of the code; length 0 where the code is longer.
+    /// By the next [`QUICK`] bits: symbol and code length; length 0 if the code is longer.
     quick: [(u8, u8); 1 << QUICK],
-    /// By the same bits; 0 bits where the code is longer.
+    /// By the same bits; 0 bits if the code is longer.
     passes: [Pass; 1 << QUICK],
-    /// By the next [`WIDE`] bits; only of codes for AC coefficients.
+    /// By the next [`WIDE`] bits; only for codes of AC coefficients.
     runs: Vec<Run>,
-    /// By length: the first code beyond those of this length, aligned to 16 bits from the top.
+    /// By length: the first code beyond those of this length, left-aligned to 16 bits.
     beyond: [u32; 17],
-    /// By length: what to add to a code to get its symbol's index.
+    /// By length: the offset from a code to its symbol's index.
     offset: [i32; 17],
     symbols: Vec<u8>,
 }
 
-/// Codes that each thread keeps: most images have one of few.
+/// Number of codes that each thread caches: most images use one of a few.
 const RECENT_CODES: usize = 8;
 
 thread_local! {
@@ -277,7 +277,7 @@ thread_local! {
 }
 
 impl HuffmanCode {
-    /// As [`HuffmanCode::new`]; the tables of a code that this thread used recently are taken over.
+    /// Like [`HuffmanCode::new`], but reuses the tables of a code that this thread used recently.
     pub fn recent(class: Class, counts: [u8; 16], symbols: &[u8]) -> Option<Rc<Self>> {
         RECENT.with_borrow_mut(|recent| {
             let is_it = |code: &Rc<Self>| code.class == class && code.counts == counts && code.symbols == symbols;
@@ -291,7 +291,7 @@ impl HuffmanCode {
         })
     }
 
-    /// `counts`: how many codes have 1, 2, ... 16 bits. `None` where the codes do not fit.
+    /// `counts`: number of codes with 1, 2, ... 16 bits. `None` if the codes are inconsistent.
     #[expect(clippy::indexing_slicing, reason = "lengths are 1 to 16, of arrays of 17")]
     fn new(class: Class, counts: [u8; 16], symbols: &[u8]) -> Option<Box<Self>> {
         let mut made = Box::new(Self {
@@ -330,7 +330,7 @@ impl HuffmanCode {
         Some(made)
     }
 
-    /// The run of symbols at the top of `next`, which has [`WIDE`] bits.
+    /// Returns the run of symbols at the top of `next`, a number of [`WIDE`] bits.
     #[expect(clippy::indexing_slicing, reason = "QUICK bits number both tables")]
     fn run(&self, next: u32) -> Run {
         let mut run = Run::default();
@@ -338,7 +338,7 @@ impl HuffmanCode {
             let rest = next << run.bits() & ((1 << WIDE) - 1);
             let at = (rest >> (WIDE - QUICK)) as usize;
             let (length, symbol) = (u32::from(self.quick[at].1), self.passes[at]);
-            // The code is longer than the table knows, or than the bits that are left.
+            // The code is longer than the table covers, or than the remaining bits.
             if length == 0 || run.bits() + length > WIDE || run.bits() + u32::from(symbol.bits) > RUN_BITS {
                 break;
             }
@@ -347,7 +347,7 @@ impl HuffmanCode {
         run
     }
 
-    /// The symbol at the top of `next` and the length of its code in bits.
+    /// Returns the symbol at the top of `next` and the length of its code in bits.
     #[inline]
     #[expect(
         clippy::indexing_slicing,
@@ -381,7 +381,7 @@ mod tests {
         }
     }
 
-    /// Blocks of random bits, walked symbol by symbol and run by run: the same blocks, ends and errors, also where the data ends.
+    /// Walks blocks of random bits symbol by symbol and run by run: blocks, ends and errors are equal, also at the end of the data.
     #[test]
     fn runs_of_symbols_are_the_symbols_one_by_one() {
         let mut state = 7_u64;

@@ -1,25 +1,25 @@
-//! A JPEG's frame: its components, how many blocks each has, and what of them the scans have brought so far.
+//! A JPEG's frame: its components, their number of blocks, and which data the scans have provided so far.
 
 use crate::dataset::limits::check_size;
 
 /// A component's sampling and state.
 pub(super) struct Component {
     pub id: u8,
-    /// Blocks of an MCU, across and down.
+    /// Blocks per MCU, horizontally and vertically.
     pub across: usize,
     pub down: usize,
-    /// Blocks that hold pixels: what a scan of this component alone has.
+    /// Blocks with pixels: those in a scan of only this component.
     pub columns: usize,
     pub rows: usize,
-    /// Blocks in a row, padded to whole MCUs.
+    /// Blocks per row, padded to whole MCUs.
     pub stride: usize,
-    /// Progressive: by block, which coefficients are not 0.
+    /// Progressive: a bitmask per block of the non-zero coefficients.
     pub nonzero: Vec<u64>,
-    /// By coefficient: how many of its low bits are still to come; `None` where nothing came.
+    /// Number of missing low bits per coefficient; `None` before its first scan.
     pub missing_bits: [Option<u8>; 64],
 }
 
-/// What `SOF0`, `SOF1` and `SOF2` say.
+/// The content of `SOF0`, `SOF1` and `SOF2`.
 pub(super) struct Frame {
     pub is_progressive: bool,
     pub mcu_columns: usize,
@@ -32,7 +32,7 @@ impl Frame {
         let (&[precision, h1, h0, w1, w0, count], rest) = segment.split_first_chunk()?;
         let (height, width) = (usize::from(h1) << 8 | usize::from(h0), usize::from(w1) << 8 | usize::from(w0));
         let count = usize::from(count);
-        // A height of 0 comes later in a segment of its own, which decoders do not read.
+        // A height of 0 is defined later in a separate segment, which decoders do not support.
         if precision != 8 || check_size(width as u32, height as u32, 0).is_err() || !(1..=4).contains(&count) {
             return None;
         }
@@ -63,12 +63,12 @@ impl Frame {
         Some(Self { is_progressive, mcu_columns, mcu_rows, components })
     }
 
-    /// Every bit of every coefficient was there.
+    /// Whether every bit of every coefficient was present.
     pub fn is_complete(&self) -> bool {
         self.components.iter().all(|c| c.missing_bits.iter().all(|&bits| bits == Some(0)))
     }
 
-    /// Every component was in a scan.
+    /// Whether every component was in a scan.
     pub fn has_all_components(&self) -> bool {
         self.components.iter().all(|c| c.missing_bits[0].is_some())
     }

@@ -1,6 +1,6 @@
-//! Whether a JPEG holds all of its pixels (ITU-T T.81). Decoders fill what is missing with grey and report nothing, and the last two bytes
-//! say little: cameras append data after the end marker, and a file without one may still be whole. So the entropy-coded data is walked
-//! block by block, without computing any pixel.
+//! Checks whether a JPEG contains all of its pixels (ITU-T T.81). Decoders fill missing data with grey and report nothing, and the last two
+//! bytes prove little: cameras append data after the end marker, and a file without one may still be complete. So the entropy-coded data is
+//! walked block by block, without computing pixels.
 
 mod bits;
 mod frame;
@@ -10,10 +10,10 @@ use bits::Stop;
 use frame::Frame;
 use scan::{Scan, Tables};
 
-/// What the entropy-coded data of a JPEG says.
+/// The state of a JPEG's entropy-coded data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Completeness {
-    /// Every block is there. The data ends at `end`, and an end marker follows directly if `is_ended`.
+    /// Every block is present. The data ends at `end`, and an end marker follows directly if `is_ended`.
     Whole { end: usize, is_ended: bool },
     /// Blocks are missing.
     Truncated,
@@ -27,8 +27,7 @@ const START_OF_SCAN: u8 = 0xDA;
 const HUFFMAN_TABLES: u8 = 0xC4;
 const RESTART_INTERVAL: u8 = 0xDD;
 
-/// Walks the JPEG in `bytes`. Memory: 8 bytes for each block of 64 pixels of a progressive JPEG, whose dimensions are
-/// checked before.
+/// Walks the JPEG in `bytes`. Memory: 8 bytes per 64-pixel block of a progressive JPEG, whose dimensions are checked first.
 pub(super) fn completeness(bytes: &[u8]) -> Completeness {
     match walk(bytes) {
         Ok(found) => found,
@@ -45,10 +44,10 @@ fn walk(bytes: &[u8]) -> Result<Completeness, Stop> {
         let Some((marker, after)) = next_marker(bytes, at) else { return Err(Stop::Short) };
         at = after;
         match marker {
-            // Another image begins: this one ended without its marker, and not all of it was there.
+            // Another image starts: this one ended without its marker and was incomplete.
             START_OF_IMAGE if frame.is_some() => return Err(Stop::Short),
             START_OF_IMAGE | 0x01 | 0xD0..=0xD7 => continue,
-            // A progressive image whose encoder left the last refinements out is whole as well.
+            // A progressive image whose encoder omitted the last refinements is complete too.
             END_OF_IMAGE if frame.as_ref().is_some_and(Frame::has_all_components) => {
                 return Ok(Completeness::Whole { end: at - 2, is_ended: true });
             }
@@ -79,13 +78,13 @@ fn walk(bytes: &[u8]) -> Result<Completeness, Stop> {
     }
 }
 
-/// Whether data that ends at `end` without an end marker ran into zeros, which are codes as well: a broken copy was filled up with them.
+/// Whether data that ends at `end` without an end marker ran into zeros, which are valid codes: a broken copy was padded with them.
 fn is_padded(bytes: &[u8], end: usize) -> bool {
     let (before, after) = bytes.split_at(end);
     before.ends_with(&[0; 4]) || (before.ends_with(&[0]) && after.starts_with(&[0]))
 }
 
-/// The next marker's code at or after `at`, and where its segment begins.
+/// Returns the next marker's code at or after `at`, and the start of its segment.
 fn next_marker(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
     loop {
         at += bytes.get(at..)?.iter().position(|&byte| byte == 0xFF)? + 1;
@@ -97,7 +96,7 @@ fn next_marker(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
     }
 }
 
-/// The content of the segment whose length is at `at`.
+/// Returns the content of the segment whose length is at `at`.
 fn segment(bytes: &[u8], at: usize) -> Option<&[u8]> {
     let length = usize::from(be16(bytes.get(at..)?)?);
     bytes.get(at + 2..at + length.max(2))
@@ -107,7 +106,7 @@ fn be16(bytes: &[u8]) -> Option<u16> {
     bytes.first_chunk().map(|&pair| u16::from_be_bytes(pair))
 }
 
-/// Whether an end marker stands outside all segments. A thumbnail inside EXIF has its own, which does not count.
+/// Whether there is an end marker outside all segments. A thumbnail inside EXIF has its own, which does not count.
 fn has_end_marker(bytes: &[u8]) -> bool {
     let mut at = 2;
     while let Some((marker, after)) = next_marker(bytes, at) {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::bits::{Bits, Class, END_OF_BLOCK, HuffmanCode, Stop};
 use super::frame::{Component, Frame};
 
-/// Tables that hold for the scans after them.
+/// Tables that apply to the following scans.
 #[derive(Default)]
 pub(super) struct Tables {
     dc: [Option<Rc<HuffmanCode>>; 4],
@@ -15,7 +15,7 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Takes in a `DHT` segment.
+    /// Reads a `DHT` segment.
     pub fn define(&mut self, mut segment: &[u8]) -> Option<()> {
         while let Some((&head, rest)) = segment.split_first() {
             let (counts, rest) = rest.split_first_chunk::<16>()?;
@@ -28,14 +28,14 @@ impl Tables {
     }
 }
 
-/// What an `SOS` segment says.
+/// The content of an `SOS` segment.
 pub(super) struct Scan {
-    /// Component, number of its DC table, number of its AC table.
+    /// Component, index of its DC table, index of its AC table.
     components: Vec<(usize, usize, usize)>,
     /// The band of coefficients.
     first: u8,
     last: u8,
-    /// The bit that this scan refines down to, and whether it refines at all.
+    /// The lowest bit provided by this scan, and whether it is a refinement.
     low_bit: u8,
     is_refinement: bool,
 }
@@ -105,7 +105,7 @@ struct Walk<'a> {
     scan: &'a Scan,
     tables: &'a Tables,
     bits: Bits<'a>,
-    /// Blocks that have no more coefficients in this band.
+    /// Number of blocks without further coefficients in this band.
     end_of_band_run: u32,
 }
 
@@ -170,7 +170,7 @@ impl Walk<'_> {
                 self.end_of_band_run = (1 << zeros) + self.bits.take(zeros)?;
                 break;
             }
-            // The sign of the coefficient that becomes one.
+            // The sign of the coefficient that becomes non-zero.
             self.bits.take(u8::from(size > 0))?;
             while k <= last {
                 if *nonzero >> k & 1 == 1 {

@@ -1,5 +1,5 @@
-//! COCO's result list: `[{"image_id": 7, "category_id": 1, "bbox": [x, y, w, h], "score": 0.9}, ...]`, also one record after another
-//! (JSON lines), and ground truth files for the names of its images and categories.
+//! COCO's result list: `[{"image_id": 7, "category_id": 1, "bbox": [x, y, w, h], "score": 0.9}, ...]`, also as JSON lines, and ground truth
+//! files for the names of its images and categories.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::dataset::DatasetError;
 use crate::domain::{Shape, limits, read_bytes, text_bytes};
 use crate::geometry::{BoundingBox, Ellipse};
 
-/// What a COCO ground truth file says of numbers.
+/// Names of ids in a COCO ground truth file.
 #[derive(Debug, Clone, Default)]
 pub struct GroundTruthNames {
     /// Image id -> `file_name`.
@@ -24,7 +24,7 @@ pub struct GroundTruthNames {
 ///
 /// # Errors
 ///
-/// The file cannot be read or holds neither images nor categories.
+/// The file cannot be read or contains neither images nor categories.
 pub fn read_ground_truth_names(path: &Path) -> Result<GroundTruthNames, DatasetError> {
     let bytes = read_bytes(path, limits::TEXT)?;
     let value: Value = serde_json::from_slice(text_bytes(path, &bytes)?)
@@ -79,7 +79,7 @@ fn detection(record: &Map<String, Value>) -> Result<Detected, String> {
     if image == ImageKey::default() {
         return Err("no `image_id` and no `file_name`: add one".to_owned());
     }
-    // A name says more than a number, which may be shifted against the project's.
+    // A name is more reliable than a number, which may be shifted against the project's.
     let name = text(&["category_name", "class_name"]).map(|name| ClassKey::Name(name.to_owned()));
     let class = match record.get("category_id") {
         _ if name.is_some() => name.unwrap_or(ClassKey::Unnamed),
@@ -123,8 +123,8 @@ fn numbers<const N: usize>(value: &Value) -> Option<[f64; N]> {
     numbers.try_into().ok()
 }
 
-/// The objects of a list, or of a text of one object after another, each with the line that it begins on: `serde_json` alone tells the
-/// line of a syntax error only, and a record that means no image has to be named by its line too.
+/// Iterates over the objects of a list, or of concatenated objects, each with its first line: `serde_json` only reports the line of a
+/// syntax error, but a record for an unknown image has to be reported with its line too.
 struct Objects<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -149,7 +149,7 @@ impl<'a> Objects<'a> {
         Self { bytes, at: 0, line: 1, state: ListState::Start }
     }
 
-    /// The next byte that is no blank.
+    /// Returns the next non-blank byte.
     fn peek(&mut self) -> Option<u8> {
         while let Some(&byte) = self.bytes.get(self.at).filter(|byte| byte.is_ascii_whitespace()) {
             self.line += usize::from(byte == b'\n');

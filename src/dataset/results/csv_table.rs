@@ -1,4 +1,4 @@
-//! Detections as a table with a header, separated by commas, semicolons or tabs. Columns are known by their usual names.
+//! Detections as a table with a header, separated by commas, semicolons or tabs. Columns are identified by common names.
 
 use std::path::Path;
 
@@ -15,11 +15,11 @@ const CLASS: [&str; 8] =
     ["class", "class_name", "label", "category", "category_name", "class_id", "category_id", "labelname"];
 const SCORE: [&str; 6] = ["score", "confidence", "conf", "probability", "prob", "scores"];
 
-/// How four columns make a box.
+/// How four columns define a box.
 #[derive(Debug, Clone, Copy)]
 enum BoxForm {
     Corners,
-    /// Upper left corner and size.
+    /// Top-left corner and size.
     CornerSize,
     CentreSize,
 }
@@ -113,7 +113,7 @@ fn columns<'a>(header: impl Iterator<Item = &'a str>) -> Result<Columns, String>
     Ok(Columns { image, class: any(&CLASS), score: any(&SCORE), bbox, form })
 }
 
-/// Two columns of one name: it is ambiguous.
+/// Refuses two columns with the same name, which are ambiguous.
 fn refuse_twice(header: &StringRecord, columns: &Columns) -> Result<(), String> {
     let used = [Some(columns.image), columns.class, columns.score].into_iter().flatten().chain(columns.bbox);
     let mut names = used.filter_map(|at| header.get(at));

@@ -1,4 +1,4 @@
-//! FDDB's result text: blocks of an image's name, the number of detections, and one detection a line.
+//! FDDB's result text: blocks of an image name, the number of detections, and one detection per line.
 
 use std::path::Path;
 

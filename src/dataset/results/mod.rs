@@ -1,5 +1,5 @@
-//! Detections of any detector as its result files hold them: COCO's result list, FDDB's text, YOLO's label files, CSV. Which image and
-//! class of a project each one means is for the caller to find.
+//! Reads detection files of any detector: COCO's result list, FDDB's text, YOLO's label files, CSV. The caller matches images and classes
+//! to the project.
 
 mod coco;
 mod csv_table;
@@ -13,20 +13,20 @@ pub use self::coco::{GroundTruthNames, read_ground_truth_names};
 use super::{BadRecord, DatasetError};
 use crate::domain::{Shape, limits, read_text};
 
-/// The formats of detections.
+/// The supported detection formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResultFormat {
-    /// A JSON list of `image_id`, `category_id`, `bbox` and `score`, or such records one after another.
+    /// A JSON list of `image_id`, `category_id`, `bbox` and `score`, or concatenated records.
     Coco,
-    /// Blocks of an image's name, a count, and `x y w h score` or `ra rb theta cx cy score` a line.
+    /// Blocks of an image name, a count, and one `x y w h score` or `ra rb theta cx cy score` line each.
     Fddb,
-    /// A folder with one text file an image: `class x y w h confidence` a line, in fractions of the image.
+    /// A folder with one text file per image and one `class x y w h confidence` line per detection, in fractions of the image.
     Yolo,
     /// A table with a header.
     Csv,
 }
 
-/// Where YOLO lines have their confidence.
+/// The position of the confidence in YOLO lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConfidencePlace {
     /// `class confidence x y w h`
@@ -35,7 +35,7 @@ pub enum ConfidencePlace {
     Last,
 }
 
-/// What coordinates count.
+/// The unit of coordinates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     Pixels,
@@ -43,52 +43,52 @@ pub enum Unit {
     Fractions,
 }
 
-/// How an image is meant.
+/// How a record identifies its image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageKey {
-    /// A file's name or path, with or without its extension.
+    /// A file name or path, with or without extension.
     pub name: Option<String>,
-    /// A number that a ground truth file gives it, or its name is.
+    /// An id from a ground truth file, or a number that is the name.
     pub id: Option<i64>,
 }
 
-/// How a class is meant.
+/// How a record identifies its class.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ClassKey {
-    /// The format has no classes, or the record names none.
+    /// The format has no classes, or the record has none.
     Unnamed,
     Number(i64),
     Name(String),
 }
 
-/// A detection as its file says it.
+/// A detection as in its file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundRecord {
-    /// Its place in [`Results::files`].
+    /// Its index in [`Results::files`].
     pub file: u32,
-    /// From 1; `None` where the format has no lines.
+    /// From 1; `None` if the format has no lines.
     pub line: Option<usize>,
     pub image: ImageKey,
     pub class: ClassKey,
     /// In [`Results::unit`].
     pub shape: Shape,
-    /// `None` where the file has none. Any finite number: whether it is a probability is for the caller to check.
+    /// `None` if the file has none. Any finite number: the caller checks whether it is a probability.
     pub score: Option<f64>,
 }
 
-/// What result files hold.
+/// The content of result files.
 #[derive(Debug, Clone)]
 pub struct Results {
     pub files: Vec<PathBuf>,
     pub records: Vec<FoundRecord>,
-    /// Images that are listed, with detections or without: file, line.
+    /// Listed images, with or without detections: file, line.
     pub listed: Vec<(u32, Option<usize>, ImageKey)>,
     pub bad: Vec<BadRecord>,
-    /// What the format says coordinates count.
+    /// The unit of coordinates according to the format.
     pub unit: Unit,
-    /// Names of class numbers, where files are beside the results that tell them.
+    /// Names of class numbers, if other files next to the results define them.
     pub names: BTreeMap<i64, String>,
-    /// How ambiguous records were understood.
+    /// How ambiguous records were interpreted.
     pub notes: Vec<String>,
 }
 
@@ -124,11 +124,11 @@ impl ImageKey {
     }
 }
 
-/// Reads `path`: a file, or for YOLO a folder. `confidence` is asked for where YOLO lines can be understood in two ways.
+/// Reads `path`: a file, or for YOLO a folder. `confidence` is required if YOLO lines are ambiguous.
 ///
 /// # Errors
 ///
-/// The file cannot be read, is cut off, or is of another format; single bad records are in [`Results::bad`].
+/// The file cannot be read, is truncated, or has another format; individual bad records are in [`Results::bad`].
 pub fn read_results(
     path: &Path,
     format: ResultFormat,
@@ -142,11 +142,11 @@ pub fn read_results(
     }
 }
 
-/// The format that a path looks like.
+/// Detects the format of a path.
 ///
 /// # Errors
 ///
-/// It looks like none, or cannot be read.
+/// It looks like no known format, or cannot be read.
 pub fn recognise(path: &Path) -> Result<ResultFormat, DatasetError> {
     if path.is_dir() {
         return Ok(ResultFormat::Yolo);

@@ -1,5 +1,5 @@
-//! A folder of YOLO's text files with confidences, one file an image: `class x y w h confidence`, the confidence also before the box,
-//! also polygons.
+//! A folder of YOLO text files with confidences, one file per image: `class x y w h confidence`, also with the confidence before the box,
+//! and polygons.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,10 @@ use crate::dataset::DatasetError;
 use crate::dataset::formats::{box_of, box_of_polygon, class_names_beside, numbered, numbers};
 use crate::domain::{Shape, limits, read_text};
 
-/// How far a coordinate may be outside 0 to 1 by rounding and for boxes that reach beyond the edge a little.
+/// How far a coordinate may be outside 0 to 1, because of rounding or boxes that extend slightly beyond the border.
 const TOLERANCE: f64 = 0.02;
 
-/// A line's place and numbers.
+/// A line's position and numbers.
 struct Line {
     file: u32,
     number: usize,
@@ -56,7 +56,7 @@ pub(super) fn read(path: &Path, confidence: Option<ConfidencePlace>) -> Result<R
     Ok(results)
 }
 
-/// All text files below the folder but lists of class names.
+/// Returns all text files below the folder except class name lists.
 fn text_files(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let (mut found, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
     while let Some(folder) = folders.pop() {
@@ -67,7 +67,7 @@ fn text_files(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
             if name.starts_with('.') {
                 continue;
             }
-            // Links to folders are not followed, as they may lead in a circle.
+            // Links to folders are not followed, as they may form a cycle.
             if path.is_dir() && !path.is_symlink() {
                 folders.push(path);
             } else if name.to_ascii_lowercase().ends_with(".txt") && name != "classes.txt" {
@@ -79,14 +79,14 @@ fn text_files(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     Ok(found)
 }
 
-/// `a/b.txt` in the folder is of image `a/b`; a first folder `labels` is the layout's.
+/// `a/b.txt` in the folder belongs to image `a/b`; a first folder `labels` is part of the layout.
 fn key_of(folder: &Path, file: &Path) -> ImageKey {
     let below = file.strip_prefix(folder).unwrap_or(file).with_extension("");
     let below = below.strip_prefix("labels").unwrap_or(&below);
     ImageKey::named(&below.to_string_lossy())
 }
 
-/// Where the confidence stands, by which reading makes boxes inside their images of all lines.
+/// Returns the position of the confidence for which all boxes are inside their images.
 fn place_of(path: &Path, lines: &[Line], notes: &mut Vec<String>) -> Result<ConfidencePlace, DatasetError> {
     let six = || lines.iter().filter(|line| line.values.len() == 6);
     let count = six().count();
@@ -116,7 +116,7 @@ fn place_of(path: &Path, lines: &[Line], notes: &mut Vec<String>) -> Result<Conf
     }
 }
 
-/// Whether most coordinates are too large for fractions: the caller asks about that.
+/// Whether most coordinates are too large for fractions; the caller then asks the user.
 fn in_pixels<'a>(lines: impl Iterator<Item = &'a Line>) -> bool {
     let (mut large, mut all) = (0, 0);
     for line in lines {

@@ -17,7 +17,7 @@ pub(super) enum Backdrop {
 impl Backdrop {
     pub const ALL: [Self; 6] = [Self::Room, Self::Street, Self::Park, Self::Night, Self::Studio, Self::Table];
 
-    /// Paints the whole canvas, a little out of focus.
+    /// Paints the whole canvas, slightly out of focus.
     pub fn paint(self, canvas: &mut Canvas, draws: &mut Draws, noise: &Noise) {
         match self {
             Self::Room => room(canvas, draws, noise),
@@ -31,7 +31,7 @@ impl Backdrop {
     }
 }
 
-/// One unit is a pixel, the origin at the left upper corner.
+/// One unit is a pixel; the origin is the top-left corner.
 fn pixels() -> Frame {
     Frame::new(0.0, 0.0, 1.0, 0.0)
 }
@@ -211,7 +211,7 @@ fn night(canvas: &mut Canvas, draws: &mut Draws, noise: &Noise) {
     lights(canvas, draws, 26, &[0xffc46b, 0xff7f50, 0xfff1c9, 0x7fc8ff, 0xff5d73, 0x9dff9d]);
 }
 
-/// Lamps out of focus.
+/// Out-of-focus lamps.
 fn lights(canvas: &mut Canvas, draws: &mut Draws, count: usize, colours: &[u32]) {
     let (w, h) = (canvas.width as f32, canvas.height as f32);
     let f = pixels();

@@ -1,4 +1,4 @@
-//! The camera: exposure, white balance, vignette, shake, grain, and the step to 8 bits.
+//! Simulates the camera: exposure, white balance, vignette, shake, grain, and quantisation to 8 bits.
 
 use image::{Rgb, RgbImage};
 
@@ -6,7 +6,7 @@ use super::backdrop::Backdrop;
 use super::paint::{Canvas, Colour};
 use super::rng::Draws;
 
-/// The finished image of a canvas.
+/// Returns the finished image of a canvas.
 pub(super) fn expose(mut canvas: Canvas, draws: &mut Draws, backdrop: Backdrop) -> RgbImage {
     if draws.chance(0.1) {
         canvas.blur(1);

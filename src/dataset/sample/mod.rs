@@ -34,13 +34,13 @@ const FOLDS: usize = 10;
 /// Scenes between two progress reports.
 const BATCH: usize = 16;
 
-/// What the sample depends on, and nothing else: the same values give the same bytes.
+/// Everything that the sample depends on: the same values give the same bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SampleConfig {
     pub seed: u64,
-    /// Spread evenly over ten folds.
+    /// Distributed evenly over ten folds.
     pub scenes: usize,
-    /// Pixels of every scene.
+    /// Width of every scene in pixels.
     pub width: u32,
     pub height: u32,
     /// 1..=100.
@@ -53,9 +53,9 @@ impl Default for SampleConfig {
     }
 }
 
-/// Draws the sample into `dir` (made when missing): `originalPics/`, `FDDB-folds/` and `decoys.tsv`. An earlier sample there is replaced.
+/// Draws the sample into `dir` (created if missing): `originalPics/`, `FDDB-folds/` and `decoys.tsv`. An earlier sample there is replaced.
 ///
-/// Fails when `dir` holds anything else, and when it cannot be written to (say, no space left).
+/// Fails if `dir` contains anything else, or if it cannot be written to (e.g. no space left).
 pub fn write(dir: &Path, config: &SampleConfig, progress: &mut dyn FnMut(Progress)) -> Result<(), DatasetError> {
     claim(dir)?;
     let total = config.scenes as u64;
@@ -72,13 +72,13 @@ pub fn write(dir: &Path, config: &SampleConfig, progress: &mut dyn FnMut(Progres
     write_lists(dir, &entries)
 }
 
-/// Reads a sample that [`write()`] wrote, as the dataset that it is: FDDB's layout under its own name.
+/// Reads a sample that [`write()`] wrote, as a dataset in FDDB's layout under its own name.
 pub fn read(dir: &Path, progress: &mut dyn FnMut(Progress), cancel: &Cancel) -> Result<ImportedDataset, DatasetError> {
     let dataset = read_fddb(dir, progress, cancel)?;
     Ok(ImportedDataset { name: "Built-in sample".into(), kind: "sample", ..dataset })
 }
 
-/// [`read`] with the decoys that are animals or toys as objects of two more classes, annotated as rectangles.
+/// [`read`] with the decoys that are animals or toys as objects of two additional classes, annotated as rectangles.
 pub fn read_with_classes(
     dir: &Path,
     progress: &mut dyn FnMut(Progress),
@@ -126,7 +126,7 @@ fn write_scene(dir: &Path, config: &SampleConfig, index: usize) -> Result<Entry,
     Ok(Entry { fold, name, faces: scene.faces, decoys: scene.decoys })
 }
 
-/// Claims `dir`, unless it holds something that is not a sample.
+/// Claims `dir`, unless it contains something other than a sample.
 fn claim(dir: &Path) -> Result<(), DatasetError> {
     if dir.exists() && !dir.join(DECOYS_FILE).is_file() {
         let mut entries = fs::read_dir(dir).map_err(DatasetError::io("list", dir))?;
@@ -139,7 +139,7 @@ fn claim(dir: &Path) -> Result<(), DatasetError> {
     write_file(&dir.join(DECOYS_FILE), sidecar::text([]).as_bytes())
 }
 
-/// The lists come last: while they are missing, an unfinished sample is not a dataset.
+/// The lists are written last: without them, an unfinished sample is not a dataset.
 fn write_lists(dir: &Path, entries: &[Entry]) -> Result<(), DatasetError> {
     for fold in 1..=FOLDS {
         let (mut names, mut ellipses) = (String::new(), String::new());

@@ -1,5 +1,5 @@
-//! A small canvas: fills shapes with smooth edges and any paint, blurs areas, and records which subject each pixel shows, so that a scene
-//! can ask how much of a face is visible.
+//! A small canvas: fills shapes with smooth edges and any paint, blurs areas, and records the subject of each pixel, so that a scene can
+//! determine how much of a face is visible.
 
 use super::rng::Draws;
 use super::shapes::{Bounds, Shape};
@@ -28,7 +28,7 @@ pub(super) struct Canvas {
     pub height: usize,
     pub pixels: Vec<Colour>,
     owners: Vec<u8>,
-    /// What is painted from now on belongs to this subject; 0 is the scene.
+    /// The subject of what is painted next; 0 is the scene.
     pub owner: u8,
 }
 
@@ -48,12 +48,12 @@ impl Canvas {
         self.fill(shape, 1.0, |_, _| (colour, 1.0));
     }
 
-    /// A flat colour that lets the ground through.
+    /// Paints a flat translucent colour.
     pub fn glaze(&mut self, shape: &impl Shape, soft_px: f32, colour: Colour, alpha: f32) {
         self.fill(shape, soft_px, |_, _| (colour, alpha));
     }
 
-    /// Fills `shape`, its edge `soft_px` wide (1 is sharp). `paint` gives colour and opacity at a place in pixels.
+    /// Fills `shape` with an edge `soft_px` wide (1 is sharp). `paint` returns colour and opacity at a position in pixels.
     pub fn fill(&mut self, shape: &impl Shape, soft_px: f32, paint: impl Fn(f32, f32) -> (Colour, f32)) {
         let soft = soft_px.max(1.0);
         let (columns, rows) = self.area(shape.bounds(), soft);
@@ -75,7 +75,7 @@ impl Canvas {
         }
     }
 
-    /// Pixels of `shape` that show the subject `owner`.
+    /// Counts pixels of `shape` that show the subject `owner`.
     pub fn count_owned(&self, shape: &impl Shape, owner: u8) -> usize {
         let (columns, rows) = self.area(shape.bounds(), 0.0);
         let shown = |row: usize, column: usize| {
@@ -85,7 +85,7 @@ impl Canvas {
         rows.map(|row| columns.clone().filter(|&column| shown(row, column)).count()).sum()
     }
 
-    /// Blurs what is inside `shape` and lets it fade at its edge over `soft_px`.
+    /// Blurs the inside of `shape`, fading at its edge over `soft_px`.
     pub fn blur_within(&mut self, shape: &impl Shape, soft_px: f32, radius: usize) {
         let (columns, rows) = self.area(shape.bounds(), soft_px.max(1.0));
         if columns.is_empty() || rows.is_empty() {
@@ -117,7 +117,7 @@ impl Canvas {
     }
 }
 
-/// Two box blurs in each direction, which look like one Gaussian.
+/// Two box blurs in each direction approximate a Gaussian.
 fn box_blur(pixels: &mut [Colour], width: usize, radius: usize) {
     let height = pixels.len() / width;
     let mut line = Vec::new();
@@ -131,7 +131,7 @@ fn box_blur(pixels: &mut [Colour], width: usize, radius: usize) {
     }
 }
 
-/// Blurs `count` pixels from `start`, `step` apart; the first and last are repeated beyond the ends. `line` is scratch space.
+/// Blurs `count` pixels from `start`, `step` apart, with the end pixels repeated beyond the ends. `line` is scratch space.
 fn blur_line(pixels: &mut [Colour], start: usize, step: usize, count: usize, radius: usize, line: &mut Vec<Colour>) {
     line.clear();
     line.extend(std::iter::repeat_n(pixels[start], radius));
@@ -146,7 +146,7 @@ fn blur_line(pixels: &mut [Colour], start: usize, step: usize, count: usize, rad
     }
 }
 
-/// How much of the pixel around `(x, y)` the shape covers, 0..=1, when its edge is `soft` pixels wide.
+/// Returns the coverage of the pixel around `(x, y)` by the shape, 0..=1, for an edge `soft` pixels wide.
 fn coverage(shape: &impl Shape, soft: f32, x: f32, y: f32) -> f32 {
     (0.5 - shape.distance(x, y) / soft).clamp(0.0, 1.0)
 }
@@ -165,7 +165,7 @@ impl Noise {
         Self((0..Self::SIDE * Self::SIDE).map(|_| draws.unit()).collect())
     }
 
-    /// 0..1; features are about 1 apart.
+    /// Returns a value in 0..1; features are about 1 apart.
     pub fn at(&self, x: f32, y: f32) -> f32 {
         let (column, fx) = whole_and_part(x);
         let (row, fy) = whole_and_part(y);
@@ -182,16 +182,16 @@ impl Noise {
     }
 }
 
-/// `x` modulo the lattice as an index, and the part after the point. Rounding in the library would cost most of the time here.
+/// Returns `x` modulo the lattice as an index, and its fractional part. The library's rounding would take most of the time here.
 fn whole_and_part(x: f32) -> (usize, f32) {
-    /// A multiple of the lattice's side, above any coordinate; small enough to keep eight bits after the point.
+    /// A multiple of the lattice's side, above any coordinate; small enough to keep eight fractional bits.
     const SHIFT: f32 = 16_384.0;
     let shifted = (x + SHIFT).max(0.0);
     let whole = shifted as usize;
     (whole % Noise::SIDE, shifted - whole as f32)
 }
 
-/// The part of `x` after the point, counted upwards from the next whole number below.
+/// Returns the fractional part of `x`, relative to the next lower integer.
 pub(super) fn part(x: f32) -> f32 {
     x - (x as i32 - i32::from(x < 0.0)) as f32
 }

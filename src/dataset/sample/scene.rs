@@ -1,4 +1,4 @@
-//! Composes one scene: a background, people and decoys at their places, what hides them, and the ground truth.
+//! Composes one scene: a background, people and decoys, occlusions, and the ground truth.
 
 use image::RgbImage;
 
@@ -12,16 +12,16 @@ use super::rng::Draws;
 use super::shapes::{Bounds, Frame};
 use crate::geometry::{BoundingBox, Ellipse};
 
-/// A face of which less can be seen would be no fair ground truth: the scene is drawn again.
+/// If less of a face is visible, it is no fair ground truth and the scene is redrawn.
 const LEAST_VISIBLE_FACE: f64 = 0.55;
-/// A decoy that is hidden more than this is not listed.
+/// A decoy with less visible is not listed.
 const LEAST_VISIBLE_DECOY: f64 = 0.4;
-/// Attempts before a scene goes without people, so that drawing always ends.
+/// Number of attempts before a scene is drawn without people, so that drawing always terminates.
 const ATTEMPTS: u64 = 40;
-/// Subjects are counted from here for decoys; faces count from 1.
+/// First subject number of decoys; faces count from 1.
 const FIRST_DECOY: u8 = 100;
 
-/// An image and what is in it.
+/// An image and its content.
 pub(super) struct Scene {
     pub picture: RgbImage,
     pub faces: Vec<Ellipse>,
@@ -29,7 +29,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    /// Scene number `index`; depends on nothing but the configuration and `index`.
+    /// Draws scene number `index`; only depends on the configuration and `index`.
     pub fn draw(config: &SampleConfig, index: usize) -> Self {
         let attempt = |attempt| {
             let mut draws = Draws::new(config.seed, index as u64, attempt);
@@ -87,7 +87,7 @@ impl Composition {
         Self { backdrop, light, people, things }
     }
 
-    /// `None` when too little of a face can be seen.
+    /// `None` if too little of a face is visible.
     fn paint(self, config: &SampleConfig, draws: &mut Draws) -> Option<Scene> {
         let noise = Noise::new(draws);
         let mut canvas = Canvas::new(config.width as usize, config.height as usize);
@@ -143,7 +143,7 @@ fn light(draws: &mut Draws, backdrop: Backdrop) -> Light {
     Light { direction: (x / length, y / length, z / length), ambient }
 }
 
-/// A place for something of this half height that hides no more than `overlap` of what is there, nor is hidden more.
+/// Finds a position for something of this half height that neither occludes more than `overlap` of existing subjects nor is occluded more.
 fn find_place(
     config: &SampleConfig,
     draws: &mut Draws,
@@ -176,7 +176,7 @@ fn find_place(
     None
 }
 
-/// Something out of focus right before the camera.
+/// Something out of focus directly in front of the camera.
 fn foreground(canvas: &mut Canvas, draws: &mut Draws) {
     let (w, h) = (canvas.width as f32, canvas.height as f32);
     let colour = rgb(draws.pick(&[0x1f3d2b, 0x3a2a22, 0x6b2d2d, 0x22304a]));

@@ -1,4 +1,4 @@
-//! Shapes by their signed distance in pixels (negative inside), which makes edges smooth at any size.
+//! Shapes defined by their signed distance in pixels (negative inside), which gives smooth edges at any size.
 
 /// `(x, y)` in pixels, y down.
 pub(super) type Point = (f32, f32);
@@ -8,13 +8,14 @@ pub(super) type Point = (f32, f32);
 pub(super) struct Bounds(pub f32, pub f32, pub f32, pub f32);
 
 pub(super) trait Shape {
-    /// Near the outline: pixels to it, negative inside. Farther away only the sign is exact.
+    /// Near the outline: distance in pixels, negative inside. Further away only the sign is exact.
     fn distance(&self, x: f32, y: f32) -> f32;
-    /// No point inside is outside of these.
+    /// Returns bounds that contain every inside point.
     fn bounds(&self) -> Bounds;
 }
 
-/// A place to draw in: origin, size of one unit in pixels, turn clockwise in radians. `u` is to the right, `v` down before the turn.
+/// A coordinate frame: origin, size of one unit in pixels, clockwise rotation in radians. `u` is to the right, `v` down before the
+/// rotation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame {
     pub x: f32,
@@ -44,7 +45,7 @@ impl Frame {
         self.egg(u, v, ru, rv, 0.0)
     }
 
-    /// An ellipse that is `taper` narrower at its lower end and as much wider above.
+    /// An ellipse that is `taper` narrower at its lower end and as much wider at the top.
     pub fn egg(&self, u: f32, v: f32, ru: f32, rv: f32, taper: f32) -> Oval {
         let (x, y) = self.px((u, v));
         Oval { frame: Self { x, y, ..*self }, ru: ru * self.unit, rv: rv * self.unit, taper }
@@ -56,13 +57,13 @@ impl Frame {
         Rect { frame: Self { x, y, ..*self }, hu, hv, corner: (corner * self.unit).min(hu).min(hv) }
     }
 
-    /// A line through `points` whose half width goes from `start` to `end`.
+    /// A line through `points` whose half width changes from `start` to `end`.
     pub fn stroke(&self, points: &[Point], start: f32, end: f32) -> Stroke {
         let points = points.iter().map(|&p| self.px(p)).collect();
         Stroke { points, start: start * self.unit, end: end * self.unit }
     }
 
-    /// A smooth bow from `a` to `c` that is pulled towards `b`.
+    /// A smooth curve from `a` to `c` that is pulled towards `b`.
     pub fn bow(&self, a: Point, b: Point, c: Point, start: f32, end: f32) -> Stroke {
         let at = |t: f32| {
             let (p, q, r) = ((1.0 - t) * (1.0 - t), 2.0 * t * (1.0 - t), t * t);
@@ -93,7 +94,7 @@ pub(super) struct Oval {
 }
 
 impl Oval {
-    /// The bounds of an ellipse without taper, exactly.
+    /// Returns the exact bounds of an ellipse without taper.
     pub fn tight_bounds(&self) -> Bounds {
         let Frame { x, y, sin, cos, .. } = self.frame;
         let (w, h) = ((self.ru * cos).hypot(self.rv * sin), (self.ru * sin).hypot(self.rv * cos));
@@ -188,7 +189,7 @@ impl Shape for Polygon {
     }
 }
 
-/// Where both are.
+/// The intersection of both.
 #[derive(Debug, Clone)]
 pub(super) struct Both<A, B>(pub A, pub B);
 
@@ -217,12 +218,12 @@ impl<A: Shape, B: Shape> Shape for Without<A, B> {
     }
 }
 
-/// As `hypot`, without its care for huge numbers, which costs most of the time here.
+/// `hypot` without its handling of huge numbers, which takes most of the time here.
 pub(super) fn length(x: f32, y: f32) -> f32 {
     (x * x + y * y).sqrt()
 }
 
-/// Place along the segment (0..=1) that is nearest to the point, and the distance to it.
+/// Returns the position along the segment (0..=1) nearest to the point, and the distance to it.
 fn segment(a: Point, b: Point, x: f32, y: f32) -> (f32, f32) {
     let (ex, ey) = (b.0 - a.0, b.1 - a.1);
     let (px, py) = (x - a.0, y - a.1);

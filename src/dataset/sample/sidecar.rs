@@ -25,7 +25,7 @@ pub(super) fn text<'a>(scenes: impl IntoIterator<Item = (&'a str, &'a [Decoy])>)
     text
 }
 
-/// The decoys of the sample in `dir`, each with the name of its scene.
+/// Reads the decoys of the sample in `dir`, each with the name of its scene.
 pub fn read_decoys(dir: &Path) -> Result<Vec<(String, Decoy)>, DatasetError> {
     let path = dir.join(DECOYS_FILE);
     let text = read_text(&path, limits::TEXT).map_err(io::Error::from).map_err(DatasetError::io("read", &path))?;

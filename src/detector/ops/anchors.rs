@@ -1,6 +1,6 @@
-//! Anchors on every cell of every feature map, equal to torchvision's `AnchorGenerator`.
+//! Anchors in every cell of every feature map, equal to torchvision's `AnchorGenerator`.
 //!
-//! Shapes: H, W cells of a level, A anchors a cell; boxes `[H * W * A, 4]`, row by row, cell by cell.
+//! Shapes: H, W cells of a level, A anchors per cell; boxes `[H * W * A, 4]`, row by row, cell by cell.
 
 use tch::{Device, Tensor};
 
@@ -12,13 +12,13 @@ pub struct AnchorGenerator {
 }
 
 impl AnchorGenerator {
-    /// Anchors a cell of `level`.
+    /// Returns the number of anchors per cell of `level`.
     pub fn per_cell(&self, level: usize) -> usize {
         self.sizes[level].len() * self.ratios.len()
     }
 
-    /// One tensor `[H * W * A, 4]` (f32) a level for maps of `grids` (H, W) on a padded image of `image` (height, width).
-    /// As in torchvision the stride of a level is the whole-number quotient of image and map.
+    /// Returns one tensor `[H * W * A, 4]` (f32) per level for maps of `grids` (H, W) on a padded image of `image` (height, width). As in
+    /// torchvision, a level's stride is the integer quotient of image and map.
     pub fn levels(&self, grids: &[(i64, i64)], image: (i64, i64), device: Device) -> Vec<Tensor> {
         assert_eq!(grids.len(), self.sizes.len(), "one list of anchor sizes for each feature map");
         let level = |(k, &grid): (usize, &(i64, i64))| {
@@ -28,7 +28,7 @@ impl AnchorGenerator {
         grids.iter().enumerate().map(level).collect()
     }
 
-    /// The anchors of one level whose cells are `stride` (vertical, horizontal) pixels apart.
+    /// Returns the anchors of one level whose cells are `stride` (vertical, horizontal) pixels apart.
     pub fn level(&self, level: usize, grid: (i64, i64), stride: (i64, i64), device: Device) -> Tensor {
         let base = self.base_anchors(level);
         let mut out: Vec<f32> = Vec::with_capacity((grid.0 * grid.1) as usize * base.len() * 4);
@@ -42,7 +42,7 @@ impl AnchorGenerator {
         Tensor::from_slice(&out).reshape([-1, 4]).to_device(device)
     }
 
-    /// The A anchors about the origin, ratio by ratio, size by size within; halves are rounded to even.
+    /// Returns the A anchors around the origin, by ratio, then by size; halves are rounded to even.
     pub fn base_anchors(&self, level: usize) -> Vec<[f32; 4]> {
         let of_ratio = |&ratio: &f64| {
             let h_ratio = (ratio as f32).sqrt();

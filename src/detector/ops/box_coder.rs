@@ -1,13 +1,13 @@
-//! Boxes as offsets from proposals and back, equal to torchvision's `BoxCoder`.
+//! Encodes boxes as offsets from proposals and decodes them, equal to torchvision's `BoxCoder`.
 //!
 //! Shapes: N proposals `[N, 4]`, K classes; codes `dx, dy, dw, dh` (scaled by the weights).
 
 use tch::{IndexOp, Tensor};
 
-/// A box grows by at most this factor in one step, so that no exponential overflows.
+/// Maximum growth factor of a box in one step, so that no exponential overflows.
 pub const MAX_GROWTH: f64 = 1000.0 / 16.0;
 
-/// How strongly each of the four codes is scaled.
+/// Weights of the four code components.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BoxCoder {
     pub weights: [f64; 4],
@@ -19,7 +19,7 @@ impl BoxCoder {
     /// Faster R-CNN's for the box head.
     pub const ROI: Self = Self { weights: [10.0, 10.0, 5.0, 5.0] };
 
-    /// Codes `[N, 4]` that turn `proposals` `[N, 4]` into `reference` `[N, 4]`.
+    /// Returns codes `[N, 4]` that turn `proposals` `[N, 4]` into `reference` `[N, 4]`.
     pub fn encode(&self, reference: &Tensor, proposals: &Tensor) -> Tensor {
         assert_eq!(reference.size(), proposals.size(), "one reference box a proposal");
         let [wx, wy, ww, wh] = self.weights;
@@ -32,7 +32,7 @@ impl BoxCoder {
         Tensor::stack(&[dx, dy, dw, dh], 1)
     }
 
-    /// Boxes `[N, K, 4]` for codes `[N, K * 4]` on proposals `[N, 4]`.
+    /// Returns boxes `[N, K, 4]` for codes `[N, K * 4]` on proposals `[N, 4]`.
     pub fn decode(&self, codes: &Tensor, proposals: &Tensor) -> Tensor {
         let n = proposals.size()[0];
         let k = codes.size()[1] / 4;

@@ -1,4 +1,4 @@
-//! Batch norm whose statistics never change, equal to torchvision's `FrozenBatchNorm2d`.
+//! Batch norm with fixed statistics, equal to torchvision's `FrozenBatchNorm2d`.
 //!
 //! Shapes: images `[B, C, H, W]`, parameters `[C]`.
 
@@ -15,7 +15,7 @@ pub struct BatchNorm {
 }
 
 impl BatchNorm {
-    /// The same map as one factor and one summand `[C]` each: `x * scale + shift`.
+    /// Returns the same map as a factor and an offset `[C]` each: `x * scale + shift`.
     pub fn scale_and_shift(&self) -> (Tensor, Tensor) {
         let scale = &self.weight * (&self.running_var + self.eps).rsqrt();
         let shift = &self.bias - &self.running_mean * &scale;

@@ -4,9 +4,9 @@
 
 use tch::{Kind, Reduction, Tensor};
 
-/// `(classifier, box)` losses, both scalars: cross entropy of `logits` `[N, K]` with `labels` `[N]` (i64), and smooth L1 of the
-/// `regression` `[N, K * 4]` of each foreground box's own class with `targets` `[N, 4]`, divided by N. `beta` is where smooth L1 turns
-/// from square to linear (torchvision: 1/9). N = 0 gives zeros, no NaN.
+/// Returns `(classifier, box)` losses, both scalars: cross entropy of `logits` `[N, K]` with `labels` `[N]` (i64), and smooth L1 of the
+/// `regression` `[N, K * 4]` of each foreground box's own class with `targets` `[N, 4]`, divided by N. Smooth L1 changes from quadratic to
+/// linear at `beta` (torchvision: 1/9). N = 0 gives zeros, not NaN.
 #[expect(
     clippy::panic,
     reason = "only this crate makes the tensor; a wrong shape is a fault of the program, as for tch itself"
@@ -34,7 +34,7 @@ pub fn fast_rcnn_loss(
         regression.size() == [n, per_box * 4] && (per_box == k || per_box == 1),
         "four codes for each class or for one"
     );
-    // Every box's own class; background is left out by its factor, so that nobody has to know here which boxes it is.
+    // Each box's own class; background gets factor 0, so that no device sync is needed to select boxes.
     let class = labels.clamp_max(per_box - 1).view([n, 1, 1]).expand([n, 1, 4], false);
     let own = regression.reshape([n, per_box, 4]).gather(1, &class, false).squeeze_dim(1).to_kind(Kind::Float);
     let of_each = own.smooth_l1_loss(targets, Reduction::None, beta);

@@ -1,4 +1,4 @@
-//! Which ground truth an anchor or proposal belongs to, equal to torchvision's `Matcher`.
+//! Matches anchors or proposals to ground truth, equal to torchvision's `Matcher`.
 //!
 //! Shapes: G ground truths, N anchors or proposals; overlaps `[G, N]`, matches `[N]` (i64).
 
@@ -11,16 +11,16 @@ pub const BETWEEN: i64 = -2;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Matcher {
-    /// From this IoU on a match counts as foreground.
+    /// Minimum IoU of a foreground match.
     pub high: f64,
-    /// Below this IoU it counts as background.
+    /// Below this IoU a match is background.
     pub low: f64,
-    /// Each ground truth also gets the anchors that overlap it most (all of equals), however little that is.
+    /// Each ground truth also gets the anchors with its largest overlap (all on ties), however small.
     pub allow_low_quality: bool,
 }
 
 impl Matcher {
-    /// Index of the ground truth for each of N, or [`BELOW_LOW`], or [`BETWEEN`]. Without ground truth all are [`BELOW_LOW`].
+    /// Returns the ground truth index for each of N, or [`BELOW_LOW`], or [`BETWEEN`]. Without ground truth all are [`BELOW_LOW`].
     #[expect(
         clippy::panic,
         reason = "only this crate makes the tensor; a wrong shape is a fault of the program, as for tch itself"

@@ -1,5 +1,5 @@
-//! The operators that libtorch lacks and torchvision has: overlap, NMS, RoIAlign, anchors, box coder, matcher, losses, frozen batch norm,
-//! equal to torchvision 0.28 number by number; and a faster 3x3 convolution for detection.
+//! The operators that torchvision has and libtorch lacks: overlap, NMS, RoIAlign, anchors, box coder, matcher, losses, frozen batch norm,
+//! numerically equal to torchvision 0.28; and a faster 3x3 convolution for detection.
 
 pub mod anchors;
 pub mod box_coder;

@@ -1,30 +1,30 @@
 //! Non-maximum suppression.
 //!
-//! Shapes: N boxes `[N, 4]`, scores `[N]`, K kept indices (i64) in stable descending order of score, as torchvision's.
-//! Boxes of every device are swept over in plain Rust on the CPU: the table of all pairs of 12,000 boxes would take over a gigabyte
-//! of the device's memory. Groups that do not suppress each other are swept on all cores.
+//! Shapes: N boxes `[N, 4]`, scores `[N]`, K kept indices (i64) in stable descending order of score, as in torchvision. Boxes from every
+//! device are processed in plain Rust on the CPU: the table of all pairs of 12,000 boxes would take over a gigabyte of device memory.
+//! Groups that do not suppress each other are processed on all cores.
 
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
-/// No box is left out for being too many.
+/// No limit on the number of boxes.
 pub const NO_LIMIT: usize = usize::MAX;
 
-/// Kept boxes are held in blocks of this many, so that the overlap loop has no branch inside and vectorises.
+/// Kept boxes are stored in blocks of this size, so that the overlap loop has no branch inside and vectorises.
 const BLOCK: usize = 16;
 
-/// Indices of the boxes that no better box overlaps by more than `iou_threshold`.
+/// Returns the indices of boxes that no better box overlaps by more than `iou_threshold`.
 pub fn nms(boxes: &Tensor, scores: &Tensor, iou_threshold: f64) -> Tensor {
     nms_limited(boxes, scores, iou_threshold, NO_LIMIT)
 }
 
-/// The first `limit` indices of [`nms`]: the sweep stops there instead of sorting out boxes that nobody will use.
+/// Returns the first `limit` indices of [`nms`] and stops there.
 pub fn nms_limited(boxes: &Tensor, scores: &Tensor, iou_threshold: f64, limit: usize) -> Tensor {
     assert_sizes(boxes, scores);
     sweep(boxes, scores, None, iou_threshold, limit)
 }
 
-/// NMS inside each class alone: boxes of different classes `[N]` (i64) never suppress each other (torchvision `batched_nms`).
+/// NMS within each class: boxes of different classes `[N]` (i64) never suppress each other (torchvision `batched_nms`).
 pub fn batched_nms(boxes: &Tensor, scores: &Tensor, classes: &Tensor, iou_threshold: f64, limit: usize) -> Tensor {
     assert_sizes(boxes, scores);
     assert_eq!(classes.size(), scores.size(), "one class a box");
@@ -37,7 +37,7 @@ fn sweep(boxes: &Tensor, scores: &Tensor, classes: Option<&Tensor>, iou_threshol
     Tensor::from_slice(&kept).to_device(boxes.device())
 }
 
-/// What NMS sweeps over, in memory of the CPU.
+/// The input of NMS, in CPU memory.
 struct Swept {
     corners: Vec<[f32; 4]>,
     scores: Vec<f32>,
@@ -49,7 +49,7 @@ fn read(boxes: &Tensor, scores: &Tensor, classes: Option<&Tensor>) -> Swept {
         let classes = classes.map(|classes| classes.try_into().unwrap_or_default());
         return Swept { corners: corners(boxes), scores: floats(scores), classes };
     }
-    // One copy, for each waits for the device. A double holds floats and classes exactly.
+    // A single copy, because each one waits for the device. A double holds floats and classes exactly.
     let mut parts = vec![boxes.to_kind(Kind::Double), scores.to_kind(Kind::Double).unsqueeze(1)];
     parts.extend(classes.map(|classes| classes.to_kind(Kind::Double).unsqueeze(1)));
     let packed = Tensor::cat(&parts, 1).to_device(Device::Cpu);
@@ -57,7 +57,7 @@ fn read(boxes: &Tensor, scores: &Tensor, classes: Option<&Tensor>) -> Swept {
     read(&packed.narrow(1, 0, 4), &packed.select(1, 4), classes.as_ref())
 }
 
-/// The first `limit` indices of [`batched_nms`] where class k is the boxes of `groups[k]`, one range after the other.
+/// Returns the first `limit` indices of [`batched_nms`], where class k is the index range `groups[k]`.
 pub fn grouped_nms(
     boxes: &[[f32; 4]],
     scores: &[f32],
@@ -70,18 +70,18 @@ pub fn grouped_nms(
         nms_rust(boxes, scores, None, iou_threshold, limit).into_iter().map(|k| group.start + k as usize).collect()
     };
     let mut kept: Vec<usize> = groups.par_iter().flat_map_iter(of_group).collect();
-    // Of equal scores the first index comes first, as in one sweep over all.
+    // On ties the lower index comes first, as in one pass over all boxes.
     kept.sort_unstable_by(|&a, &b| by_score(scores, a, b).then(a.cmp(&b)));
     kept.truncate(limit);
     kept
 }
 
-/// Descending. Adding 0 makes -0 equal to 0, as torch has it.
+/// Descending. Adding 0 makes -0 equal to 0, as in torch.
 fn by_score(scores: &[f32], a: usize, b: usize) -> std::cmp::Ordering {
     (scores[b] + 0.0).total_cmp(&(scores[a] + 0.0))
 }
 
-/// Each box meets only the boxes kept before it; arithmetic in f32 in torchvision's order of operations.
+/// Compares each box only with the boxes kept before it; f32 arithmetic in torchvision's order of operations.
 fn nms_rust(boxes: &[[f32; 4]], scores: &[f32], classes: Option<&[i64]>, threshold: f64, limit: usize) -> Vec<i64> {
     let mut order: Vec<usize> = (0..boxes.len()).collect();
     order.sort_by(|&a, &b| by_score(scores, a, b));
@@ -105,7 +105,7 @@ fn nms_rust(boxes: &[[f32; 4]], scores: &[f32], classes: Option<&[i64]>, thresho
     kept
 }
 
-/// Up to [`BLOCK`] kept boxes, column by column. Invariant: unused places hold empty boxes far away, which overlap nothing.
+/// Up to [`BLOCK`] kept boxes, by column. Invariant: unused slots contain empty boxes far away, which overlap nothing.
 struct Block {
     x1: [f32; BLOCK],
     y1: [f32; BLOCK],

@@ -1,25 +1,25 @@
-//! Overlaps of plain boxes, pair by pair: the same numbers as [`super::boxes::iou`] to the last bit, without its `[N, M]` tensors. A
-//! crowded image has thousands of objects and more than a hundred thousand anchors; what is kept here grows with their sum.
+//! Pairwise overlaps of plain boxes: bit-identical to [`super::boxes::iou`], without its `[N, M]` tensors. A crowded image has thousands of
+//! objects and over a hundred thousand anchors; memory here grows with their sum.
 //!
-//! Shapes: a box is `[x1, y1, x2, y2]` in pixels of the network's image.
+//! Shapes: boxes `[x1, y1, x2, y2]` in pixels of the network's image.
 
 use super::matcher::{BELOW_LOW, BETWEEN, Matcher};
 
-/// A box as its two corners.
+/// A box given by its two corners.
 pub type Corners = [f32; 4];
 
-/// Intersection over union; 0 where it is undefined.
+/// Intersection over union; 0 if undefined.
 pub fn iou(a: &Corners, b: &Corners) -> f32 {
     let intersection = intersection(a, b);
     defined(intersection / (area(a) + area(b) - intersection))
 }
 
-/// The share of `a` that is inside `b`; 0 for an empty `a`.
+/// Returns the fraction of `a` inside `b`; 0 for an empty `a`.
 pub fn share_inside(a: &Corners, b: &Corners) -> f32 {
     defined(intersection(a, b) / area(a))
 }
 
-/// For each of `boxes` the object that it overlaps most (the first of equals) and their IoU; `(0, 0.0)` without objects.
+/// Returns for each of `boxes` the object with the largest IoU (the first on ties) and that IoU; `(0, 0.0)` without objects.
 pub fn best_objects(boxes: &[Corners], objects: &[Corners]) -> Vec<(usize, f32)> {
     let best_of = |b: &Corners| {
         let mut best = (0, objects.first().map_or(0.0, |first| iou(first, b)));
@@ -40,7 +40,7 @@ impl Matcher {
         if objects.is_empty() {
             return vec![BELOW_LOW; boxes.len()];
         }
-        // Thresholds are compared in the precision of the overlaps, as libtorch does.
+        // Thresholds are compared in the overlaps' precision, as in libtorch.
         let (low, high) = (self.low as f32, self.high as f32);
         let mut best_of_objects = vec![BestBoxes::default(); objects.len()];
         let mut matches = Vec::with_capacity(boxes.len());
@@ -63,7 +63,7 @@ impl Matcher {
         }
         if self.allow_low_quality {
             if best_of_objects.iter().any(|best| best.overlap == 0.0) {
-                // torchvision's rule to the letter: an object that no box touches has the overlap 0 with all, which is its largest.
+                // Exactly torchvision's rule: an object that no box touches has overlap 0 with all, which is its largest.
                 return best_of_boxes;
             }
             for at in best_of_objects.iter().flat_map(|best| &best.boxes) {
@@ -74,7 +74,7 @@ impl Matcher {
     }
 }
 
-/// The boxes that overlap an object most.
+/// The boxes with the largest overlap of an object.
 #[derive(Debug, Clone, Default)]
 struct BestBoxes {
     overlap: f32,
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use crate::detector::ops::boxes;
 
-    /// Corners on a coarse grid, so that equal overlaps, touching and empty boxes are common.
+    /// Corners on a coarse grid, so that ties, touching and empty boxes are common.
     fn corners() -> impl Strategy<Value = Corners> {
         (0..40_u8, 0..40_u8, 0..20_u8, 0..20_u8, 0..3_u8).prop_map(|(x, y, w, h, fine)| {
             let shift = f32::from(fine) * 0.3;

@@ -1,39 +1,39 @@
 //! RoIAlign: features of each box on a fixed grid, equal to torchvision's, differentiable in the feature map on every device.
 //!
-//! Shapes: B images, C channels, H, W cells of a feature map; N boxes; `oh`, `ow` bins of a box.
+//! Shapes: B images, C channels, H, W cells of a feature map; N boxes; `oh`, `ow` bins per box.
 //!
-//! A feature map is a table of H * W rows of C numbers (channels-last memory, so this is a view); a bin is a weighted sum of a few
-//! rows. That is libtorch's `embedding_bag`, one call over all boxes, images and levels, with its own gradient on CPU and CUDA,
-//! and no copy of a feature map for each box. Bilinear weights are separable, so a bin's rows and columns are worked out apart and
-//! samples that fall into the same cell are merged.
+//! A feature map is a table of H * W rows of C numbers (channels-last memory, so this is a view); a bin is a weighted sum of a few rows.
+//! That is libtorch's `embedding_bag`: one call over all boxes, images and levels, with its own gradient on CPU and CUDA, and no copy of a
+//! feature map per box. Bilinear weights are separable, so a bin's rows and columns are computed separately and samples in the same cell
+//! are merged.
 
 use tch::{Kind, Tensor};
 
 use super::overlap::Corners;
 use crate::detector::device::upload;
 
-/// First rows go to a device in two parts of this size.
+/// Row indices are sent to a device in two parts of this size.
 const ROW_BASE: i64 = 1 << 20;
 /// `embedding_bag`'s mode "sum".
 const SUM: i64 = 0;
 
-/// How the grid is laid over a box.
+/// How the sampling grid is placed on a box.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Grid {
     /// Bins (rows, columns).
     pub out: (i64, i64),
-    /// Samples a bin along each axis; 0 or less: as many as the bin has cells.
+    /// Samples per bin along each axis; 0 or less: as many as the bin has cells.
     pub sampling_ratio: i64,
-    /// Half a cell is taken off, so that a cell's value is at its centre.
+    /// Subtracts half a cell, so that a cell's value is at its centre.
     pub aligned: bool,
 }
 
-/// Which pyramid level a box is read from (feature pyramid networks, equation 1).
+/// Selects the pyramid level of a box (feature pyramid networks, equation 1).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Canonical {
     /// A box with this square root of its area ..
     pub size: f64,
-    /// .. is read from the level with stride 2 to this power.
+    /// .. is read from the level with stride two to the power of this.
     pub level: f64,
 }
 
@@ -43,8 +43,8 @@ impl Default for Canonical {
     }
 }
 
-/// Features `[N, C, oh, ow]` of `rois` `[N, 5]` (image index, x1, y1, x2, y2 in pixels; no gradient flows into them) on
-/// `feature` `[B, C, H, W]`, whose cells are `1 / spatial_scale` pixels apart.
+/// Returns features `[N, C, oh, ow]` of `rois` `[N, 5]` (image index, x1, y1, x2, y2 in pixels; without gradient) on `feature` `[B, C, H,
+/// W]`, whose cells are `1 / spatial_scale` pixels apart.
 #[expect(
     clippy::panic,
     reason = "only this crate makes the tensor; a wrong shape is a fault of the program, as for tch itself"
@@ -68,9 +68,9 @@ pub fn roi_align(
     lookup.gather(&table(feature))
 }
 
-/// Features `[N, C, oh, ow]` of all boxes of all images (one `[N_b, 4]` each, pixels), each read from the level of its size
-/// (torchvision `MultiScaleRoIAlign`, not aligned). `features` are the levels, finest first; `image` is the largest (height,
-/// width) of the batch before padding, from which the strides follow as in torchvision.
+/// Returns features `[N, C, oh, ow]` of all boxes of all images (one `[N_b, 4]` each, pixels), each from the level for its size
+/// (torchvision `MultiScaleRoIAlign`, not aligned). `features` are the levels, finest first; `image` is the largest (height, width) of the
+/// batch before padding, which determines the strides as in torchvision.
 pub fn multiscale_roi_align(
     features: &[&Tensor],
     boxes: &[Tensor],
@@ -105,22 +105,22 @@ pub fn multiscale_roi_align(
     lookup.gather(&table)
 }
 
-/// The power of two nearest to cells / pixels.
+/// Returns the power of two nearest to cells / pixels.
 fn spatial_scale(feature: &Tensor, image: (i64, i64)) -> f64 {
     let approximate = feature.size()[2] as f32 / image.0 as f32;
     f64::from(approximate).log2().round_ties_even().exp2()
 }
 
-/// Index of the level that the box `corners` is read from.
+/// Returns the index of the level for the box `corners`.
 fn level(corners: &[f32], scales: &[f64], canonical: Canonical) -> usize {
     let (finest, coarsest) = (-scales[0].log2(), -scales[scales.len() - 1].log2());
     let size = ((corners[2] - corners[0]) * (corners[3] - corners[1])).sqrt();
     let target = (canonical.level as f32 + (size / canonical.size as f32).log2() + 1e-6).floor();
-    // A box without area (log2 = -inf) goes to the finest level, a NaN as well.
+    // An empty box (log2 = -inf) or a NaN goes to the finest level.
     (f64::from(target).max(finest).min(coarsest) - finest) as usize
 }
 
-/// The rows of all levels that some box is read from, one below the other, and each level's first row.
+/// Concatenates the rows of all levels that any box needs; returns them with each level's first row.
 fn joined_table(features: &[&Tensor], levels: &[Vec<usize>]) -> (Tensor, Vec<i64>) {
     let used = |k: usize| levels.iter().flatten().any(|&l| l == k);
     let mut tables = Vec::new();
@@ -138,7 +138,7 @@ fn joined_table(features: &[&Tensor], levels: &[Vec<usize>]) -> (Tensor, Vec<i64
     }
 }
 
-/// `feature` `[B, C, H, W]` as `[B * H * W, C]`, in f32 at least: a view where the memory is channels-last.
+/// Views `feature` `[B, C, H, W]` as `[B * H * W, C]`, at least f32; no copy if the memory is channels-last.
 fn table(feature: &Tensor) -> Tensor {
     let channels = feature.size()[1];
     let feature = match feature.kind() {
@@ -148,7 +148,7 @@ fn table(feature: &Tensor) -> Tensor {
     feature.permute([0, 2, 3, 1]).reshape([-1, channels])
 }
 
-/// One image of one level inside the table.
+/// One image of one level in the table.
 #[derive(Debug, Clone, Copy)]
 struct Map {
     first_row: i64,
@@ -163,7 +163,7 @@ struct Lookup {
     rows: Vec<i32>,
     weights: Vec<f32>,
     starts: Vec<i32>,
-    /// Scratch of one box: cells and weights of each bin along y and along x.
+    /// Scratch space for one box: cells and weights of each bin along y and along x.
     vertical: Axis,
     horizontal: Axis,
 }
@@ -192,13 +192,13 @@ impl Lookup {
         }
     }
 
-    /// `[N, C, oh, ow]` (channels-last memory) from the table `[rows, C]`.
+    /// Computes `[N, C, oh, ow]` (channels-last memory) from the table `[rows, C]`.
     fn gather(&self, table: &Tensor) -> Tensor {
         let (oh, ow) = self.grid.out;
         let channels = table.size()[1];
         let boxes = (self.starts.len() as i64 - 1) / (oh * ow).max(1);
         if self.rows.is_empty() {
-            // No box, or none that touches its map. The sum over nothing keeps the graph whole.
+            // No box, or none that touches its map. The empty sum keeps the autograd graph connected.
             return table.narrow(0, 0, 0).sum(table.kind())
                 + Tensor::zeros([boxes, channels, oh, ow], (table.kind(), table.device()));
         }
@@ -211,7 +211,7 @@ impl Lookup {
     }
 }
 
-/// As [`Lookup::gather`], the weighted rows of every bin worked out by the table's device. Samples in one cell are not merged.
+/// Like [`Lookup::gather`], with the weighted rows of every bin computed on the table's device. Samples in one cell are not merged.
 /// `grid.sampling_ratio` is positive.
 fn gather_on_device(table: &Tensor, placed: &[(Map, Corners)], grid: Grid) -> Tensor {
     let (device, channels) = (table.device(), table.size()[1]);
@@ -220,7 +220,7 @@ fn gather_on_device(table: &Tensor, placed: &[(Map, Corners)], grid: Grid) -> Te
     if placed.is_empty() {
         return Lookup::new(grid).gather(table);
     }
-    // One upload: corners and sizes, and each box's first row as two numbers, for a float holds no more than 2^24 exactly.
+    // One upload: corners and sizes, and each box's first row as two numbers, since a float is only exact up to 2^24.
     let row = |(map, [x1, y1, x2, y2]): &(Map, Corners)| {
         let (high, low) = (map.first_row / ROW_BASE, map.first_row % ROW_BASE);
         let scaled = [x1, y1, x2, y2].map(|v| v * map.scale);
@@ -246,7 +246,7 @@ fn gather_on_device(table: &Tensor, placed: &[(Map, Corners)], grid: Grid) -> Te
     bins.reshape([boxes, oh, ow, channels]).permute([0, 3, 1, 2])
 }
 
-/// [`Axis::lay`] for all boxes at once: cells and weights `[N, bins, 2 * samples]`. A sample outside has the weight 0.
+/// [`Axis::lay`] for all boxes at once: cells and weights `[N, bins, 2 * samples]`. A sample outside has weight 0.
 fn lay_on_device(start: &Tensor, end: &Tensor, size: &Tensor, bins: i64, grid: Grid) -> (Tensor, Tensor) {
     let samples = grid.sampling_ratio;
     let offset = if grid.aligned { 0.5 } else { 0.0 };
@@ -260,7 +260,7 @@ fn lay_on_device(start: &Tensor, end: &Tensor, size: &Tensor, bins: i64, grid: G
     let size = size.reshape([-1, 1, 1]);
     let is_inside = position.ge(-1.0).logical_and(&position.le_tensor(&size));
     let last = &size - 1.0;
-    // A NaN is outside; as an index it would be anything.
+    // A NaN counts as outside; as an index it would be arbitrary.
     let position = position.nan_to_num(0.0, 0.0, 0.0).clamp_min(0.0).minimum(&last);
     let low = position.floor();
     let share = position - &low;
@@ -272,7 +272,7 @@ fn lay_on_device(start: &Tensor, end: &Tensor, size: &Tensor, bins: i64, grid: G
     (cells.reshape(shape), weights.reshape(shape))
 }
 
-/// The cells, with their weights, that each bin of one axis reads.
+/// The cells and weights of each bin along one axis.
 #[derive(Default)]
 struct Axis {
     cells: Vec<(i64, f32)>,
@@ -280,7 +280,7 @@ struct Axis {
 }
 
 impl Axis {
-    /// Lays `bins` bins over `start..end` (in cells) of an axis of `size` cells.
+    /// Places `bins` bins over `start..end` (in cells) of an axis of `size` cells.
     fn lay(&mut self, start: f32, end: f32, size: i64, bins: i64, sampling_ratio: i64, aligned: bool) {
         self.cells.clear();
         self.starts.clear();
@@ -300,7 +300,7 @@ impl Axis {
         }
     }
 
-    /// One sample: the two cells around `position`. Outside by more than a cell (or NaN) it counts as 0.
+    /// Adds one sample: the two cells around `position`. If it is outside by more than a cell (or NaN) it counts as 0.
     fn sample(&mut self, position: f32, size: i64, weight: f32) {
         if !(-1.0..=size as f32).contains(&position) {
             return;
@@ -315,7 +315,7 @@ impl Axis {
         self.add(low + 1, share * weight);
     }
 
-    /// Samples come in ascending order, so an equal cell of the same bin is one of the last two.
+    /// Samples are ascending, so an equal cell of the same bin is one of the last two.
     fn add(&mut self, cell: i64, weight: f32) {
         let from = self.starts[self.starts.len() - 1];
         match self.cells[from..].iter_mut().rev().take(2).find(|c| c.0 == cell) {
@@ -329,7 +329,7 @@ impl Axis {
     }
 }
 
-/// Invariant: the copy has as many places as the tensor has values, so it cannot fail.
+/// Invariant: the buffer has the tensor's length, so the copy cannot fail.
 fn floats(values: &Tensor) -> Vec<f32> {
     let values = values.detach().to_kind(Kind::Float).contiguous();
     let mut out = vec![0.0; values.numel()];
@@ -349,7 +349,7 @@ mod tests {
             Map { first_row: 0, height: 24, width: 32, scale: 0.25 },
             Map { first_row: 24 * 32, height: 12, width: 16, scale: 0.125 },
         ];
-        // Inside, over the borders, outside, tiny, empty, turned round, not finite.
+        // Inside, across the borders, outside, tiny, empty, inverted, not finite.
         let corners: [Corners; 9] = [
             [10.0, 12.0, 60.5, 50.25],
             [-30.0, -9.0, 40.0, 130.0],
@@ -379,7 +379,7 @@ mod tests {
             let seed = plain.detach().cos();
             (&plain * &seed).sum(Kind::Float).backward();
             (&other * &seed).sum(Kind::Float).backward();
-            // Many samples meet in a cell and are added up in another order.
+            // Many samples fall into one cell and are summed in another order.
             let apart = largest(&plain_table.grad(), &other_table.grad());
             let scale = plain_table.grad().abs().max().double_value(&[]);
             assert!(apart < 1e-5 * scale, "{grid:?}: gradients {apart} of {scale} apart");

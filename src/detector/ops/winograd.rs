@@ -1,21 +1,21 @@
-//! Convolutions of 3x3 with stride 1 on a CPU by Winograd's F(4x4, 3x3): a quarter of the multiplications (Lavin and Gray, "Fast
-//! Algorithms for Convolutional Neural Networks", 2016). For detection alone: training would gain a tenth of a step's time for two
-//! fifths more memory, as the backward pass needs the transformed tiles.
+//! 3x3 convolutions with stride 1 on a CPU by Winograd's F(4x4, 3x3): a quarter of the multiplications (Lavin and Gray, "Fast Algorithms
+//! for Convolutional Neural Networks", 2016). Only for detection: training would save a tenth of a step's time for two fifths more memory,
+//! as the backward pass needs the transformed tiles.
 //!
-//! Shapes: images `[B, C, H, W]`, channels-last; weights `[K, C, 3, 3]`, transformed `[36, K, C]`. The output is cut into tiles of 4x4
-//! cells, each from 6x6 cells of the input; for each of the 36 numbers of a transformed tile there is a matrix product over all tiles.
+//! Shapes: images `[B, C, H, W]`, channels-last; weights `[K, C, 3, 3]`, transformed `[36, K, C]`. The output is divided into tiles of 4x4
+//! cells, each from 6x6 cells of the input; each of the 36 values of a transformed tile is one matrix product over all tiles.
 
 use tch::{Device, Kind, Tensor};
 
-/// Cells of a side of a tile of the output and of the input.
+/// Tile side length of the output and of the input, in cells.
 const OUT: i64 = 4;
 const IN: i64 = 6;
 const POINTS: i64 = IN * IN;
-/// Tiles whose products are computed at once, so that they stay in the cache.
+/// Number of tiles processed at once, so that they stay in the cache.
 const TILES: i64 = 768;
-/// Fewer make the matrix products too small.
+/// With fewer tiles the matrix products are too small.
 const LEAST_TILES: i64 = 48;
-/// Of fewer channels the transforms cost more than they save.
+/// With fewer channels the transforms cost more than they save.
 const LEAST_CHANNELS: i64 = 128;
 
 /// The transform of the weights, of the input (its transpose) and of the output (its transpose).
@@ -42,21 +42,21 @@ const OUTPUT: [[f32; 6]; 4] = [
     [0.0, 1.0, -1.0, 8.0, -8.0, 1.0],
 ];
 
-/// Whether this is faster than libtorch's convolution, for an input `x` and `to` channels of the output.
+/// Whether this is faster than libtorch's convolution for input `x` and `to` output channels.
 pub fn is_faster(x: &Tensor, to: i64) -> bool {
     let [b, from, h, w] = x.size()[..] else { return false };
     let tiles = b * tiles_along(h) * tiles_along(w);
     x.kind() == Kind::Float && x.device() == Device::Cpu && from.min(to) >= LEAST_CHANNELS && tiles >= LEAST_TILES
 }
 
-/// The transformed weights `[36, K, C]` of `weight` `[K, C, 3, 3]`.
+/// Returns the transformed weights `[36, K, C]` of `weight` `[K, C, 3, 3]`.
 pub fn transformed_weight(weight: &Tensor) -> Tensor {
     let size = weight.size();
     let matrix = squared(&WEIGHTS);
     matrix.mm(&weight.reshape([size[0] * size[1], 9]).tr()).reshape([POINTS, size[0], size[1]])
 }
 
-/// The convolution of `x` with padding 1, and `bias` `[K]`. Deviates from libtorch's by about 1e-5 of the output's standard deviation.
+/// Convolves `x` with padding 1 and `bias` `[K]`. Deviates from libtorch by about 1e-5 of the output's standard deviation.
 pub fn convolve(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Tensor {
     let size = x.size();
     let (b, from, h, w) = (size[0], size[1], size[2], size[3]);
@@ -86,7 +86,7 @@ fn tiles_along(side: i64) -> i64 {
     (side + OUT - 1) / OUT
 }
 
-/// The matrix that transforms both axes of a tile at once.
+/// Returns the matrix that transforms both axes of a tile at once.
 fn squared<const COLUMNS: usize, const ROWS: usize>(one: &[[f32; COLUMNS]; ROWS]) -> Tensor {
     let one = Tensor::from_slice(one.as_flattened()).reshape([ROWS as i64, COLUMNS as i64]);
     one.kron(&one)
@@ -100,7 +100,7 @@ mod tests {
         Tensor::randn(size, (Kind::Float, Device::Cpu))
     }
 
-    /// The largest deviation from what libtorch computes in double precision, in units of the reference's standard deviation.
+    /// Returns the largest deviation from libtorch's result in double precision, in units of the reference's standard deviation.
     fn deviation(ours: &Tensor, reference: &Tensor) -> f64 {
         assert_eq!(ours.size(), reference.size());
         let reference = reference.to_kind(Kind::Double);

@@ -2,25 +2,25 @@
 
 use half::{bf16, f16};
 
-/// One parameter: its numbers in row-major order, as f32 whatever the file stored.
+/// One parameter: its values in row-major order, as f32 whatever the file's format.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedArray {
     pub name: String,
     pub shape: Vec<usize>,
-    /// How the file stored the numbers.
+    /// The file's number format.
     pub dtype: DType,
     pub data: Vec<f32>,
 }
 
 impl NamedArray {
-    /// An f32 array. Invariant, checked: `data` has as many numbers as `shape` says.
+    /// Creates an f32 array. Invariant, checked: the length of `data` matches `shape`.
     pub fn new(name: impl Into<String>, shape: Vec<usize>, data: Vec<f32>) -> Self {
         assert_eq!(shape.iter().product::<usize>(), data.len(), "an array's shape and its numbers agree");
         Self { name: name.into(), shape, dtype: DType::F32, data }
     }
 }
 
-/// The number formats that weight files use.
+/// The number formats in weight files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DType {
     F64,
@@ -36,7 +36,7 @@ pub enum DType {
 }
 
 impl DType {
-    /// Bytes of one number.
+    /// Returns the bytes per number.
     pub fn size(self) -> usize {
         match self {
             Self::F64 | Self::I64 => 8,
@@ -46,7 +46,7 @@ impl DType {
         }
     }
 
-    /// Little-endian `bytes` as f32. A tail shorter than one number is left out; callers check lengths.
+    /// Converts little-endian `bytes` to f32. An incomplete number at the end is dropped; callers check lengths.
     pub fn floats(self, bytes: &[u8]) -> Vec<f32> {
         match self {
             Self::F64 => each(bytes, |b| f64::from_le_bytes(b) as f32),

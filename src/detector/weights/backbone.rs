@@ -1,33 +1,33 @@
-//! The pretrained backbones that a detector can start from: which tensors each has, and how to get them from any weight file.
+//! The pretrained backbones of a detector: their tensors, and how to extract them from any weight file.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::{Format, NamedArray, WeightError, WeightFile, naming, onnx, resnet_graph, safetensors_file};
 
-/// The names for `--as`.
+/// The names accepted by `--as`.
 pub const BACKBONES: [&str; 4] = ["resnet50-half", "resnet50", "resnet18", "vgg16"];
 
 const CAFFE: &str = "caffe";
 const TORCHVISION_EPS: f64 = 1e-5;
 
-/// The metadata key under which a backbone's file tells its flavour.
+/// The metadata key with a backbone's flavour.
 pub const FLAVOUR_KEY: &str = "quarry.flavour";
 
-/// Backbone weights under torchvision's names (`conv1.weight`, `layer1.0.conv1.weight`; `features.0.weight`), without a prefix and
-/// without the classifier's last layer.
+/// Backbone weights under torchvision's names (`conv1.weight`, `layer1.0.conv1.weight`; `features.0.weight`), without a prefix and without
+/// the classifier's last layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImportedBackbone {
     pub backbone: String,
-    /// `torchvision` or `caffe`: where strides are and how pixels enter.
+    /// `torchvision` or `caffe`: the position of strides and the pixel format.
     pub flavour: &'static str,
-    /// The batch norm epsilon that belongs to the numbers.
+    /// The batch norm epsilon of these weights.
     pub batch_norm_eps: f64,
     pub arrays: Vec<NamedArray>,
     pub notes: Vec<String>,
 }
 
-/// The tensors of a backbone, `(name, shape)`; `None` for an unknown name.
+/// Returns the tensors of a backbone as `(name, shape)`; `None` for an unknown name.
 pub fn expected_shapes(backbone: &str) -> Option<Vec<(String, Vec<usize>)>> {
     match backbone {
         "resnet50" => Some(resnet([3, 4, 6, 3], 64, true)),
@@ -38,8 +38,8 @@ pub fn expected_shapes(backbone: &str) -> Option<Vec<(String, Vec<usize>)>> {
     }
 }
 
-/// Takes `backbone` out of a weight file of any format that Quarry reads: an ONNX graph, the state dict of a classifier, or that
-/// of a whole detector. `bytes` is the content of `path`.
+/// Extracts `backbone` from a weight file of any supported format: an ONNX graph, or the state dict of a classifier or of a whole detector.
+/// `bytes` is the content of `path`.
 pub fn import_backbone(path: &Path, bytes: &[u8], backbone: &str) -> Result<ImportedBackbone, WeightError> {
     let unknown = || WeightError::UnknownBackbone { name: backbone.to_owned(), known: BACKBONES.join(", ") };
     let expected = expected_shapes(backbone).ok_or_else(unknown)?;
@@ -59,7 +59,7 @@ pub fn import_backbone(path: &Path, bytes: &[u8], backbone: &str) -> Result<Impo
     })
 }
 
-/// Refuses numbers that are NaN or infinite.
+/// Refuses NaN and infinite values.
 pub fn check_finite(path: &Path, arrays: &[NamedArray]) -> Result<(), WeightError> {
     for array in arrays {
         let count = array.data.iter().filter(|v| !v.is_finite()).count();
@@ -70,7 +70,7 @@ pub fn check_finite(path: &Path, arrays: &[NamedArray]) -> Result<(), WeightErro
     Ok(())
 }
 
-/// What a file holds before it is compared with what is expected.
+/// A file's content before it is compared with the expected tensors.
 struct Found {
     arrays: Vec<NamedArray>,
     notes: Vec<String>,
@@ -79,7 +79,7 @@ struct Found {
     folded: bool,
 }
 
-/// By name where the graph keeps torchvision's names (as exports with batch norm do), else by walking the graph of a ResNet.
+/// By name if the graph keeps torchvision's names (as exports with batch norm do), otherwise by walking the graph of a ResNet.
 fn from_graph(
     path: &Path,
     bytes: &[u8],
@@ -102,7 +102,7 @@ fn from_graph(
     Ok(Found { arrays: found.arrays, notes: vec![note], caffe: found.caffe, folded: true })
 }
 
-/// The initialisers that carry torchvision's names, and nothing else of the graph.
+/// Returns only the initialisers with torchvision's names.
 fn by_name(graph: onnx::Graph, expected: &[(String, Vec<usize>)]) -> Found {
     let opening = graph.convolution_with("layer2.0.conv1.weight");
     let caffe = opening.is_some_and(|node| resnet_graph::is_caffe(&graph, node));
@@ -113,7 +113,7 @@ fn by_name(graph: onnx::Graph, expected: &[(String, Vec<usize>)]) -> Found {
     Found { arrays, notes: vec![note], caffe, folded: false }
 }
 
-/// Whether a file that Quarry itself wrote says Caffe; `None` for all others.
+/// Whether a file written by Quarry says Caffe; `None` for other files.
 fn stored_flavour(bytes: &[u8]) -> Option<bool> {
     let metadata = safetensors_file::metadata_in(bytes).ok()?;
     metadata.get(FLAVOUR_KEY).map(|word| word == CAFFE)
@@ -128,7 +128,7 @@ fn from_state_dict(file: WeightFile, backbone: &str) -> Found {
     Found { arrays, notes, caffe: half, folded: half }
 }
 
-/// Out of a whole detector only what is under its backbone.
+/// Keeps only a detector's backbone.
 fn without_prefix(arrays: Vec<NamedArray>, notes: &mut Vec<String>) -> Vec<NamedArray> {
     for (prefix, keep) in [("backbone.body.", ""), ("backbone.features.", "features."), ("backbone.", "")] {
         if !arrays.iter().any(|a| a.name.starts_with(prefix)) {
@@ -149,7 +149,7 @@ fn without_prefix(arrays: Vec<NamedArray>, notes: &mut Vec<String>) -> Vec<Named
     arrays
 }
 
-/// The expected tensors in their order. The classifier's last layer is left out; anything else beyond is another network.
+/// Returns the expected tensors in order. The classifier's last layer is dropped; any other extra tensor means another network.
 fn select(
     path: &Path,
     backbone: &str,
@@ -266,7 +266,7 @@ mod tests {
             let learnt = shapes.iter().filter(|s| !s.0.contains("running_"));
             assert_eq!(learnt.map(|s| s.1.iter().product::<usize>()).sum::<usize>(), parameters, "{backbone}");
         };
-        // torchvision's documented parameter counts less the last layer (1000 classes).
+        // torchvision's documented parameter counts minus the last layer (1000 classes).
         check("resnet50", 53 * 5, 25_557_032 - 2_049_000);
         check("resnet18", 20 * 5, 11_689_512 - 513_000);
         check("vgg16", 30, 138_357_544 - 4_097_000);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Each message says what, in which file, and what to do.
+/// Each message says what is wrong, in which file, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightError {
     #[error("{}: {source}", path.display())]

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::WeightError;
 use crate::domain::{limits, read_bytes, read_text, write_whole};
 
-/// The manifest's name in its folder.
+/// The manifest's file name.
 pub const FILE_NAME: &str = "manifest.toml";
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -22,26 +22,26 @@ pub struct Manifest {
 #[serde(deny_unknown_fields)]
 pub struct ManifestEntry {
     pub name: String,
-    /// Beside the manifest.
+    /// Next to the manifest.
     pub file: String,
     pub source: String,
     pub licence: String,
-    /// Lower-case hexadecimal; at least the first eight digits (all that torchvision's file names tell).
+    /// Lower-case hexadecimal; at least the first eight digits (all that torchvision's file names contain).
     pub sha256: String,
 }
 
-/// What is on disk for an entry.
+/// The state of an entry's file on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FileState {
     Present,
     Absent,
-    /// The file's SHA-256 is another one.
+    /// The file has a different SHA-256.
     Changed,
 }
 
 impl Manifest {
-    /// The manifest of the folder `dir`; empty where there is none.
+    /// Reads the manifest of the folder `dir`; empty if there is none.
     pub fn of(dir: &Path) -> Result<Self, WeightError> {
         let path = dir.join(FILE_NAME);
         let text = match read_text(&path, limits::SETTINGS) {
@@ -52,13 +52,13 @@ impl Manifest {
         Self::parse(&path, &text)
     }
 
-    /// Refuses `bytes` (the content of `path`) where the manifest beside it lists another SHA-256.
+    /// Refuses `bytes` (the content of `path`) if the manifest next to it lists a different SHA-256.
     pub fn check(path: &Path, bytes: &[u8]) -> Result<(), WeightError> {
         let dir = folder(path);
         Self::of(&dir)?.listed(path).map_or(Ok(()), |entry| entry.check(path, bytes, &dir))
     }
 
-    /// Refuses the file `path` from elsewhere if the manifest of `dir` lists a file of its name with another SHA-256.
+    /// Refuses the external file `path` if the manifest of `dir` lists a file of its name with a different SHA-256.
     pub fn check_listed(dir: &Path, path: &Path) -> Result<(), WeightError> {
         let manifest = Self::of(dir)?;
         let is_beside = || folder(path).canonicalize().ok() == dir.canonicalize().ok();
@@ -72,7 +72,7 @@ impl Manifest {
         self.weights.iter().find(|entry| entry.file == name)
     }
 
-    /// Whether the file of `entry` is in `dir` unchanged.
+    /// Checks whether the file of `entry` in `dir` is unchanged.
     pub fn state(dir: &Path, entry: &ManifestEntry) -> Result<FileState, WeightError> {
         let path = dir.join(&entry.file);
         match read_bytes(&path, limits::WEIGHTS) {
@@ -83,7 +83,7 @@ impl Manifest {
         }
     }
 
-    /// Puts `entry` into the manifest of `dir` in place of the one for the same file. The other lines, comments too, stay.
+    /// Writes `entry` to the manifest of `dir`, replacing the one for the same file. Other lines, including comments, are kept.
     pub fn record(dir: &Path, entry: &ManifestEntry) -> Result<(), WeightError> {
         let path = dir.join(FILE_NAME);
         if Self::of(dir)?.weights.contains(entry) {
@@ -130,7 +130,7 @@ impl ManifestEntry {
     }
 }
 
-/// SHA-256 of `bytes`, 64 lower-case hexadecimal digits.
+/// Returns the SHA-256 of `bytes` as 64 lower-case hexadecimal digits.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut out, byte| {
@@ -150,7 +150,7 @@ fn block(entry: &ManifestEntry) -> String {
     format!("\n[[weights]]\nname = {name}\nfile = {file}\nsource = {source}\nlicence = {licence}\nsha256 = {sha256}\n")
 }
 
-/// `text` without the `[[weights]]` block that names `file`.
+/// Returns `text` without the `[[weights]]` block that names `file`.
 fn without_file(text: &str, file: &str) -> String {
     let mut parts = text.split_inclusive('\n').fold(vec![String::new()], |mut parts: Vec<String>, line| {
         if line.trim() == "[[weights]]" {

@@ -1,7 +1,7 @@
-//! Weight files of other programs as plain named arrays: safetensors, PyTorch (zip and the old non-zip form) and ONNX; torchvision's names;
-//! the manifest of known files.
+//! Reads weight files of other programs as plain named arrays: safetensors, PyTorch (zip and the old non-zip form) and ONNX; torchvision's
+//! names; the manifest of known files.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 mod array;
@@ -28,7 +28,7 @@ pub use manifest::{FILE_NAME as MANIFEST_FILE_NAME, FileState, Manifest, Manifes
 pub use naming::{Adapted, drop_foreign_heads, torchvision_names};
 pub use safetensors_file::{metadata, write_safetensors};
 
-/// A weight file's arrays, and one line on each thing that was read in a special way.
+/// A weight file's arrays, and a message on everything that was read in a special way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightFile {
     pub format: Format,
@@ -36,7 +36,7 @@ pub struct WeightFile {
     pub notes: Vec<String>,
 }
 
-/// The formats that [`read`] knows, told apart by content, never by the file's name.
+/// The formats that [`read`] supports, detected by content, never by file name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Safetensors,
@@ -46,13 +46,13 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format of a file that starts with `bytes`; `None` if it is none of the four.
+    /// Detects the format of a file that starts with `bytes`; `None` if it is none of the four.
     pub fn of(bytes: &[u8]) -> Option<Self> {
         match bytes {
             [b'P', b'K', 3, 4, ..] => Some(Self::TorchZip),
             [0x80, 1..=5, ..] => Some(Self::TorchLegacy),
             [_, _, _, _, _, 0, 0, 0, b'{', ..] => Some(Self::Safetensors),
-            // ModelProto: field 1 (ir_version) as a small varint, and then another low field.
+            // ModelProto: field 1 (ir_version) as a small varint, then another low field.
             [0x08, 1..=0x7f, next, ..] if matches!(next >> 3, 2..=8 | 14) => Some(Self::Onnx),
             _ => None,
         }
@@ -73,8 +73,7 @@ pub fn read(path: &Path) -> Result<WeightFile, WeightError> {
     read_bytes(path, &checked_bytes(path)?)
 }
 
-/// Reads `backbone` (one of [`BACKBONES`]) from the weight file `path`, of whatever format, after checking it against the
-/// manifest of its folder.
+/// Reads `backbone` (one of [`BACKBONES`]) from the weight file `path` of any format, after checking it against the manifest of its folder.
 pub fn read_backbone(path: &Path, backbone: &str) -> Result<ImportedBackbone, WeightError> {
     backbone::import_backbone(path, &checked_bytes(path)?, backbone)
 }
@@ -86,7 +85,7 @@ fn checked_bytes(path: &Path) -> Result<Vec<u8>, WeightError> {
     Ok(bytes)
 }
 
-/// [`read`] for bytes in memory; `path` is used in messages alone.
+/// [`read`] for bytes in memory; `path` is only used in messages.
 pub fn read_bytes(path: &Path, bytes: &[u8]) -> Result<WeightFile, WeightError> {
     let Some(format) = Format::of(bytes) else {
         return Err(WeightError::UnknownFormat { path: path.to_path_buf() });

@@ -1,17 +1,17 @@
-//! torchvision's parameter names, old and new, and what a detector cannot take over from another.
+//! torchvision's parameter names, old and new, and the tensors that a detector cannot take over from another.
 
 use super::NamedArray;
 
-/// Arrays under the names that Quarry uses (torchvision's newest), and one line on each kind of change.
+/// Arrays under the names that Quarry uses (torchvision's newest), and a message on each kind of change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adapted {
     pub arrays: Vec<NamedArray>,
     pub notes: Vec<String>,
-    /// The prefixes of tensors that were dropped, which a detector starts from random values.
+    /// The prefixes of dropped tensors, which a detector initialises randomly.
     pub dropped: Vec<&'static str>,
 }
 
-/// Strips `module.`, respells torchvision's older names of the pyramid and the RPN head, and drops `num_batches_tracked`.
+/// Strips `module.`, renames torchvision's older names of the pyramid and the RPN head, and drops `num_batches_tracked`.
 pub fn torchvision_names(arrays: Vec<NamedArray>) -> Adapted {
     let (mut wrapped, mut old, mut counters) = (0, 0, 0);
     let mut out = Vec::with_capacity(arrays.len());
@@ -42,8 +42,8 @@ pub fn torchvision_names(arrays: Vec<NamedArray>) -> Adapted {
     Adapted { arrays: out, notes, dropped: Vec::new() }
 }
 
-/// Drops the heads whose shapes follow the number of classes (`classes`, with background) or anchors a cell, where theirs differ;
-/// the detector keeps its own there.
+/// Drops the heads whose shapes depend on the number of classes (`classes`, with background) or anchors per cell, if these differ; the
+/// detector keeps its own.
 pub fn drop_foreign_heads(arrays: Vec<NamedArray>, classes: usize, anchors_per_cell: usize) -> Adapted {
     let rows = |name: &str| arrays.iter().find(|a| a.name == name).and_then(|a| a.shape.first().copied());
     let their_classes = rows("roi_heads.box_predictor.cls_score.weight").unwrap_or(classes);
@@ -66,7 +66,7 @@ pub fn drop_foreign_heads(arrays: Vec<NamedArray>, classes: usize, anchors_per_c
     Adapted { arrays: arrays.into_iter().filter(keep).collect(), notes, dropped }
 }
 
-/// `backbone.fpn.inner_blocks.0.weight` -> `backbone.fpn.inner_blocks.0.0.weight`, `rpn.head.conv.weight` ->
+/// Renames `backbone.fpn.inner_blocks.0.weight` -> `backbone.fpn.inner_blocks.0.0.weight`, `rpn.head.conv.weight` ->
 /// `rpn.head.conv.0.0.weight`; `None` for every other name.
 fn respelled(name: &str) -> Option<String> {
     let (stem, part) = name.rsplit_once('.')?;

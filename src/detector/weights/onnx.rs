@@ -1,4 +1,4 @@
-//! The part of ONNX (onnx.proto3, <https://onnx.ai>) that holds a network's weights and how its nodes are joined.
+//! The part of ONNX (onnx.proto3, <https://onnx.ai>) with a network's weights and how its nodes are connected.
 
 use std::collections::HashMap;
 
@@ -36,7 +36,7 @@ pub struct NodeProto {
     pub attribute: Vec<AttributeProto>,
 }
 
-/// Of a node's settings only the lists of integers are read.
+/// Only integer list attributes of a node are read.
 #[derive(Clone, PartialEq, Message)]
 pub struct AttributeProto {
     #[prost(string, tag = "1")]
@@ -46,7 +46,7 @@ pub struct AttributeProto {
 }
 
 impl NodeProto {
-    /// The step of a convolution along the first axis; 1 where the node does not say.
+    /// Returns a convolution's stride along the first axis; by default 1.
     pub fn stride(&self) -> i64 {
         let strides = self.attribute.iter().find(|a| a.name == "strides");
         strides.and_then(|a| a.ints.first().copied()).unwrap_or(1)
@@ -69,12 +69,12 @@ pub struct TensorProto {
     pub raw_data: Vec<u8>,
     #[prost(double, repeated, tag = "10")]
     pub double_data: Vec<f64>,
-    /// 1: the numbers are in another file.
+    /// 1: the values are in another file.
     #[prost(int32, tag = "14")]
     pub data_location: i32,
 }
 
-/// The initialisers under the names that the file gives them.
+/// Reads the initialisers under the file's names.
 pub fn read_initialisers(bytes: &[u8]) -> Result<Vec<NamedArray>, String> {
     Ok(Graph::read(bytes)?.arrays)
 }
@@ -95,17 +95,17 @@ impl Graph {
         Ok(Self { nodes: graph.node, arrays, places })
     }
 
-    /// The initialiser of this name.
+    /// Returns the initialiser with this name.
     pub fn initialiser(&self, name: &str) -> Option<&NamedArray> {
         self.places.get(name).and_then(|&k| self.arrays.get(k))
     }
 
-    /// The convolution whose weight is the initialiser `name`.
+    /// Returns the convolution whose weight is the initialiser `name`.
     pub fn convolution_with(&self, name: &str) -> Option<&NodeProto> {
         self.nodes.iter().find(|n| n.op_type == "Conv" && n.input.get(1).is_some_and(|weight| weight == name))
     }
 
-    /// The nodes that read the value `name`.
+    /// Returns the nodes that read the value `name`.
     pub fn readers(&self, name: &str) -> Vec<&NodeProto> {
         self.nodes.iter().filter(|n| n.input.iter().any(|i| i == name)).collect()
     }

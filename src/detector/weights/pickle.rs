@@ -1,22 +1,22 @@
-//! Python's pickle read as data: a small stack machine that builds values and never runs anything.
+//! Reads Python pickles as data: a small stack machine that builds values and never executes code.
 //!
-//! Invariant: only the opcodes that `torch.save` writes for state dicts are known and only the globals of [`Global`] are accepted; anything
-//! else is refused with its opcode and offset. Values are in one arena, so a hostile file can nest them as deep as it likes without a deep
-//! recursion here. How many there may be is limited, because a byte of the file can ask for a hundred of memory and more.
+//! Invariant: only the opcodes that `torch.save` writes for state dicts and only the globals in [`Global`] are accepted; anything else is
+//! refused with its opcode and offset. Values are in one arena, so a hostile file can nest them to any depth without deep recursion here.
+//! Their number is limited, because a byte of the file can request a hundred or more of memory.
 
 use std::collections::HashMap;
 
 use super::DType;
 
-/// More than a state dict of a hundred thousand tensors has (some thirty each). A value takes up to a hundred bytes of memory for one of the
-/// file, and one that is made of a remembered one takes as much again.
+/// More than a state dict of a hundred thousand tensors needs (some thirty each). A value takes up to a hundred bytes of memory for one
+/// byte of the file, and one made from a memoised value takes as much again.
 const MOST_VALUES: usize = 3_000_000;
 
-/// A place in a [`Pickle`]'s arena.
+/// An index into a [`Pickle`]'s arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Id(usize);
 
-/// One unpickled value. Containers hold places, not values.
+/// One unpickled value. Containers hold indices, not values.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     None,
@@ -32,7 +32,7 @@ pub enum Value {
     Tensor(TensorRef),
 }
 
-/// The only names a file may use.
+/// The only globals that a file may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Global {
     OrderedDict,
@@ -41,12 +41,12 @@ pub enum Global {
     StorageType(DType),
 }
 
-/// A run of numbers that the file keeps elsewhere under `key`.
+/// A sequence of numbers that the file stores elsewhere under `key`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Storage {
     pub key: String,
     pub dtype: DType,
-    /// Numbers before this (view of the) storage begins.
+    /// Offset of this (view of the) storage in numbers.
     pub offset: usize,
 }
 
@@ -59,7 +59,7 @@ pub struct TensorRef {
     pub stride: Vec<usize>,
 }
 
-/// One whole pickle: its values and the top one.
+/// One complete pickle: its values and the top-level one.
 #[derive(Debug)]
 pub struct Pickle {
     values: Vec<Value>,
@@ -67,12 +67,12 @@ pub struct Pickle {
 }
 
 impl Pickle {
-    /// Reads one pickle from the start of `bytes`; also says how many bytes it took.
+    /// Reads one pickle from the start of `bytes`; also returns its length in bytes.
     pub fn read(bytes: &[u8]) -> Result<(Self, usize), String> {
         Self::read_from(bytes, 0)
     }
 
-    /// [`Pickle::read`] from the byte `start` on; messages count from the start of `bytes`.
+    /// [`Pickle::read`] from offset `start`; offsets in messages count from the start of `bytes`.
     pub fn read_from(bytes: &[u8], start: usize) -> Result<(Self, usize), String> {
         let mut machine = Machine {
             bytes,
@@ -99,7 +99,7 @@ impl Pickle {
         &self.values[id.0]
     }
 
-    /// The value under a text key of a dict.
+    /// Returns the value under a text key of a dict.
     pub fn entry(&self, dict: &Value, key: &str) -> Option<&Value> {
         let Value::Dict(entries) = dict else { return None };
         entries.iter().rev().find(|(k, _)| self.get(*k) == &Value::Text(key.to_owned())).map(|(_, v)| self.get(*v))
@@ -111,10 +111,10 @@ struct Machine<'a> {
     at: usize,
     values: Vec<Value>,
     stack: Vec<Id>,
-    /// Heights of the stack at each open mark.
+    /// Stack height at each open mark.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
-    /// Values so far, with what is in them.
+    /// Number of values so far, including their content.
     spent: usize,
 }
 
@@ -180,7 +180,7 @@ impl Machine<'_> {
         self.push(Value::Int(value))
     }
 
-    /// A little-endian two's complement number of as many bytes as its first byte says.
+    /// Parses a little-endian two's complement integer whose length is in its first byte.
     fn long(&mut self) -> Result<i128, String> {
         let length = usize::from(self.byte()?);
         if length > 16 {
@@ -275,7 +275,7 @@ impl Machine<'_> {
         self.push(Value::Global(global))
     }
 
-    /// The persistent id of a storage: `("storage", type, key, location, count[, view])`.
+    /// Parses the persistent id of a storage: `("storage", type, key, location, count[, view])`.
     fn storage(&mut self) -> Result<(), String> {
         let id = self.pop()?;
         let Value::Tuple(parts) = self.value(id) else { return Err("a persistent id that is not a tuple".to_owned()) };
@@ -324,7 +324,7 @@ impl Machine<'_> {
         self.push(value)
     }
 
-    /// The entries of `OrderedDict()`, or of the `OrderedDict([[key, value], ...])` that Python 2 writes.
+    /// Returns the entries of `OrderedDict()`, or of the `OrderedDict([[key, value], ...])` that Python 2 writes.
     fn ordered(&self, arguments: &[Id]) -> Result<Vec<(Id, Id)>, String> {
         let wrong = || "an ordered dict that is not made of pairs".to_owned();
         let pairs = match arguments {
@@ -340,7 +340,7 @@ impl Machine<'_> {
         pairs.iter().map(|id| pair(id).ok_or_else(wrong)).collect()
     }
 
-    /// `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata])`, and before PyTorch 0.4
+    /// Parses `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata])`, or from before PyTorch 0.4
     /// `_rebuild_tensor(storage, offset, size, stride)`.
     fn tensor(&self, arguments: &[Id]) -> Result<TensorRef, String> {
         let [storage, offset, shape, stride, ..] = arguments else {
@@ -356,7 +356,7 @@ impl Machine<'_> {
         Ok(TensorRef { storage: storage.clone(), offset: self.count(*offset)?, shape, stride })
     }
 
-    /// `OrderedDict.__setstate__`: PyTorch hangs module versions there, which weights do not need.
+    /// `OrderedDict.__setstate__`: PyTorch stores module versions there, which weights do not need.
     fn build(&mut self) -> Result<(), String> {
         self.pop()?;
         match self.top_mut()? {
@@ -400,7 +400,7 @@ impl Machine<'_> {
         Ok(self.stack.split_off(mark))
     }
 
-    /// The stack's height after `count` values are taken, which must not reach below the last mark.
+    /// Returns the stack height after taking `count` values, which must not go below the last mark.
     fn floor(&self, count: usize) -> Result<usize, String> {
         let lowest = self.marks.last().copied().unwrap_or(0);
         self.stack.len().checked_sub(count).filter(|&f| lowest <= f).ok_or_else(|| "the stack is empty".to_owned())
@@ -463,7 +463,7 @@ fn storage_dtype(name: &str) -> Option<DType> {
     })
 }
 
-/// How many values of the plain kind take as much memory.
+/// Returns how many plain values take as much memory.
 fn size(value: &Value) -> usize {
     1 + match value {
         Value::Tuple(items) | Value::List(items) => items.len() / 8,

@@ -1,19 +1,19 @@
-//! A ResNet in an ONNX graph (batch norm folded into the convolutions) under torchvision's names. The layers are found by walking from node
-//! to node, never by their names or their order in the file.
+//! Extracts a ResNet from an ONNX graph (batch norm folded into the convolutions) under torchvision's names. Layers are found by walking
+//! the graph, never by their names or their order in the file.
 //!
-//! The walk: stem convolution -> relu -> pooling; then blocks, each a row of convolutions and a shortcut (nothing, or one
-//! convolution) that meet in an addition and a relu; a block with a convolution in its shortcut opens a stage.
+//! The walk: stem convolution -> relu -> pooling; then blocks, each a chain of convolutions and a shortcut (nothing, or one convolution)
+//! that join in an addition and a relu; a block with a convolution in its shortcut starts a stage.
 
 use super::NamedArray;
 use super::onnx::{Graph, NodeProto};
 
-/// What the walk found.
+/// The result of the walk.
 pub struct ResNetGraph {
-    /// `conv1.weight`, `layer1.0.conv1.weight`, ...; each bias stands as a batch norm that only adds.
+    /// `conv1.weight`, `layer1.0.conv1.weight`, ...; each bias becomes a batch norm that only adds.
     pub arrays: Vec<NamedArray>,
-    /// Whether the strides are where Caffe's ResNets have them, see [`is_caffe`].
+    /// Whether the strides are in the position of Caffe's ResNets, see [`is_caffe`].
     pub caffe: bool,
-    /// The input of the graph's end (the last block's output), for comparisons.
+    /// The input of the graph's head (the last block's output), for comparisons.
     pub last_feature: String,
 }
 
@@ -45,7 +45,7 @@ pub fn read(graph: &Graph) -> Result<ResNetGraph, String> {
     }
 }
 
-/// Of `layer2.0.conv1`: whether the 1x1 convolution that opens a stage has the stride. torchvision's ResNets have it in the 3x3 after
+/// Given `layer2.0.conv1`: whether the 1x1 convolution that starts a stage has the stride. torchvision's ResNets have it in the 3x3 after
 /// it; of two 3x3 the first has it in either flavour.
 pub fn is_caffe(graph: &Graph, opening: &NodeProto) -> bool {
     let weight = opening.input.get(1).and_then(|name| graph.initialiser(name));
@@ -64,7 +64,7 @@ struct BlockPaths<'a> {
     sum: String,
 }
 
-/// The paths from `feature` to the addition that ends its block; `None` where no convolution reads it (the network's end).
+/// Returns the paths from `feature` to the addition that ends its block; `None` if no convolution reads it (the network's end).
 fn block_paths<'a>(graph: &'a Graph, feature: &str) -> Result<Option<BlockPaths<'a>>, String> {
     let heads = graph.readers(feature).into_iter().filter(|n| n.op_type == "Conv");
     let mut paths = heads.map(|head| path_to_sum(graph, head)).collect::<Result<Vec<_>, String>>()?;
@@ -79,7 +79,7 @@ fn block_paths<'a>(graph: &'a Graph, feature: &str) -> Result<Option<BlockPaths<
     Ok(Some(BlockPaths { convolutions, shortcut, sum }))
 }
 
-/// The convolutions from `head` on, and the output of the addition they end in.
+/// Returns the convolutions from `head` on, and the output of the addition at their end.
 fn path_to_sum<'a>(graph: &'a Graph, head: &'a NodeProto) -> Result<(Vec<&'a NodeProto>, String), String> {
     let mut convolutions = vec![head];
     let mut value = output(head)?;
@@ -100,7 +100,7 @@ fn path_to_sum<'a>(graph: &'a Graph, head: &'a NodeProto) -> Result<(Vec<&'a Nod
     Err("the graph has a cycle".to_owned())
 }
 
-/// Skips activations and poolings that alone read a value.
+/// Skips activations and poolings that are a value's only readers.
 fn after_plain_nodes(graph: &Graph, value: &str) -> Result<String, String> {
     let mut value = value.to_owned();
     for _ in 0..graph.nodes.len() {
@@ -114,7 +114,7 @@ fn after_plain_nodes(graph: &Graph, value: &str) -> Result<String, String> {
     Err("the graph has a cycle".to_owned())
 }
 
-/// The weight under `name`, and the bias as the batch norm `norm` with weight 1, mean 0, variance 1 (equal with epsilon 0).
+/// Returns the weight under `name`, and the bias as the batch norm `norm` with weight 1, mean 0, variance 1 (exact with epsilon 0).
 fn layer(graph: &Graph, node: &NodeProto, name: &str, norm: &str) -> Result<Vec<NamedArray>, String> {
     let get = |k: usize| node.input.get(k).and_then(|input| graph.initialiser(input));
     let weight = get(1).ok_or_else(|| format!("convolution `{}` has no stored weight", node.name))?;

@@ -9,7 +9,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use super::{DType, NamedArray, WeightError};
 use crate::domain::{limits, write_whole};
 
-/// All tensors in order of name.
+/// Returns all tensors by name.
 pub fn read(bytes: &[u8]) -> Result<Vec<NamedArray>, String> {
     let file = SafeTensors::deserialize(bytes).map_err(|e| format!("{e}; the file is cut off or damaged"))?;
     let mut views = file.tensors();
@@ -17,7 +17,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<NamedArray>, String> {
     views.into_iter().map(|(name, view)| array(name, &view)).collect()
 }
 
-/// The text metadata of the safetensors file `path`; empty if there is none.
+/// Returns the text metadata of the safetensors file `path`; empty if there is none.
 pub fn metadata(path: &Path) -> Result<HashMap<String, String>, WeightError> {
     let bytes =
         crate::domain::read_bytes(path, limits::WEIGHTS).map_err(|error| WeightError::io(path, error.into()))?;
@@ -25,13 +25,13 @@ pub fn metadata(path: &Path) -> Result<HashMap<String, String>, WeightError> {
     metadata_in(&bytes).map_err(malformed)
 }
 
-/// [`metadata`] of a file's bytes.
+/// [`metadata`] for a file's bytes.
 pub fn metadata_in(bytes: &[u8]) -> Result<HashMap<String, String>, safetensors::SafeTensorError> {
     Ok(SafeTensors::read_metadata(bytes)?.1.metadata().clone().unwrap_or_default())
 }
 
-/// Writes `arrays` as f32 with `metadata`, whole or not at all. One entry of metadata at most: with it the same input always gives
-/// the same bytes, and so the same checksum.
+/// Writes `arrays` as f32 with `metadata`, atomically. At most one metadata entry, so that the same input always gives the same bytes and
+/// checksum.
 pub fn write_safetensors(
     path: &Path,
     arrays: &[NamedArray],

@@ -1,12 +1,12 @@
-//! From an unpickled value to named arrays: finds the state dict and copies its strided tensors.
+//! Converts an unpickled value to named arrays: finds the state dict and copies its strided tensors.
 
 use super::NamedArray;
 use super::pickle::{Pickle, TensorRef, Value};
 
-/// Where checkpoints that hold more than weights keep them.
+/// Keys of the weights in checkpoints that contain more.
 const WRAPPERS: [&str; 4] = ["state_dict", "model_state_dict", "model", "net"];
 
-/// The state dict's tensors by name, in order, and a line on each thing that was left out.
+/// Returns the state dict's tensors by name, in order, and a message on everything skipped.
 pub fn tensors(pickle: &Pickle) -> Result<Split, String> {
     let top = pickle.top();
     let (found, others) = split(pickle, top);
@@ -25,8 +25,8 @@ pub fn tensors(pickle: &Pickle) -> Result<Split, String> {
     Err("it holds no state dict (a dict of tensors); save `model.state_dict()`".to_owned())
 }
 
-/// Copies one tensor out of its storage's bytes. `budget` (numbers) shrinks by its size, so that many views of one storage
-/// cannot ask for more memory than the file could have filled.
+/// Copies one tensor from its storage's bytes. `budget` (in numbers) decreases by its size, so that many views of one storage cannot
+/// request more memory than the file could have filled.
 pub fn array(name: &str, tensor: &TensorRef, bytes: &[u8], budget: &mut usize) -> Result<NamedArray, String> {
     let dtype = tensor.storage.dtype;
     let count =
@@ -48,7 +48,7 @@ pub fn array(name: &str, tensor: &TensorRef, bytes: &[u8], budget: &mut usize) -
     Ok(NamedArray { name: name.to_owned(), shape: tensor.shape.clone(), dtype, data })
 }
 
-/// Tensors by name, and names (or lines) about all else.
+/// Tensors by name, and names (or messages) of everything else.
 pub type Split = (Vec<(String, TensorRef)>, Vec<String>);
 
 fn split(pickle: &Pickle, dict: &Value) -> Split {
@@ -85,7 +85,7 @@ fn is_contiguous(tensor: &TensorRef) -> bool {
     })
 }
 
-/// The highest place that the tensor reads. All sides are at least 1.
+/// Returns the last index that the tensor reads. All sides are at least 1.
 fn last_place(tensor: &TensorRef, start: usize) -> Option<usize> {
     let mut sides = tensor.shape.iter().zip(&tensor.stride);
     sides.try_fold(start, |at, (&side, &stride)| at.checked_add((side - 1).checked_mul(stride)?))

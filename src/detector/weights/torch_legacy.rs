@@ -1,5 +1,5 @@
-//! PyTorch's files before 1.6, which torchvision's older weights still are: five pickles (magic number, version, machine, the object, the
-//! storages' keys), then each storage as its length (i64) and bytes.
+//! Reads PyTorch's files before 1.6, still used for torchvision's older weights: five pickles (magic number, version, machine, the object,
+//! the storages' keys), then each storage as its length (i64) and bytes.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use super::{DType, NamedArray, state_dict};
 const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
 const VERSION: i128 = 1001;
 
-/// All tensors of the state dict in an old `.pth` file.
+/// Returns all tensors of the state dict in an old `.pth` file.
 pub fn read(bytes: &[u8]) -> Result<(Vec<NamedArray>, Vec<String>), String> {
     let mut at = 0;
     let magic = next(bytes, &mut at)?;
@@ -38,15 +38,15 @@ pub fn read(bytes: &[u8]) -> Result<(Vec<NamedArray>, Vec<String>), String> {
     Ok((arrays, notes))
 }
 
-/// The next pickle; messages name offsets from the start of the file.
+/// Reads the next pickle; messages contain offsets from the start of the file.
 fn next(bytes: &[u8], at: &mut usize) -> Result<Pickle, String> {
     let (pickle, length) = Pickle::read_from(bytes, *at)?;
     *at += length;
     Ok(pickle)
 }
 
-/// The bytes of every storage by key. Of a storage that no tensor of the state dict uses the number format is unknown, and so
-/// the length: such a file is refused.
+/// Returns the bytes of every storage by key. If no tensor of the state dict uses a storage, its number format and so its length are
+/// unknown: such a file is refused.
 fn storages<'a>(
     bytes: &'a [u8],
     mut at: usize,

@@ -1,4 +1,4 @@
-//! PyTorch's zip files (`torch.save` since 1.6): `<name>/data.pkl`, and each storage as `<name>/data/<key>`.
+//! Reads PyTorch's zip files (`torch.save` since 1.6): `<name>/data.pkl`, and each storage as `<name>/data/<key>`.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,7 +11,7 @@ use super::{NamedArray, state_dict};
 
 type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
-/// All tensors of the state dict in a `.pt` or `.pth` file.
+/// Returns all tensors of the state dict in a `.pt` or `.pth` file.
 pub fn read(bytes: &[u8]) -> Result<(Vec<NamedArray>, Vec<String>), String> {
     let mut archive =
         ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("{e}; the file is cut off or damaged"))?;
@@ -33,7 +33,7 @@ pub fn read(bytes: &[u8]) -> Result<(Vec<NamedArray>, Vec<String>), String> {
     Ok((arrays, notes))
 }
 
-/// The folder, with its slash, in which `data.pkl` lies.
+/// Returns the folder of `data.pkl`, with a trailing slash.
 fn root(archive: &Archive) -> Result<String, String> {
     let mut names = archive.file_names();
     let pickle = names.find(|n| n.ends_with("/data.pkl") && n.matches('/').count() == 1);
@@ -52,7 +52,7 @@ fn check_byte_order(archive: &mut Archive, root: &str) -> Result<(), String> {
     }
 }
 
-/// One file inside. PyTorch stores without compression, so nothing can swell here.
+/// Reads one file of the archive. PyTorch stores without compression, so nothing can expand here.
 fn record(archive: &mut Archive, name: &str) -> Result<Vec<u8>, String> {
     let file = archive.by_name(name).map_err(|e| format!("`{name}` inside: {e}"))?;
     if file.compression() != CompressionMethod::Stored {

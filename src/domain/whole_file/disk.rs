@@ -1,6 +1,6 @@
 //! The disk operations of an atomic write. Tests replace them with a disk that loses power.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs::{self, File};
@@ -12,33 +12,33 @@ use tempfile::{NamedTempFile, TempPath};
 use super::passing::{folder_of, unfinished_in};
 use crate::domain::open_regular;
 
-/// What a file is written with.
+/// The operations needed to write a file.
 pub(super) trait Disk {
-    /// A file of a temporary name, which goes when it is dropped.
+    /// A file with a temporary name, removed on drop.
     type File;
-    /// What was at a file's place before.
+    /// The previous file at the path.
     type Before;
 
     fn unfinished(&self, folder: &Path) -> io::Result<Self::File>;
 
     fn content<'a>(&self, file: &'a mut Self::File) -> &'a mut dyn Write;
 
-    /// When this returns the content outlasts a power cut.
+    /// Syncs the file: on return its content survives a power failure.
     fn sync(&self, file: &Self::File) -> io::Result<()>;
 
-    /// Gives the file its own name, over one of that name only with `replace`.
+    /// Renames the file into place; overwrites an existing file only with `replace`.
     fn place(&self, file: Self::File, path: &Path, replace: bool) -> io::Result<()>;
 
-    /// When this returns the names in the folder outlast a power cut.
+    /// Syncs the folder: on return its entries survive a power failure.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
 
     fn before(&self, path: &Path) -> Self::Before;
 
-    /// Puts back what was there before.
+    /// Restores the previous file.
     fn take_back(&self, path: &Path, before: Self::Before);
 }
 
-/// The computer's own.
+/// The computer's own disk.
 pub(super) struct RealDisk;
 
 impl Disk for RealDisk {
@@ -64,7 +64,7 @@ impl Disk for RealDisk {
         match file.persist_noclobber(path) {
             Ok(_) => Ok(()),
             Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => Err(failed.error),
-            // Some file systems cannot do that in one step.
+            // Some file systems cannot do this atomically.
             Err(_) if path.symlink_metadata().is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
             Err(failed) => failed.file.persist(path).map(drop).map_err(|e| e.error),
         }
@@ -72,7 +72,7 @@ impl Disk for RealDisk {
 
     #[expect(clippy::disallowed_methods, reason = "folders are synced, not read")]
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        // Windows can't open folders; there a rename is all there is.
+        // Windows cannot open folders; a rename has to suffice there.
         if cfg!(windows) { Ok(()) } else { File::open(folder)?.sync_all() }
     }
 
@@ -84,11 +84,11 @@ impl Disk for RealDisk {
     }
 
     fn take_back(&self, path: &Path, before: Before) {
-        // The error that led here is the one to tell.
+        // The caller reports the original error.
         match before {
             Before::Kept { aside, .. } => {
                 if let Err(error) = aside.persist(path) {
-                    // Better under a temporary name than gone.
+                    // Better kept under a temporary name than lost.
                     drop(error.path.keep());
                 }
             }
@@ -98,15 +98,15 @@ impl Disk for RealDisk {
     }
 }
 
-/// What was at a file's place before.
+/// The previous file at the path.
 pub(super) enum Before {
     Nothing,
-    /// A second name of the old file, locked like everything that is not yet finished.
+    /// A hard link to the old file, locked like every unfinished file.
     Kept {
         aside: TempPath,
         _lock: File,
     },
-    /// There was a file, and it cannot be given a second name here.
+    /// A file exists but cannot be hard-linked here.
     Unknown,
 }
 

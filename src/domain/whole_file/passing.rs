@@ -1,6 +1,6 @@
-//! Temporary names of files that are being written, and the removal of those that a killed process left.
+//! Temporary names of files being written, and the removal of those that a killed process left.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs::{self, TryLockError};
@@ -12,7 +12,8 @@ use tempfile::NamedTempFile;
 
 use crate::domain::open_regular;
 
-/// Removes what killed processes left half written in `folder`. What a live process writes stays, and errors are ignored: it only tidies up.
+/// Removes unfinished files of killed processes from `folder`. Files of running processes stay, and errors are ignored: this is only
+/// cleanup.
 pub fn clear_unfinished(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -26,7 +27,7 @@ pub fn clear_unfinished(folder: &Path) {
 
 const PREFIX: &str = ".quarry-";
 
-/// Age after which files without a lock (of earlier versions, or on a file system without locks) count as left by a killed process.
+/// Age after which unlocked files (from earlier versions, or on a file system without locks) count as abandoned.
 pub(super) const ABANDONED_AFTER: Duration = Duration::from_hours(1);
 
 fn is_abandoned(path: &Path, rest_of_name: &str) -> bool {
@@ -42,7 +43,7 @@ fn is_abandoned(path: &Path, rest_of_name: &str) -> bool {
     }
 }
 
-/// A file of a temporary name in `folder`, which goes when it is dropped (temporary files are private otherwise).
+/// Creates a file with a temporary name in `folder`, removed on drop, with default permissions (temporary files are private otherwise).
 pub(super) fn unfinished_in(folder: &Path) -> io::Result<NamedTempFile> {
     clear_unfinished(folder);
     let prefix = format!("{PREFIX}{}-", std::process::id());
@@ -55,9 +56,9 @@ pub(super) fn unfinished_in(folder: &Path) -> io::Result<NamedTempFile> {
     };
     loop {
         let file = builder.tempfile_in(folder)?;
-        // Where locks are not supported, age tells instead.
+        // Without lock support, the age decides.
         let _ = cfg!(unix).then(|| file.as_file().lock());
-        // Another process may have taken it for abandoned before it was locked.
+        // Another process may have removed it as abandoned before it was locked.
         if file.path().exists() {
             return Ok(file);
         }

@@ -1,5 +1,5 @@
-//! Power cuts: the steps of atomic writes are recorded, and every state that the disk may be in after a cut is checked. What was not synced
-//! may be there, in part, as zeros or not at all, and names that were not synced may have come in any order.
+//! Power failure tests: records the steps of atomic writes and checks every state that the disk may be in afterwards. Unsynced data may be
+//! present, partial, zeroed or missing, and unsynced names may appear in any order.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,18 +15,18 @@ use crate::domain::Output;
 enum Step {
     Write(usize, Vec<u8>),
     Sync(usize),
-    /// The file gets this name, alone or beside another.
+    /// The file gets this name, in addition to any other.
     Name(usize, PathBuf),
     SyncFolder,
 }
 
-/// A disk that remembers its steps. File 0 and those behind it, one for each old name, lie there from the beginning.
+/// A disk that records its steps. File 0 and the next ones, one for each old name, exist from the start.
 #[derive(Default)]
 struct Recorder {
     old: Vec<(PathBuf, Vec<u8>)>,
     steps: Rc<RefCell<Vec<Step>>>,
     files: RefCell<usize>,
-    /// Steps that this disk only claims to make.
+    /// Steps that this disk only pretends to perform.
     lies: Lies,
 }
 
@@ -69,7 +69,7 @@ impl Recorder {
         self.steps.borrow_mut().push(step);
     }
 
-    /// Every state after a cut behind `steps` steps: the content under each name.
+    /// Returns every possible state after a failure following `steps` steps: name -> content.
     fn states(&self, steps: usize) -> BTreeSet<BTreeMap<PathBuf, Vec<u8>>> {
         let made = &self.steps.borrow()[..steps];
         let synced = made.iter().rposition(|step| matches!(step, Step::SyncFolder)).unwrap_or(0);
@@ -95,7 +95,7 @@ impl Recorder {
         states
     }
 
-    /// What a file may hold.
+    /// Returns the possible contents of a file.
     fn contents(&self, made: &[Step], file: usize) -> Vec<Vec<u8>> {
         if let Some((_, old)) = self.old.get(file) {
             return vec![old.clone()];
@@ -159,14 +159,14 @@ impl Disk for Recorder {
     fn take_back(&self, _path: &Path, (): ()) {}
 }
 
-/// What is wrong after a cut at any moment of writing `new` over `old`, one file or several: the first state in which a file is neither old
-/// nor new, or in which it is old though the writing had finished. How many states there were, where none is.
+/// Checks a power failure at every moment of writing `new` over `old`, one file or several. Returns the first state in which a file is
+/// neither old nor new, or is old although the write had finished; otherwise the number of states.
 fn first_fault(old: &[(&str, &str)], new: &[(&str, &str)], lies: Lies) -> Result<usize, String> {
     let disk = Recorder::with(old, lies);
     match new {
         [(name, text)] => {
             let out = Output::new(name, true);
-            // In pieces, as a table is written.
+            // Written in chunks, like a table.
             let fill = |file: &mut dyn Write| text.as_bytes().chunks(3).try_for_each(|piece| file.write_all(piece));
             write_on(&disk, &out, |error| error, fill).unwrap();
         }

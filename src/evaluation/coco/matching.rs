@@ -1,20 +1,20 @@
-//! `COCOeval.evaluateImg`: matches the detections of one image at ten IoU thresholds and four ranges of size at once.
+//! `COCOeval.evaluateImg`: matches the detections of one image at ten IoU thresholds and four area ranges at once.
 
 use super::super::set::{SetDetection, SetImage, SetObject, best_first};
 
-/// numpy's `linspace(.5, .95, 10)`, to the last bit.
+/// numpy's `linspace(.5, .95, 10)`, bit-exact.
 #[allow(clippy::excessive_precision, reason = "the eighth is not 0.9")]
 pub(super) const IOU_THRESHOLDS: [f64; 10] =
     [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.899_999_999_999_999_9, 0.95];
 
-/// In square pixels, both ends included: all, small, medium, large.
+/// In square pixels, both ends inclusive: all, small, medium, large.
 pub(super) const AREAS: [(f64, f64); 4] =
     [(0.0, 1e10), (0.0, 32.0 * 32.0), (32.0 * 32.0, 96.0 * 96.0), (96.0 * 96.0, 1e10)];
 
-/// Detections of an image and class that count, best first.
+/// Maximum number of detections per image and class, best first.
 pub(super) const MOST_DETECTIONS: usize = 100;
 
-/// The bit of an area range and an IoU threshold in [`Outcome`].
+/// The bit of an area range and IoU threshold in [`Outcome`].
 pub(super) fn bit(area: usize, threshold: usize) -> u64 {
     1 << (area * IOU_THRESHOLDS.len() + threshold)
 }
@@ -23,25 +23,25 @@ pub(super) fn bit(area: usize, threshold: usize) -> u64 {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Outcome {
     pub score: f64,
-    /// Place among the detections of its image and class, from 0.
+    /// Rank among the detections of its image and class, from 0.
     pub rank: u32,
-    /// Where it found an object.
+    /// Bits where it matches an object.
     pub hits: u64,
-    /// Where it counts neither as hit nor as false positive.
+    /// Bits where it counts neither as a hit nor as a false positive.
     pub ignored: u64,
 }
 
-/// One image's part of a class.
+/// The matching result of one class in one image.
 #[derive(Debug)]
 pub(super) struct ImageClass {
     pub class: usize,
-    /// Objects that count, by range of size.
+    /// Number of counted objects by area range.
     pub objects: [usize; 4],
     /// Best first.
     pub outcomes: Vec<Outcome>,
 }
 
-/// The classes of `image` that have objects or detections, ascending.
+/// Returns the classes of `image` that have objects or detections, ascending.
 pub(super) fn match_image(image: &SetImage) -> Vec<ImageClass> {
     let mut objects: Vec<&SetObject> = image.objects.iter().collect();
     objects.sort_by_key(|o| o.class);
@@ -92,7 +92,7 @@ fn match_class(class: usize, objects: &[&SetObject], found: &[&SetDetection]) ->
     ImageClass { class, objects: [0, 1, 2, 3].map(counted), outcomes }
 }
 
-/// The objects that the detection overlaps enough for the lowest threshold, in the annotations' order.
+/// Returns the objects whose IoU with the detection reaches the lowest threshold, in annotation order.
 fn overlaps(detection: &SetDetection, objects: &[&SetObject]) -> Vec<(usize, f64)> {
     let overlap = |object: &SetObject| {
         if object.crowd { detection.bbox.share_inside(&object.bbox) } else { detection.bbox.iou(&object.bbox) }
@@ -101,8 +101,8 @@ fn overlaps(detection: &SetDetection, objects: &[&SetObject]) -> Vec<(usize, f64
     each.filter(|(_, iou)| *iou >= IOU_THRESHOLDS[0]).collect()
 }
 
-/// The free object with the largest overlap of at least `threshold`, the last among equal ones. One that counts is never given up for an
-/// ignored one.
+/// Returns the unmatched object with the largest overlap of at least `threshold`, the last one among ties. A counted object is preferred to
+/// an ignored one.
 pub(in super::super) fn best(
     overlaps: &[(usize, f64)],
     threshold: f64,
@@ -146,7 +146,7 @@ mod tests {
         }
     }
 
-    /// What pycocotools' `min([t, 1 - 1e-10])` is for: a threshold of 1.
+    /// The purpose of pycocotools' `min([t, 1 - 1e-10])`: a threshold of 1.
     #[test]
     fn a_threshold_of_one_leaves_room_for_rounding() {
         let at_one = |iou: f64| best(&[(0, iou)], 1.0, |_| true, |_| false).is_some();
@@ -158,7 +158,7 @@ mod tests {
         }
     }
 
-    /// Overlaps of exactly .5 and .75, from boxes.
+    /// Overlaps of exactly .5 and .75.
     #[test]
     fn a_box_at_a_threshold_passes_it() {
         for (height, thresholds) in [(5.0, 1), (7.5, 6), (7.0, 5)] {

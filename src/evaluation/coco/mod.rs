@@ -1,4 +1,4 @@
-//! COCO's twelve numbers over all classes and per class, after pycocotools' `COCOeval` (`evaluateImg`, `accumulate`, `summarize`).
+//! COCO's twelve metrics overall and per class, following pycocotools' `COCOeval` (`evaluateImg`, `accumulate`, `summarize`).
 
 mod matching;
 
@@ -12,14 +12,14 @@ use super::set::{EvaluationSet, SetClass, best_first};
 
 pub(super) use self::matching::best;
 
-/// COCO's evaluation of boxes.
+/// COCO's box evaluation.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Coco;
 
-/// The twelve numbers; each is `None` without an object of that size.
+/// The twelve metrics; each is `None` without an object of that size.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct CocoMetrics {
-    /// Average precision: mean over IoU .50:.05:.95, the best 100 detections of an image and class.
+    /// Average precision: mean over IoU .50:.05:.95, with the best 100 detections per image and class.
     pub ap: Option<f64>,
     pub ap50: Option<f64>,
     pub ap75: Option<f64>,
@@ -29,7 +29,7 @@ pub struct CocoMetrics {
     pub ap_medium: Option<f64>,
     /// Area from 96 x 96.
     pub ap_large: Option<f64>,
-    /// Average recall: mean over the same IoU thresholds, with the best detection of an image and class.
+    /// Average recall: mean over the same IoU thresholds, with the best detection per image and class.
     pub ar1: Option<f64>,
     pub ar10: Option<f64>,
     pub ar100: Option<f64>,
@@ -68,12 +68,12 @@ impl CocoMetrics {
     }
 }
 
-/// The numbers of one class.
+/// The metrics of one class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CocoClass {
     #[serde(flatten)]
     pub class: SetClass,
-    /// Objects that count: without crowds.
+    /// Number of counted objects, without crowds.
     pub objects: usize,
     pub detections: usize,
     #[serde(flatten)]
@@ -82,7 +82,7 @@ pub struct CocoClass {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CocoReport {
-    /// Over all classes: the mean over those that have objects.
+    /// The mean over the classes that have objects.
     #[serde(flatten)]
     pub overall: CocoMetrics,
     /// The classes that the dataset lists.
@@ -128,7 +128,7 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     (count > 0).then(|| sum / f64::from(count))
 }
 
-/// A class over all images, in the order of their ids.
+/// One class over all images, in order of image id.
 #[derive(Debug, Default)]
 struct Gathered {
     objects: [usize; 4],
@@ -173,7 +173,7 @@ impl Gathered {
         (objects > 0).then(|| interpolated(counted, objects, recalls))
     }
 
-    /// The mean over the thresholds of the part that the best `most` detections of each image find.
+    /// Returns the mean over the thresholds of the fraction of objects that the best `most` detections per image find.
     fn recall(&self, area: usize, most: u32) -> Option<f64> {
         let objects = self.objects[area];
         if objects == 0 {

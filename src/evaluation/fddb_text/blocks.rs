@@ -1,4 +1,4 @@
-//! Blocks of name, count and regions.
+//! Parses blocks of a name, a count and regions.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use super::numbers::{UnreadableScores, ellipse, number, rectangle, score};
 use super::{AnnotatedImage, Block, DetectedImage, FddbTextError, ListedImage, Place, read_text};
 use crate::evaluation::region::ScoredRegion;
 
-/// The shape of detections: what `-f` says to the official program.
+/// The shape of detections: the official program's `-f` option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Shape {
-    /// By the number of columns, where that is beyond doubt.
+    /// Inferred from the number of columns, if that is unambiguous.
     #[default]
     Auto,
     /// `x y w h score`
@@ -19,7 +19,7 @@ pub enum Shape {
     Ellipse,
 }
 
-/// One name a line. The official program reads names between white space: [`join`](super::join) takes a line apart that is no name as a
+/// Reads one name per line. The official program splits names at white space: [`join`](super::join) splits a line that is not a name as a
 /// whole.
 pub fn read_list(path: &Path) -> Result<Vec<ListedImage>, FddbTextError> {
     let text = read_text(path)?;
@@ -31,7 +31,7 @@ pub fn read_list(path: &Path) -> Result<Vec<ListedImage>, FddbTextError> {
     Ok(lines.map(listed).collect())
 }
 
-/// An ellipse list: `ra rb theta cx cy label` a face.
+/// Reads an ellipse list: one `ra rb theta cx cy label` line per face.
 pub fn read_annotations(path: &Path) -> Result<Vec<AnnotatedImage>, FddbTextError> {
     let text = read_text(path)?;
     read_blocks(&text, path, "face", |line| {
@@ -40,7 +40,7 @@ pub fn read_annotations(path: &Path) -> Result<Vec<AnnotatedImage>, FddbTextErro
     })
 }
 
-/// The detection files of one detector (one for each fold, or one for all), in the given order.
+/// Reads one detector's detection files (one per fold, or one for all), in the given order.
 pub fn read_detections(
     paths: &[impl AsRef<Path>],
     shape: Shape,
@@ -66,7 +66,7 @@ fn scored_region(line: &str, shape: Shape, unreadable: UnreadableScores) -> Resu
     Ok(ScoredRegion { region, score: score(word, unreadable)? })
 }
 
-/// The next `N` numbers of a line that should read `columns`; further columns are left alone, as the official program does.
+/// Parses the next `N` numbers of a line with the given `columns`; further columns are ignored, as in the official program.
 fn numbers<'a, const N: usize>(words: &mut impl Iterator<Item = &'a str>, columns: &str) -> Result<[f64; N], String> {
     let mut values = [0.0; N];
     for (k, value) in values.iter_mut().enumerate() {
@@ -84,7 +84,7 @@ fn read_blocks<T>(
 ) -> Result<Vec<Block<T>>, FddbTextError> {
     let path: Arc<Path> = path.into();
     let at = |line: usize| Place { path: path.clone(), line };
-    // A file may end in blank lines and in DOS's end-of-file mark (Ctrl-Z), as pyface's does.
+    // A file may end in blank lines and in DOS's end-of-file character (Ctrl-Z), as pyface's does.
     let text = text.trim_end_matches(['\n', '\r', ' ', '\t', '\u{1a}']);
     let mut lines = text.split('\n').enumerate().map(|(k, line)| (k + 1, line));
     let mut blocks = Vec::new();
@@ -128,7 +128,7 @@ fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Only where no count follows does it matter what the name looks like: an image may well be called `2024 05 17 093012`.
+/// The name is only examined if no count follows: an image may well be called `2024 05 17 093012`.
 fn no_count(place: &Place, name: &str, found: &str, what: &str) -> FddbTextError {
     let numbers = name.split_ascii_whitespace().filter(|w| w.parse::<f64>().is_ok()).count();
     if numbers > 3 {
@@ -139,7 +139,7 @@ fn no_count(place: &Place, name: &str, found: &str, what: &str) -> FddbTextError
     place.below(1).error(format!("`{found}` where the number of {what}s of `{name}` is expected"))
 }
 
-/// `Auto` becomes a shape by the columns of all data lines, or an error where they leave a doubt.
+/// Resolves `Auto` by the columns of all data lines; an error if they are ambiguous.
 fn settle_shape(texts: &[(&Path, String)], shape: Shape) -> Result<Shape, FddbTextError> {
     if shape != Shape::Auto {
         return Ok(shape);
@@ -172,12 +172,12 @@ fn settle_shape(texts: &[(&Path, String)], shape: Shape) -> Result<Shape, FddbTe
     }
 }
 
-/// Whether lines of 5 columns are ellipses whose score is missing: no box is wider than a full turn, one has a fraction of a pixel or a
-/// negative width, and the last number is not a score but a place in every line.
+/// Detects 5-column lines that are ellipses without a score: no box is wider than a full turn, one has a fractional or negative width, and
+/// every last number is a coordinate rather than a score.
 #[derive(Default)]
 struct UnscoredEllipses {
     first: Option<Place>,
-    /// A line that no ellipse without score has.
+    /// Set by a line that cannot be an ellipse without a score.
     refuted: bool,
     has_fraction: bool,
 }
@@ -202,7 +202,7 @@ impl UnscoredEllipses {
     }
 }
 
-/// Lines that hold regions, as far as names and counts tell; the strict reading comes later.
+/// Lines that contain regions, judging by names and counts; strict parsing follows later.
 fn data_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut left = 0_usize;
     let mut count_is_next = false;

@@ -1,4 +1,4 @@
-//! Joins lists, annotations and detections: in order as the official program does, or by name.
+//! Joins lists, annotations and detections: in list order like the official program, or by name.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -7,18 +7,17 @@ use super::{AnnotatedImage, DetectedImage, FddbTextError, ListedImage};
 use crate::domain::{ImageNames, NameMatch};
 use crate::evaluation::region::EvaluatedImage;
 
-/// How detections find their image.
+/// How detections are assigned to images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
-    /// Block by block in the list's order: anything else is an error, as in the official program.
+    /// Block by block in list order; anything else is an error, as in the official program.
     #[default]
     List,
-    /// By name; every image must be there once. Gives the same curves as a file sorted into the list's order.
+    /// By name; every image must appear once. Gives the same curves as a file sorted into list order.
     ByName,
 }
 
-/// The images to evaluate, in the list's order (the annotations' where there is no list). `size` tells an image's width and
-/// height by its name.
+/// Returns the images to evaluate in list order (annotation order without a list). `size` returns an image's width and height by name.
 pub fn join(
     list: Option<&[ListedImage]>,
     annotations: &[AnnotatedImage],
@@ -58,13 +57,13 @@ pub fn join(
     Ok(images)
 }
 
-/// The detections of an image, under the name that the annotations have for it.
+/// The detections of an image under its annotated name.
 struct Named<'a> {
     name: &'a str,
     block: &'a DetectedImage,
 }
 
-/// Detections whose name only lacks an image extension, or has one more, are those of that image. A name that fits several images is
+/// Matches detections to images even if the name lacks an image extension or has an extra one. A name that matches several images is
 /// refused, and so are two names for one image.
 fn by_annotated_name<'a>(
     annotations: &'a [AnnotatedImage],
@@ -97,7 +96,7 @@ fn by_annotated_name<'a>(
     Ok(named)
 }
 
-/// The list with every line taken apart that is not an annotated name but consists of some, as the official program reads it.
+/// Splits every list line that is not an annotated name but consists of several, as the official program reads it.
 fn names_of(list: &[ListedImage], annotations: &[AnnotatedImage]) -> Vec<ListedImage> {
     let known: HashSet<&str> = annotations.iter().map(|a| a.name.as_str()).collect();
     let apart = |line: &ListedImage| {
@@ -122,7 +121,7 @@ fn refuse_twice<'a>(names: impl Iterator<Item = (&'a str, &'a super::Place)>) ->
     Ok(())
 }
 
-/// The annotations that the list names: its order must be theirs, and it may stop early.
+/// Returns the annotations that the list names. The list must have the same order and may end early.
 fn listed<'a>(list: &[ListedImage], annotations: &'a [AnnotatedImage]) -> Result<&'a [AnnotatedImage], FddbTextError> {
     for (k, listed) in list.iter().enumerate() {
         let Some(annotated) = annotations.get(k) else {
@@ -170,8 +169,8 @@ fn in_list_order<'a>(
     Ok(detections.iter().take(annotations.len()).map(|d| d.block).collect())
 }
 
-/// Names the first image without detections, how many there are, and the annotation files none of whose images has any: most often
-/// a fold's detection file was left out.
+/// Reports the first image without detections, the number of such images, and annotation files whose images all have none: usually a fold's
+/// detection file was forgotten.
 fn refuse_missing(annotations: &[AnnotatedImage], detections: &[Named<'_>]) -> Result<(), FddbTextError> {
     let detected: HashSet<&str> = detections.iter().map(|d| d.name).collect();
     let is_missing = |a: &&AnnotatedImage| !detected.contains(a.name.as_str());
@@ -209,11 +208,11 @@ fn by_name<'a>(
             .place
             .error(format!("detections for image `{}`, which no annotation mentions", extra.name)));
     }
-    // `refuse_missing` found them all.
+    // `refuse_missing` checked that all exist.
     Ok(annotations.iter().filter_map(|a| by_name.get(a.name.as_str()).copied()).collect())
 }
 
-/// A face and a detection that both have no pixel inside their image: the official program divides 0 by 0 and never ends.
+/// Refuses a face and a detection that both have no pixel inside their image: the official program divides 0 by 0 and never terminates.
 fn refuse_endless(
     annotations: &[AnnotatedImage],
     detections: &[Named<'_>],

@@ -1,7 +1,7 @@
-//! FDDB's text files: image lists, ellipse lists, detection files, image sizes. Reads what the official program accepts; what it would
-//! silently misread is an error with file and line.
+//! Reads FDDB's text files: image lists, ellipse lists, detection files, image sizes. Accepts what the official program accepts; input that
+//! it would silently misread is an error with file and line.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 mod blocks;
@@ -20,7 +20,7 @@ pub use sizes::{ImageSizes, read_sizes};
 use super::region::{Region, ScoredRegion};
 use crate::domain::{InputError, UTF_16, limits, printable_path};
 
-/// A line of a file, for messages.
+/// A file and line, for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     pub path: Arc<Path>,
@@ -35,7 +35,7 @@ impl std::fmt::Display for Place {
 }
 
 impl Place {
-    /// The line `lines` further down.
+    /// Returns the line `lines` further down.
     #[must_use]
     pub fn below(&self, lines: usize) -> Self {
         Self { path: self.path.clone(), line: self.line + lines }
@@ -64,11 +64,11 @@ pub struct ListedImage {
     pub place: Place,
 }
 
-/// An image with its regions, as one block of a file gives it.
+/// An image with its regions, from one block of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Block<T> {
     pub name: String,
-    /// The name's line; region `k` stands `k + 2` lines below.
+    /// The line of the name; region `k` is `k + 2` lines below.
     pub place: Place,
     pub regions: Vec<T>,
 }

@@ -1,4 +1,4 @@
-//! The numbers of a region line, as C++ streams read them.
+//! Parses the numbers of a region line the way C++ streams do.
 
 use crate::domain::printable;
 use crate::evaluation::region::Region;
@@ -6,17 +6,17 @@ use crate::evaluation::region::Region;
 /// What to do with a score that is not a finite number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UnreadableScores {
-    /// An error.
+    /// Report an error.
     #[default]
     Refuse,
-    /// What the official program does silently: `nan`, `inf`, `abc` count as 0, `1e400` as the largest double.
+    /// Follow the official program silently: `nan`, `inf`, `abc` count as 0, `1e400` as the largest double.
     AsOfficial,
 }
 
-/// Pixel coordinates end here in the official program, which wraps around beyond.
+/// The largest pixel coordinate in the official program; beyond it, integers wrap around.
 const LARGEST_COORDINATE: f64 = 2_147_483_647.0;
 
-/// A finite number, or what is wrong with the word.
+/// Parses a finite number; the error says what is wrong with the word.
 pub(super) fn number(word: &str) -> Result<f64, String> {
     match word.parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(value),

@@ -1,4 +1,4 @@
-//! Image sizes from a table `name width height ...`, one image a line.
+//! Reads image sizes from a table `name width height ...`, one image per line.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,10 +8,10 @@ use super::{FddbTextError, Place, read_text};
 /// Width and height in pixels by image name.
 pub type ImageSizes = HashMap<String, (u32, u32)>;
 
-/// Columns of a line without tabs that may follow the size before the line is taken for one whose name has blanks.
+/// Maximum number of extra columns after the size in a line without tabs; with more, the name is assumed to contain spaces.
 const COLUMNS_MAX: usize = 4;
 
-/// Reads a table separated by tabs or, where names have no blanks, by blanks; further columns are left alone.
+/// Reads a table separated by tabs, or by spaces if names have none; further columns are ignored.
 pub fn read_sizes(path: &Path) -> Result<ImageSizes, FddbTextError> {
     let text = read_text(path)?;
     let mut sizes = ImageSizes::new();

@@ -1,4 +1,4 @@
-//! One of a figure's two panels: axes, curves, the letters at their ends.
+//! One of a figure's two panels: axes, curves, labels at their ends.
 
 use std::ops::Range;
 
@@ -11,12 +11,12 @@ use crate::evaluation::axes::{FalsePositiveAxis, RateAxis, spread_apart};
 use crate::evaluation::palette::{CurveStyle, PUBLISHED, Rgb};
 use crate::evaluation::plot_curve::{PlotCurve, ScoreKind};
 
-/// More points than this in a line cannot be told apart.
+/// Maximum number of points per curve; more would be indistinguishable.
 const MOST_POINTS: usize = 2000;
-/// How a curve continues that ends before the axis does: it keeps its last value.
+/// Dash pattern for the extension of a curve that ends before the axis at its last value.
 const KEPT_VALUE: &[u32] = &[1, 4];
 
-/// A line's end: where, what is written there, in which colour.
+/// A curve's end: position, label, colour.
 type End = ((i32, i32), String, Rgb);
 
 pub(super) fn draw_panel<B: DrawingBackend>(
@@ -67,7 +67,7 @@ pub(super) fn draw_panel<B: DrawingBackend>(
     panel.letters()
 }
 
-/// An even axis with marks at given places.
+/// A linear axis with tick marks at given positions.
 struct Marked {
     range: Range<f64>,
     marks: Vec<f64>,
@@ -104,13 +104,13 @@ struct Panel<'a, B: DrawingBackend, F: Fn((f64, f64)) -> (i32, i32)> {
     scale: u32,
     x_axis: FalsePositiveAxis,
     y_axis: RateAxis,
-    /// Place and rate to pixels of `area`.
+    /// Maps position and rate to pixels of `area`.
     pixel: F,
     ends: Vec<End>,
 }
 
 impl<B: DrawingBackend, F: Fn((f64, f64)) -> (i32, i32)> Panel<'_, B, F> {
-    /// Reference points, with a faint line through them.
+    /// Draws reference points with a faint line through them.
     fn published(&mut self, curve: &PlotCurve, letter: String) -> Result<(), FigureError> {
         let pixels = self.pixels(&self.y_axis.line(&self.x_axis.line(curve)));
         let Some(&last) = pixels.last() else { return Ok(()) };
@@ -124,7 +124,7 @@ impl<B: DrawingBackend, F: Fn((f64, f64)) -> (i32, i32)> Panel<'_, B, F> {
         Ok(())
     }
 
-    /// A curve that ends before the axis has a dot there and continues, faintly, with its last value.
+    /// Draws a curve. If it ends before the axis, a dot marks the end and a faint line extends its last value.
     fn curve(&mut self, curve: &FigureCurve, points: &PlotCurve) -> Result<(), FigureError> {
         let axis = self.x_axis;
         let line = self.y_axis.line(&axis.line(&points.decimated(MOST_POINTS, axis.logarithmic, axis.end)));
@@ -153,7 +153,7 @@ impl<B: DrawingBackend, F: Fn((f64, f64)) -> (i32, i32)> Panel<'_, B, F> {
         self.area.draw(&Circle::new(at, radius * self.scale, rgb(colour).filled())).map_err(failed)
     }
 
-    /// Names the lines at their ends, spread so that no name covers another.
+    /// Labels the curves at their ends, spread so that labels do not overlap.
     fn letters(mut self) -> Result<(), FigureError> {
         let points = |points: i32| points * self.scale as i32;
         let text = (FONT, 12 * self.scale).into_font();

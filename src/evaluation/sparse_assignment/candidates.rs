@@ -1,16 +1,16 @@
-//! For each row the free columns where its slack can be the least.
+//! The free columns of each row that may have its smallest slack.
 
 use super::overlaps::{Cells, SparseOverlaps};
 
-/// What all roundings of a problem add up to stays far below this.
+/// The accumulated rounding error of a problem stays far below this.
 pub(super) const MARGIN: f64 = 1e-11;
 
-/// After this many changes of the free columns' potentials the rows' lists are made again, long before roundings reach the margin.
+/// After this many changes of the free columns' potentials the rows' lists are rebuilt, long before rounding errors reach the margin.
 const CHANGES_BEFORE_NEW: u32 = 10_000;
 
 #[derive(Debug, Clone, Default)]
 struct Row {
-    /// No other cell has a smaller one.
+    /// Every other cell has at least this value.
     beyond: f64,
     cells: Vec<(u32, f64)>,
     stale: bool,
@@ -19,7 +19,7 @@ struct Row {
 #[derive(Debug)]
 pub(super) struct Candidates {
     rows: Vec<Row>,
-    /// Of each row the least `v - r`, with what the free columns have lost since added.
+    /// The smallest `v - r` of each row, plus what the free columns have lost since they were added.
     least: Vec<f64>,
     free: Vec<bool>,
     /// What every free column has lost.
@@ -34,17 +34,17 @@ impl Candidates {
         Self { rows: vec![empty; rows], least, free: vec![false; columns], lowered: 0.0, changes: 0 }
     }
 
-    /// The free columns with overlap where row `i`'s slack can be the least.
+    /// Returns the overlapping free columns where row `i`'s slack may be smallest.
     pub fn cells(&self, i: u32) -> &Cells {
         &self.rows[i as usize].cells
     }
 
-    /// The least slack of row `i`, whose potential is `u`, at the free columns with overlap: within half of [`MARGIN`].
+    /// Returns the smallest slack of row `i` with potential `u` over overlapping free columns, to within half of [`MARGIN`].
     pub fn nearly_least_slack(&self, i: u32, u: f64) -> f64 {
         u + (self.least[i as usize] - self.lowered)
     }
 
-    /// What `v - r` is at least at all other free columns with overlap.
+    /// A lower bound of `v - r` over all other overlapping free columns.
     pub fn beyond(&self, i: u32) -> f64 {
         self.rows[i as usize].beyond - self.lowered
     }
@@ -65,7 +65,7 @@ impl Candidates {
         }
     }
 
-    /// A row that had the column among its candidates is read again by [`Self::refresh`].
+    /// Removes a column; a row that had it among its candidates is recomputed by [`Self::refresh`].
     pub fn bind_column(&mut self, r: &SparseOverlaps, j: u32) {
         if std::mem::replace(&mut self.free[j as usize], false) {
             for &(i, _) in r.column(j as usize) {
@@ -75,7 +75,7 @@ impl Candidates {
         }
     }
 
-    /// Notes that all free columns lost `q`.
+    /// Records that all free columns lost `q`.
     pub fn lower(&mut self, r: &SparseOverlaps, v: &[f64], q: f64) {
         self.lowered += q;
         self.changes += 1;
@@ -100,7 +100,7 @@ impl Candidates {
 }
 
 impl Row {
-    /// `least` is the row's.
+    /// `least` belongs to the row.
     fn add(&mut self, least: &mut f64, j: u32, overlap: f64, key: f64) {
         if key > *least + MARGIN {
             self.beyond = self.beyond.min(key);

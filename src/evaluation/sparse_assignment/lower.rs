@@ -1,37 +1,37 @@
-//! Steps B and C: lowers the cover until something can grow or all is done.
+//! Steps B and C: lowers the cover until an augmenting path exists or the solver is done.
 
 use super::candidates::MARGIN;
 use super::overlaps::{Cells, is_listed, overlap_at};
 use super::{EPS, NEARLY_ZERO, NONE, Solver};
 
-/// Rows and columns of one stretch between two searches.
+/// Rows and columns between two searches.
 struct Stretch {
     seen: Vec<u32>,
     unseen: Vec<u32>,
     /// The free columns.
     free: Vec<u32>,
-    /// The least potential of the free columns.
+    /// The smallest potential of the free columns.
     least_v: f64,
-    /// The unseen rows' least slacks at all free columns, each within half of [`MARGIN`], in the order of the rows.
+    /// The unseen rows' smallest slacks over all free columns, each to within half of [`MARGIN`], in row order.
     nearly: Vec<f64>,
-    /// The least potential of the unseen rows.
+    /// The smallest potential of the unseen rows.
     least_u: f64,
-    /// Whether one of them has the potential 0.
+    /// Whether any of them has potential 0.
     has_zero: bool,
 }
 
-/// What a change of the cover brought.
+/// The result of a change of the cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
-    /// The original stops, or would repeat this step for ever.
+    /// The official program stops, or would repeat this step forever.
     None,
     Made,
-    /// Rounding took a star, or a cell through which a row was reached.
+    /// Rounding lost a star, or a cell through which a row was reached.
     Broken,
 }
 
 impl Solver<'_> {
-    /// False when the original stops.
+    /// Returns false when the official program stops.
     pub fn lower(&mut self) -> bool {
         let mut stretch = self.begin();
         loop {
@@ -67,7 +67,7 @@ impl Solver<'_> {
         stretch
     }
 
-    /// Takes over which columns are free after a search.
+    /// Updates which columns are free after a search.
     pub fn note_free_columns(&mut self) -> Vec<u32> {
         let mut free = Vec::with_capacity(self.v.len());
         for j in self.columns() {
@@ -95,7 +95,7 @@ impl Solver<'_> {
         }
     }
 
-    /// Takes over the potentials of the unseen rows and their slacks.
+    /// Updates the potentials of the unseen rows and their slacks.
     fn look_at_unseen(&self, stretch: &mut Stretch) {
         let Stretch { unseen, nearly, least_v, .. } = stretch;
         let (mut least_u, mut has_zero) = (f64::INFINITY, false);
@@ -166,7 +166,7 @@ impl Solver<'_> {
         }
     }
 
-    /// Adds the rows that the last change made reachable; true when one of them has no star, so that something can grow.
+    /// Adds the rows that the last change made reachable; returns true if one of them has no star, so that a path can grow.
     fn reach_more(&mut self, stretch: &mut Stretch) -> bool {
         self.look_at_unseen(stretch);
         let mut reached: Vec<u32> = Vec::new();
@@ -200,7 +200,7 @@ impl Solver<'_> {
         false
     }
 
-    /// The rows that a column which became free is tight with.
+    /// Adds the rows that are tight with a column that became free.
     fn reach_from(&mut self, column: u32, stretch: &Stretch, reached: &mut Vec<u32>) -> bool {
         let cells = self.r.column(column as usize);
         for &(i, r) in cells {
@@ -217,7 +217,7 @@ impl Solver<'_> {
         })
     }
 
-    /// True when row `i` has no star.
+    /// Returns true if row `i` has no star.
     fn reach(&mut self, i: u32, through: u32, r: f64, reached: &mut Vec<u32>) -> bool {
         self.seen[i as usize] = true;
         self.reached_through[i as usize] = through;
@@ -226,7 +226,7 @@ impl Solver<'_> {
         self.star_of_row[i as usize] == NONE
     }
 
-    /// A free column that row `i` is tight with although they do not overlap.
+    /// Returns a free column that is tight with row `i` without overlapping it.
     fn tight_without_overlap(&self, i: u32, stretch: &Stretch) -> Option<(u32, f64)> {
         if self.u[i as usize] + stretch.least_v >= NEARLY_ZERO {
             return None;
@@ -236,10 +236,10 @@ impl Solver<'_> {
         stretch.free.iter().copied().find(tight).map(|j| (j, 0.0))
     }
 
-    /// The slack by which the cover is lowered: the original starts with that of the first row and column, and takes a smaller one
-    /// that is not below 0.
+    /// Returns the slack by which the cover is lowered: the official program starts with that of the first row and column, and takes a
+    /// smaller one that is not below 0.
     fn smallest_slack(&self, stretch: &Stretch) -> f64 {
-        // Only rows whose slack is nearly the least, or nearly below 0, are looked at closely.
+        // Only rows whose slack is close to the smallest, or close to below 0, are computed exactly.
         let above = stretch.nearly.iter().map(|&nearly| if nearly > MARGIN { nearly } else { f64::INFINITY });
         let least_above = above.fold(f64::INFINITY, f64::min);
         let (mut d, mut below) = (f64::INFINITY, Vec::new());
@@ -263,19 +263,19 @@ impl Solver<'_> {
         }
         let least_columns = stretch.free.iter().copied().filter(|&j| self.v[j as usize] == stretch.least_v);
         let least_columns: Vec<u32> = least_columns.take(8).collect();
-        // Rows with a slack below 0 last: what others have cuts their search short.
+        // Rows with a slack below 0 come last: the values of the other rows shorten their search.
         below.into_iter().fold(d, |d, i| self.least_slack_above_zero(i, stretch, &least_columns, d))
     }
 
-    /// Of a free column that does not overlap the slack is `u + v`; that of one that does is smaller, so the least `v` of all may be
-    /// taken for it.
+    /// A free column that does not overlap has slack `u + v`; an overlapping one has less, so the smallest `v` of all columns can be used
+    /// for it.
     fn least_slack(&self, i: u32, stretch: &Stretch) -> f64 {
         let cells = self.candidates.cells(i).iter();
         cells.map(|c| self.slack(i, c.0, c.1)).fold(self.u[i as usize] + stretch.least_v, f64::min)
     }
 
-    /// The least slack of row `i` that is not below 0 where it is less than `d`, else `d`. `least_columns`: some of the free columns with the
-    /// least potential.
+    /// Returns the smallest slack of row `i` that is not below 0, if it is less than `d`, otherwise `d`. `least_columns`: some of the free
+    /// columns with the smallest potential.
     fn least_slack_above_zero(&self, i: u32, stretch: &Stretch, least_columns: &[u32], d: f64) -> f64 {
         let cells = self.r.row(i as usize);
         let above = |d: f64, cells: &Cells| {
@@ -286,7 +286,7 @@ impl Solver<'_> {
         if self.u[i as usize] + self.candidates.beyond(i) - MARGIN < d {
             d = above(d, cells);
         }
-        // Without overlap it is `u + v`, which no rounding makes smaller than with the least `v`.
+        // Without overlap the slack is `u + v`, which rounding cannot make smaller than with the smallest `v`.
         let least = self.u[i as usize] + stretch.least_v;
         if least >= d {
             return d;

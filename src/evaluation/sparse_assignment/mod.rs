@@ -1,17 +1,17 @@
-//! The official program's assignment solver for crowded images: the same result as `official_assignment.rs`, bit by bit, without its
-//! passes over the whole table.
+//! The official program's assignment solver for crowded images: bit-identical to `official_assignment.rs`, without its passes over the
+//! whole table.
 //!
-//! The potentials `u` and `v` go through exactly the same additions; what differs is how a decision is found. Call a column free where it
-//! is not essential: without a star, or with its star in a seen row.
-//! - Step A finds a longer alternating path or the rows that can be reached. Without one, the rows that a change of the cover adds are
-//!   found from the cells that became tight: only cells of unseen rows and free columns can, and those already reached stay so unless
-//!   rounding takes a star or one of the tight cells away, after which the search starts again. Paths are taken in the original's order,
-//!   which decides the result; its search from the beginning after each is left out (see `grow_all`).
-//! - Step B's least slack is the least over the rows, and a row's is at its free column with the least `v - r`. Each row keeps those within
-//!   [`MARGIN`] of the least, which no rounding can exceed, and the slack itself is computed as the original does, of the rows alone whose
-//!   slack is nearly the least. Where a slack fell below 0 by more than the margin (after a star was lost), all cells of the row are looked
-//!   at, since the original skips such slacks.
-//! - Cells without overlap are alike but for `u + v`: the least `v` stands for all, and they are tight only where both are nearly 0.
+//! The potentials `u` and `v` go through exactly the same additions; only how a decision is found differs. A column is free if it is not
+//! essential: it has no star, or its star is in a seen row.
+//! - Step A finds a longer alternating path or the reachable rows. Without a path, the rows that a cover change adds are found from the
+//! cells that became tight: only cells of unseen rows and free columns can, and reached rows stay reached unless rounding loses a star or
+//! one of the tight cells, after which the search restarts. Paths are taken in the official order, which determines the result; the
+//! official restart after each path is skipped (see `grow_all`).
+//! - Step B's smallest slack is the minimum over the rows, and a row's is at its free column with the smallest `v - r`. Each row keeps the
+//! columns within [`MARGIN`] of the minimum, which rounding cannot exceed, and the slack itself is computed as in the official program,
+//! only for rows whose slack is close to the minimum. If a slack fell below 0 by more than the margin (after a lost star), all cells of the
+//! row are checked, since the official program skips such slacks.
+//! - Cells without overlap differ only in `u + v`: the smallest `v` represents them all, and they are tight only if both are nearly 0.
 
 mod candidates;
 mod lower;
@@ -27,18 +27,18 @@ use super::official_assignment::{Cover, EPS};
 pub(super) use self::overlaps::SparseOverlaps;
 use self::overlaps::overlap_at;
 
-/// No row, no column.
+/// No row or column.
 const NONE: u32 = u32::MAX;
 
-/// Potentials from here on are too large for a tight cell without overlap.
+/// From this potential on, a cell without overlap cannot be tight.
 const NEARLY_ZERO: f64 = 1e-9;
 
-/// What the solver found.
+/// The solver's result.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct SparseAssignment {
-    /// The overlap of each row with its column; 0 without one.
+    /// The overlap of each row with its column; 0 if it has none.
     pub overlaps: Vec<f64>,
-    /// Whether rounding took a star away on the way.
+    /// Whether rounding lost a star on the way.
     pub lost_a_star: bool,
 }
 
@@ -65,11 +65,11 @@ struct Solver<'a> {
     /// The overlap at each row's star.
     star_overlap: Vec<f64>,
     seen: Vec<bool>,
-    /// In order.
+    /// In insertion order.
     seen_rows: Vec<u32>,
-    /// The column through which a seen row was reached.
+    /// The column through which each seen row was reached.
     reached_through: Vec<u32>,
-    /// The overlap there; only while the cover is lowered.
+    /// The overlap there; only valid while the cover is lowered.
     reached_overlap: Vec<f64>,
     zero_rows: ZeroRows,
     tight_cells: TightCells,
@@ -130,7 +130,7 @@ impl<'a> Solver<'a> {
         self.lost_a_star = true;
     }
 
-    /// Only cells with overlap are tight here: every row and column has one, so that the potentials of the cover are above 0.
+    /// Only cells with overlap are tight here: every row and column has one, so the cover's potentials are above 0.
     fn first_stars(&mut self, cover: Cover) {
         let r = self.r;
         match cover {

@@ -1,9 +1,9 @@
-//! The overlaps of one matching problem by row and by column, without those that are 0.
+//! The non-zero overlaps of one matching problem by row and by column.
 
 /// A row's or a column's overlaps: `(column or row, IoU)`, ascending, IoU > 0.
 pub(in super::super) type Cells = [(u32, f64)];
 
-/// Overlaps of `rows` x `columns`; what is not listed is 0.
+/// Overlaps of `rows` x `columns`; unlisted ones are 0.
 #[derive(Debug)]
 pub(in super::super) struct SparseOverlaps {
     row_ends: Vec<usize>,
@@ -13,7 +13,7 @@ pub(in super::super) struct SparseOverlaps {
 }
 
 impl SparseOverlaps {
-    /// From the cells of each row, rows ascending.
+    /// Builds it from the cells of each row in ascending order.
     pub fn new(columns: usize, rows: impl Iterator<Item = impl Iterator<Item = (u32, f64)>>) -> Self {
         let (mut row_ends, mut row_cells) = (Vec::new(), Vec::new());
         for row in rows {
@@ -25,7 +25,7 @@ impl SparseOverlaps {
         sparse
     }
 
-    /// The same with rows and columns exchanged.
+    /// Exchanges rows and columns.
     pub fn transposed(self) -> Self {
         Self {
             row_ends: self.column_ends,
@@ -48,7 +48,7 @@ impl SparseOverlaps {
                 next[j as usize] += 1;
             }
         }
-        // Each start has moved to its column's end.
+        // Each start index now points to its column's end.
         next.truncate(columns);
         (next, cells)
     }
@@ -86,7 +86,7 @@ fn largest(cells: &Cells) -> f64 {
     cells.iter().map(|c| c.1).fold(0.0, f64::max)
 }
 
-/// The overlap at `at`; 0 where none is listed.
+/// Returns the overlap at `at`; 0 if unlisted.
 pub(super) fn overlap_at(cells: &Cells, at: u32) -> f64 {
     cells.binary_search_by_key(&at, |c| c.0).map_or(0.0, |k| cells[k].1)
 }

@@ -1,16 +1,16 @@
-//! Step A: one more star if any can grow, in the original's order.
+//! Step A: adds one star if possible, in the official order.
 
 use super::candidates::MARGIN;
 use super::overlaps::{Cells, is_listed};
 use super::{NEARLY_ZERO, NONE, Solver};
 
-/// Rows with a potential of nearly 0, which can be tight without overlap.
+/// Rows with a potential near 0, which can be tight without overlap.
 #[derive(Debug, Default)]
 pub(super) struct ZeroRows {
     /// Ascending.
     rows: Vec<u32>,
     place_of_row: Vec<u32>,
-    /// For each place the next one that may hold an unseen row; its own where it does.
+    /// For each index the next one that may hold an unseen row; its own if it does.
     next: Vec<u32>,
     unseen: usize,
 }
@@ -32,7 +32,7 @@ impl ZeroRows {
         self.unseen -= 1;
     }
 
-    /// The first place from `place` on that holds an unseen row. Shortens the way for the next time.
+    /// Returns the first index from `place` on with an unseen row, with path compression.
     fn unseen_from(&mut self, mut place: u32) -> u32 {
         while self.next[place as usize] != place {
             let further = self.next[self.next[place as usize] as usize];
@@ -48,7 +48,7 @@ impl ZeroRows {
 pub(super) struct TightCells {
     ends: Vec<usize>,
     rows: Vec<u32>,
-    /// Kept for the next time: `(column, row)`, by row.
+    /// Kept for reuse: `(column, row)`, by row.
     by_row: Vec<(u32, u32)>,
 }
 
@@ -60,10 +60,10 @@ impl TightCells {
 }
 
 impl Solver<'_> {
-    /// Stars all columns that can be, one after another, and leaves in `seen` the rows that the others reach.
+    /// Stars all possible columns, one after another, and leaves in `seen` the rows that the others reach.
     ///
-    /// The original begins again after each star. What it finds then is known: the columns that failed before reach the same rows as
-    /// before, for no star in these rows was moved. Only what the successful search saw has to be forgotten.
+    /// The official program restarts after each star. The result is known: the columns that failed before reach the same rows again,
+    /// because no star in these rows was moved. Only what the successful search saw must be cleared.
     pub fn grow_all(&mut self) {
         self.list_tight_cells();
         self.zero_rows.list(&self.u);
@@ -85,7 +85,7 @@ impl Solver<'_> {
         }
     }
 
-    /// Takes the marks of the rows that were seen last away.
+    /// Clears the marks of the most recently seen rows.
     fn forget_from(&mut self, first: usize) {
         let forgotten = self.seen_rows.split_off(first);
         let had_zero = forgotten.iter().any(|&i| self.u[i as usize] < NEARLY_ZERO);
@@ -100,9 +100,9 @@ impl Solver<'_> {
         }
     }
 
-    /// Stars `(i, j)`, moving row `i`'s previous star to another row of its column, depth first.
+    /// Stars `(i, j)` and moves row `i`'s previous star to another row of its column, depth-first.
     fn grow(&mut self, i: u32, j: u32) -> bool {
-        // (row, column to star in it, next row to try for the row's present star)
+        // (row, column to star in it, next row to try for the row's current star)
         let mut path = vec![(i, j, 0)];
         self.see(i, j);
         while let Some(&mut (row, _, ref mut next)) = path.last_mut() {
@@ -131,7 +131,7 @@ impl Solver<'_> {
         }
     }
 
-    /// The first unseen row from `from` on that is tight with column `j`.
+    /// Returns the first unseen row from `from` on that is tight with column `j`.
     fn next_tight_row(&mut self, j: u32, from: u32) -> Option<u32> {
         let cells = self.r.column(j as usize);
         let overlapping = if self.candidates.is_free(j) {
@@ -147,7 +147,7 @@ impl Solver<'_> {
         self.next_zero_row(j, from, overlapping.unwrap_or(NONE)).or(overlapping)
     }
 
-    /// The first unseen row of `from..end` that is tight with column `j` without overlap.
+    /// Returns the first unseen row in `from..end` that is tight with column `j` without overlap.
     fn next_zero_row(&mut self, j: u32, from: u32, end: u32) -> Option<u32> {
         let cells = self.r.column(j as usize);
         let mut place = self.zero_rows.rows.partition_point(|&i| i < from) as u32;
@@ -181,17 +181,17 @@ impl Solver<'_> {
             rows[ends[j as usize]] = i;
             ends[j as usize] += 1;
         }
-        // Each start has moved to its column's end.
+        // Each start index now points to its column's end.
         self.tight_cells = TightCells { ends, rows, by_row };
     }
 
-    /// The free columns with overlap that row `i` is tight with.
+    /// Returns the overlapping free columns that are tight with row `i`.
     pub(super) fn tight_free_cells(&self, i: u32) -> impl Iterator<Item = (u32, f64)> {
         let cells = self.cells_that_may_be_tight(i).iter();
         cells.filter(move |c| self.candidates.is_free(c.0) && self.is_tight(i, c.0, c.1)).copied()
     }
 
-    /// A row with a slack far below 0 can be tight anywhere, every other only where its slack is nearly the least.
+    /// A row with a slack far below 0 can be tight anywhere; every other row only where its slack is close to the minimum.
     fn cells_that_may_be_tight(&self, i: u32) -> &Cells {
         let cells = self.candidates.cells(i);
         let below = cells.iter().any(|c| self.slack(i, c.0, c.1) <= -MARGIN / 2.0);

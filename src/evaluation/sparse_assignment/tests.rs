@@ -1,4 +1,4 @@
-//! Against the solver with the whole table, bit by bit.
+//! Compares the solver bit by bit with the full-table solver.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -15,7 +15,7 @@ fn sparse(r: &Overlaps) -> SparseOverlaps {
     SparseOverlaps::new(r.columns, rows)
 }
 
-/// Whether a star was lost on the way.
+/// Returns whether a star was lost on the way.
 #[track_caller]
 fn compare(r: &Overlaps, what: &str) -> bool {
     let cover = Cover::of(r);
@@ -27,7 +27,7 @@ fn compare(r: &Overlaps, what: &str) -> bool {
     lost_a_star
 }
 
-/// Overlaps as whole pixels give them; rows and columns that touch nothing are left out.
+/// Overlaps of integer boxes; rows and columns without overlap are omitted.
 fn table(faces: &[BoundingBox], detections: &[BoundingBox]) -> Overlaps {
     let touching = |all: &[BoundingBox], others: &[BoundingBox]| -> Vec<BoundingBox> {
         all.iter().copied().filter(|b| others.iter().any(|o| b.intersection_area(o) > 0.0)).collect()
@@ -38,7 +38,7 @@ fn table(faces: &[BoundingBox], detections: &[BoundingBox]) -> Overlaps {
     Overlaps { rows: rows.len(), columns: columns.len(), values }
 }
 
-/// Faces of about `size` pixels in a picture of `side` x `side`, detections around them and elsewhere.
+/// Faces of about `size` pixels in an image of `side` x `side`, with detections around them and elsewhere.
 fn picture(rng: &mut ChaCha8Rng, faces: usize, detections: usize, side: f64, size: f64) -> Overlaps {
     let anywhere = |rng: &mut ChaCha8Rng| {
         let [x, y] = [0, 1].map(|_| rng.random_range(0.0..side).round());
@@ -69,7 +69,7 @@ fn small_images_have_the_original_result() {
     }
 }
 
-/// Values from few levels, so that ties are everywhere, and many zeros.
+/// Values from few levels, so that there are many ties and zeros.
 #[test]
 fn tables_full_of_ties_have_the_original_result() {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
@@ -87,7 +87,7 @@ fn tables_full_of_ties_have_the_original_result() {
     }
 }
 
-/// In crowds rounding takes stars away, which the result depends on.
+/// In crowds rounding loses stars, which affects the result.
 #[test]
 fn crowds_have_the_original_result_also_where_rounding_takes_stars() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);

@@ -1,9 +1,9 @@
-//! The kind of error of each detection of an image, and the effect of fixing it (`TIDEExample`, `TIDERun._eval_image`).
+//! Determines the error type of each detection in an image, and the effect of fixing it (`TIDEExample`, `TIDERun._eval_image`).
 
 use super::super::set::{SetDetection, SetImage, SetObject, best_first};
 use super::{ErrorKind, Tide};
 
-/// Detections of an image that count, over all classes.
+/// Maximum number of detections per image, over all classes.
 const MOST_DETECTIONS: usize = 100;
 
 /// A detection in a class's list.
@@ -14,21 +14,21 @@ pub(super) struct Point {
     pub correct: bool,
 }
 
-/// What an error turns into when it is fixed.
+/// The result of fixing an error.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Fix {
-    /// The detection goes.
+    /// The detection is removed.
     Gone,
-    /// It finds the object.
+    /// It matches the object.
     Hit { class: usize, score: f64 },
-    /// A missed object is taken away from its class.
+    /// A missed object is removed from its class.
     ObjectGone { class: usize },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct ErrorRecord {
     pub kind: ErrorKind,
-    /// The false positive as it counts; `None` for a missed object and for a detection in an ignored region.
+    /// The false positive as counted; `None` for a missed object and for a detection in an ignored region.
     pub original: Option<Point>,
     pub fixed: Fix,
 }
@@ -36,9 +36,9 @@ pub(super) struct ErrorRecord {
 /// One image after matching.
 #[derive(Debug, Default)]
 pub(super) struct ImageErrors {
-    /// The classes of the objects that count.
+    /// The classes of the counted objects.
     pub objects: Vec<usize>,
-    /// The classes of those that no detection finds.
+    /// The classes of the objects that no detection finds.
     pub missed: Vec<usize>,
     /// Best first.
     pub points: Vec<Point>,
@@ -52,7 +52,7 @@ enum Use {
     Ignored,
 }
 
-/// The object that an error would find if it were fixed.
+/// The object that an error would match if it were fixed.
 #[derive(Debug, Clone, Copy)]
 struct Claim {
     object: usize,
@@ -111,7 +111,7 @@ impl ImageErrors {
     }
 }
 
-/// Of the errors that would find the same object, the one with the largest score, the first of equal ones.
+/// Among the errors that would match the same object, selects the one with the highest score, the first on ties.
 fn winners(claims: &[Claim], objects: usize, found: &[&SetDetection]) -> Vec<Option<usize>> {
     let mut winner: Vec<Option<usize>> = vec![None; objects];
     for claim in claims {
@@ -123,7 +123,7 @@ fn winners(claims: &[Claim], objects: usize, found: &[&SetDetection]) -> Vec<Opt
     winner
 }
 
-/// Best first, each detection takes the free object of its class that it overlaps most.
+/// Best first, matches each detection with the free object of its class that it overlaps most.
 fn match_objects(overlaps: &Overlaps, threshold: f64) -> (Vec<Use>, Vec<bool>) {
     let mut used = vec![false; overlaps.objects];
     let uses = (0..overlaps.detections)
@@ -138,7 +138,7 @@ fn match_objects(overlaps: &Overlaps, threshold: f64) -> (Vec<Use>, Vec<bool>) {
     (uses, used)
 }
 
-/// A detection that finds nothing and is in a crowd of its class counts neither way.
+/// An unmatched detection inside a crowd of its class is not counted.
 fn ignore_regions(image: &SetImage, found: &[&SetDetection], threshold: f64, uses: &mut [Use]) {
     for region in image.objects.iter().filter(|o| o.crowd) {
         for (detection, used) in found.iter().zip(uses.iter_mut()) {
@@ -153,7 +153,7 @@ fn ignore_regions(image: &SetImage, found: &[&SetDetection], threshold: f64, use
 struct Overlaps {
     detections: usize,
     objects: usize,
-    /// IoU, row by row (a row a detection), and whether the classes are the same.
+    /// IoU in row-major order (one row per detection), and whether the classes are equal.
     values: Vec<(f64, bool)>,
 }
 
@@ -163,7 +163,7 @@ impl Overlaps {
         Self { detections: found.len(), objects: objects.len(), values: each.collect() }
     }
 
-    /// The first of the largest overlaps of detection `k` among the objects that `counts(object, same class)`; `None` where all are 0.
+    /// Returns the first largest overlap of detection `k` among objects for which `counts(object, same class)` holds; `None` if all are 0.
     fn largest(&self, k: usize, counts: impl Fn(usize, bool) -> bool) -> Option<(usize, f64)> {
         let row = &self.values[k * self.objects..(k + 1) * self.objects];
         let mut best: Option<(usize, f64)> = None;
@@ -175,7 +175,7 @@ impl Overlaps {
         best
     }
 
-    /// The kind of a detection that finds nothing, and the object that it would find if it were fixed.
+    /// Returns the error type of an unmatched detection, and the object that it would match if it were fixed.
     fn kind_of(&self, k: usize, used: &[bool], tide: &Tide) -> (ErrorKind, Option<usize>) {
         let (foreground, background) = (tide.iou, tide.background_iou);
         if let Some((g, iou)) = self.largest(k, |_, same| same)

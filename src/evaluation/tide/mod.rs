@@ -1,4 +1,4 @@
-//! TIDE: what each kind of error costs in average precision (Bolya et al., ECCV 2020), after `tidecv`. Boxes are all it needs.
+//! TIDE: the loss of average precision from each error type (Bolya et al., ECCV 2020), following `tidecv`. Only needs boxes.
 
 mod errors;
 
@@ -10,12 +10,12 @@ use super::evaluator::{Cell, Evaluator, Metric, Table, Tabular};
 use super::interpolation::interpolated;
 use super::set::{EvaluationSet, best_first};
 
-/// TIDE's evaluation of the best 100 detections of an image.
+/// TIDE's evaluation of the best 100 detections per image.
 #[derive(Debug, Clone, Copy)]
 pub struct Tide {
-    /// A detection with at least this IoU finds an object.
+    /// Minimum IoU for a detection to match an object.
     pub iou: f64,
-    /// Up to this IoU a detection is on background.
+    /// Up to this IoU a detection counts as background.
     pub background_iou: f64,
 }
 
@@ -25,7 +25,7 @@ impl Default for Tide {
     }
 }
 
-/// TIDE's six kinds of error, in its order.
+/// TIDE's six error types, in its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// Enough overlap with an object of another class.
@@ -34,11 +34,11 @@ pub enum ErrorKind {
     Localisation,
     /// Too little overlap, and another class.
     Both,
-    /// Of its class, on an object that a better one found.
+    /// Right class, on an object that a better detection matched.
     Duplicate,
     /// On no object.
     Background,
-    /// An object that no detection finds and no other error explains.
+    /// An object that no detection matches and no other error explains.
     Missed,
 }
 
@@ -59,7 +59,7 @@ impl ErrorKind {
     }
 }
 
-/// A number for each kind of error, under `tidecv`'s names.
+/// A value for each error type, under `tidecv`'s names.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ByKind<T> {
@@ -83,7 +83,7 @@ impl<T: Copy> ByKind<T> {
     }
 }
 
-/// What all false positives, and all objects that are not found, cost.
+/// The loss from all false positives, and from all unmatched objects.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct SpecialErrors {
@@ -91,14 +91,14 @@ pub struct SpecialErrors {
     pub false_neg: f64,
 }
 
-/// Points of average precision, 0 to 100.
+/// In points of average precision, 0 to 100.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TideReport {
     pub iou: f64,
     pub background_iou: f64,
-    /// Mean over the classes that have objects or detections; `None` where there are none.
+    /// Mean over classes that have objects or detections; `None` if there are none.
     pub ap: Option<f64>,
-    /// What average precision gains if the errors of a kind are fixed, and no others.
+    /// The gain in average precision if only the errors of one type are fixed.
     pub main: ByKind<f64>,
     pub special: SpecialErrors,
     pub counts: ByKind<usize>,
@@ -118,7 +118,7 @@ impl Evaluator for Tide {
         let ap = run.average_precision(run.images.iter().flat_map(|i| i.points.iter().copied()), &run.objects());
         let gained: Vec<Option<f64>> = ErrorKind::ALL.par_iter().map(|&kind| run.fixed(kind)).collect();
         let gain = |with: Option<f64>| with.unwrap_or(0.0) - ap.unwrap_or(0.0);
-        // Below 0 it would be the recalls' steps, which tidecv takes for 0 too.
+        // Below 0 is an artefact of the recall steps, which tidecv also takes for 0.
         let main = ByKind::new(|kind| gain(gained[kind as usize]).max(0.0));
         let (false_pos, false_neg) = rayon::join(|| run.without_false_positives(), || run.without_misses());
         let all_errors = || run.images.iter().flat_map(|i| &i.errors);
@@ -139,14 +139,14 @@ struct Run {
 }
 
 impl Run {
-    /// Objects by class.
+    /// Counts objects by class.
     fn objects(&self) -> Vec<usize> {
         let mut objects = vec![0; self.classes];
         self.images.iter().flat_map(|i| &i.objects).for_each(|&class| objects[class] += 1);
         objects
     }
 
-    /// tidecv keeps the false positives, fixed or not, before the hits: this decides between equal scores.
+    /// tidecv puts false positives, fixed or not, before hits, which breaks score ties.
     fn errors_then_hits(&self, mend: impl Fn(ErrorKind) -> bool) -> Vec<Point> {
         let errors = self.images.iter().flat_map(|i| &i.errors).filter_map(|error| match error.fixed {
             _ if !mend(error.kind) => error.original,
@@ -167,7 +167,7 @@ impl Run {
         self.average_precision(self.errors_then_hits(|k| k == kind).into_iter(), &objects)
     }
 
-    /// Every false positive gets the score 0, every hit the score 1.
+    /// Gives every false positive score 0 and every hit score 1.
     fn without_false_positives(&self) -> Option<f64> {
         let points = self.errors_then_hits(|_| false).into_iter();
         self.average_precision(points.map(|p| Point { score: f64::from(u8::from(p.correct)), ..p }), &self.objects())
@@ -179,7 +179,7 @@ impl Run {
         self.average_precision(self.errors_then_hits(|_| false).into_iter(), &objects)
     }
 
-    /// The mean over the classes with points or objects, in points of 100; a class without objects has 0.
+    /// Returns the mean over classes with points or objects, 0 to 100; a class without objects has 0.
     fn average_precision(&self, points: impl Iterator<Item = Point>, objects: &[usize]) -> Option<f64> {
         let mut of_class: Vec<Vec<Point>> = vec![Vec::new(); self.classes];
         points.for_each(|p| of_class[p.class].push(p));

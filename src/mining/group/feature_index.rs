@@ -1,6 +1,5 @@
-//! Search for features at a small angle without comparing all with all: features are listed by their nearest centre, and only the lists of
-//! the nearest centres are searched ("inverted file", Jegou et al. 2011). A few pairs close to the threshold are missed; every pair that is
-//! found is checked.
+//! Approximate search for similar feature vectors: features are listed under their nearest centre, and only the lists of the nearest
+//! centres are searched ("inverted file", Jegou et al. 2011). A few pairs close to the threshold are missed; every pair found is checked.
 
 use rand::SeedableRng;
 use rand::seq::index::sample;
@@ -10,20 +9,20 @@ use rayon::prelude::*;
 use crate::domain::RoiFeature;
 
 const SEED: u64 = 0x6861_7368;
-/// Fewer features than this are compared one by one.
+/// Fewer features than this are compared exhaustively.
 const PLAIN_MAX: usize = 2000;
 const CENTRES_MAX: usize = 1024;
-/// Lists that a search looks into.
+/// Number of lists per search.
 const PROBES: usize = 16;
 
 /// The nearest centres of a feature, nearest first.
 pub(super) type Near = [u16; PROBES];
 
-/// Where features are listed.
+/// The centres under which features are listed.
 pub(super) struct Centres(Vec<RoiFeature>);
 
 impl Centres {
-    /// For this many features.
+    /// Chooses centres for this many features.
     pub fn of(features: &[&RoiFeature]) -> Self {
         if features.len() <= PLAIN_MAX {
             return Self(Vec::new());
@@ -33,7 +32,7 @@ impl Centres {
         Self(chosen.into_iter().map(|at| *features[at]).collect())
     }
 
-    /// Of each feature.
+    /// Returns the nearest centres of each feature.
     pub fn near(&self, features: &[&RoiFeature]) -> Vec<Near> {
         features.par_iter().map(|feature| self.nearest(feature)).collect()
     }
@@ -51,7 +50,7 @@ impl Centres {
     }
 }
 
-/// Features with the number of what each belongs to.
+/// Features with the number of the item that each belongs to.
 pub(super) struct FeatureIndex {
     least_cosine: f32,
     lists: Vec<Vec<(RoiFeature, u32)>>,
@@ -66,12 +65,12 @@ impl FeatureIndex {
         self.lists[usize::from(near[0])].push((*feature, number));
     }
 
-    /// Forgets one that was inserted.
+    /// Removes an inserted feature.
     pub fn remove(&mut self, near: &Near, number: u32) {
         self.lists[usize::from(near[0])].retain(|known| known.1 != number);
     }
 
-    /// Calls `found` with the number and the cosine of what is alike.
+    /// Calls `found` with the number and cosine of each similar feature.
     pub fn near(&self, feature: &RoiFeature, near: &Near, mut found: impl FnMut(u32, f32)) {
         let lists = if self.lists.len() == 1 { &near[..1] } else { &near[..] };
         for list in lists {
@@ -92,13 +91,13 @@ mod tests {
     use super::*;
     use crate::domain::ROI_FEATURE_LENGTH;
 
-    /// `count` features in families: members differ from their family's middle by noise of this size.
+    /// `count` features in families: members differ from their family's centre by noise of this size.
     fn families(count: usize, members: usize, noise: f32) -> Vec<RoiFeature> {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let mut value = || (rng.next_u32() as f32 / u32::MAX as f32 - 0.5) * 2.0;
         let middles: Vec<Vec<f32>> =
             (0..count.div_ceil(members)).map(|_| (0..ROI_FEATURE_LENGTH).map(|_| value() + 0.7).collect()).collect();
-        // Members of a family stand far apart in the order.
+        // Members of a family are far apart in the order.
         let middle = |k: usize| &middles[k % middles.len()];
         (0..count)
             .map(|k| RoiFeature::of(&middle(k).iter().map(|m| m + noise * value()).collect::<Vec<f32>>()).unwrap())

@@ -1,8 +1,8 @@
-//! Exact search for hashes that differ in few bits: multi-index hashing (Norouzi, Punjani, Fleet 2014).
+//! Exact search for hashes within a Hamming distance: multi-index hashing (Norouzi, Punjani, Fleet 2014).
 //!
-//! A hash is cut into four chunks of 16 bits. Of two hashes within distance `4 q + a` (`a` in 0..4) one of the first `a + 1` chunks differs
-//! in at most `q` bits or one of the others in less than `q`: only buckets that near are looked into. A search costs at most as many
-//! comparisons as there are hashes.
+//! A hash is split into four 16-bit chunks. For two hashes within distance `4 q + a` (`a` in 0..4), one of the first `a + 1` chunks differs
+//! in at most `q` bits or one of the others in fewer than `q`, so only buckets that near are searched. A search never needs more
+//! comparisons than there are hashes.
 
 use std::sync::OnceLock;
 
@@ -11,16 +11,16 @@ use rayon::prelude::*;
 const CHUNKS: usize = 4;
 const CHUNK_BITS: u32 = 16;
 const BUCKETS: usize = 1 << CHUNK_BITS;
-/// Fewer hashes than this for each bucket that would be looked into are compared one by one.
+/// With fewer hashes per bucket to probe, all are compared exhaustively.
 const PLAIN_PER_PROBE: usize = 8;
 
-/// Hashes with the number of what each belongs to.
+/// Hashes with the number of the item that each belongs to.
 pub(super) struct HashIndex {
     most_distance: u32,
     all: Vec<(u64, u32)>,
-    /// By chunk and its value; empty while there are so few hashes that all are compared.
+    /// By chunk and its value; empty while there are few enough hashes to compare all.
     tables: Vec<Vec<(u64, u32)>>,
-    /// What was there from the start, for each chunk; removing does not reach it.
+    /// The initial entries of each chunk; removal does not affect them.
     filled: Vec<Filled>,
     probes: usize,
 }
@@ -31,7 +31,7 @@ impl HashIndex {
         Self { most_distance, all: Vec::new(), tables: Vec::new(), filled: Vec::new(), probes }
     }
 
-    /// Puts all of these in at once. Callers skip those that were removed since.
+    /// Inserts all of these at once. Callers skip entries that were removed since.
     pub fn fill(&mut self, hashes: Vec<(u64, u32)>) {
         if hashes.len() <= self.probes * PLAIN_PER_PROBE {
             for (hash, number) in hashes {
@@ -54,7 +54,7 @@ impl HashIndex {
         }
     }
 
-    /// Forgets one that was inserted.
+    /// Removes an inserted hash.
     pub fn remove(&mut self, hash: u64, number: u32) {
         if self.tables.is_empty() {
             self.all.retain(|known| *known != (hash, number));
@@ -65,7 +65,7 @@ impl HashIndex {
         }
     }
 
-    /// Calls `found` with the number and the distance of all that is near enough, of some more than once.
+    /// Calls `found` with the number and distance of every hash that is near enough, some more than once.
     pub fn near(&self, hash: u64, mut found: impl FnMut(u32, u32)) {
         let mut look = |known: &[(u64, u32)]| {
             for (other, number) in known {
@@ -101,9 +101,9 @@ impl HashIndex {
     }
 }
 
-/// Hashes by the value of one of their chunks, one bucket after the other.
+/// Hashes by the value of one of their chunks, bucket by bucket.
 struct Filled {
-    /// Where each bucket begins, and the end of the last.
+    /// The start index of each bucket, and the end of the last.
     begins: Vec<u32>,
     hashes: Vec<(u64, u32)>,
 }
@@ -136,13 +136,13 @@ fn bucket(chunk: usize, value: u16) -> usize {
     chunk * BUCKETS + usize::from(value)
 }
 
-/// Bits in which a chunk may differ; `None`: it need not be looked at.
+/// Number of bits in which a chunk may differ; `None`: it need not be searched.
 fn radius(most_distance: u32, chunk: usize) -> Option<u32> {
     let (q, a) = (most_distance / CHUNKS as u32, most_distance as usize % CHUNKS);
     if chunk <= a { Some(q) } else { q.checked_sub(1) }
 }
 
-/// Every fourth bit of the hash: neighbouring bits of a perceptual hash tell much the same, and would crowd few buckets.
+/// Takes every fourth bit of the hash: neighbouring bits of a perceptual hash are correlated and would crowd few buckets.
 fn value(hash: u64, chunk: usize) -> u16 {
     let mut bits = hash >> chunk & 0x1111_1111_1111_1111;
     for (shift, mask) in [
@@ -156,7 +156,7 @@ fn value(hash: u64, chunk: usize) -> u16 {
     bits as u16
 }
 
-/// All chunks with up to this many bits set, fewest first.
+/// Returns all chunks with up to this many bits set, fewest first.
 fn masks(radius: Option<u32>) -> &'static [u16] {
     static BY_BITS: OnceLock<(Vec<u16>, [usize; 17])> = OnceLock::new();
     let (all, up_to) = BY_BITS.get_or_init(|| {
@@ -204,7 +204,7 @@ mod tests {
             })
             .collect();
         for most in [0, 1, 2, 3, 4, 6, 7, 8, 10] {
-            // All one by one; most at once and the rest one by one.
+            // All one by one; then most at once and the rest one by one.
             for at_once in [0, 4000] {
                 let mut index = HashIndex::new(most);
                 index.fill((0..).zip(&hashes).take(at_once).map(|(k, hash)| (*hash, k)).collect());
@@ -220,7 +220,7 @@ mod tests {
         }
     }
 
-    /// `forgets`: what was removed is not found.
+    /// `forgets`: removed entries are not found.
     fn finds_all(hashes: &[u64], index: &HashIndex, most: u32, forgets: bool) {
         let gone: &[usize] = if forgets { &[17, 4711] } else { &[4711] };
         {

@@ -1,8 +1,8 @@
-//! Groups of candidates that can be decided together: the same place in many images, the same region of an image in several rounds, crops
-//! whose hashes differ in few bits, features at a small angle.
+//! Groups candidates that can be decided together: the same place in many images, the same region of an image in several rounds, crops
+//! whose hashes differ in few bits, similar features.
 //!
-//! Every member is similar to its group's representative, which is its best candidate; nothing is joined by way of a third one. Class and
-//! kind of false positive are borders that no group crosses. A full group takes no more members: the next one alike leads another.
+//! Every member is similar to its group's representative, which is its best candidate; similarity is not transitive. No group spans several
+//! classes or kinds of false positive. A full group takes no more members: the next similar candidate starts another.
 
 mod feature_index;
 mod hash_index;
@@ -17,23 +17,23 @@ use self::hash_index::HashIndex;
 use crate::domain::{ClassId, FalsePositiveKind, FeatureSpace, ImageId, RoiFeature};
 use crate::geometry::BoundingBox;
 
-/// A candidate as grouping sees it.
+/// A candidate as input of grouping.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Groupable<'a> {
     pub class: ClassId,
     pub kind: FalsePositiveKind,
     pub image: ImageId,
-    /// The same number for images that one camera may have taken: those of one size in one dataset.
+    /// Equal for images that may come from one camera: those of one size in one dataset.
     pub camera: u32,
     pub bbox: BoundingBox,
-    /// The crop's perceptual hash; `None` where the image could not be read: grouped by its region alone.
+    /// The crop's perceptual hash; `None` if the image could not be read: then it is grouped only by region.
     pub hash: Option<u64>,
-    /// What a network saw; features of different spaces are never compared. `None` where it is not known.
+    /// A network's features; features of different spaces are never compared. `None` if unknown.
     pub feature: Option<(FeatureSpace, &'a RoiFeature)>,
 }
 
-/// For each of `wanted` the place of the hash in `among` that differs from it in the fewest bits, the first of several; `None` where there is
-/// none at all.
+/// Returns for each hash in `wanted` the index in `among` of the hash that differs in the fewest bits, the first on ties; `None` if `among`
+/// is empty.
 pub fn nearest_hashes(among: &[u64], wanted: &[u64]) -> Vec<Option<usize>> {
     let mut index = HashIndex::new(NEAR);
     index.fill((0..).zip(among).map(|(place, hash)| (*hash, place)).collect());
@@ -48,34 +48,34 @@ pub fn nearest_hashes(among: &[u64], wanted: &[u64]) -> Vec<Option<usize>> {
     wanted.par_iter().map(nearest).collect()
 }
 
-/// Within this many bits nearly all find another; for the few that do not, all are compared.
+/// Nearly all hashes have a neighbour within this many bits; for the others all are compared.
 const NEAR: u32 = 8;
 
-/// When two candidates are similar.
+/// The similarity criteria.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GroupConfig {
-    /// Boxes of one image that overlap as much are on the same region.
+    /// Boxes of one image with at least this IoU cover the same region.
     pub least_iou: f64,
-    /// Perceptual hashes that differ in no more bits than this show the same; 0 wants equal hashes.
+    /// Crops whose hashes differ in at most this many bits are similar; 0 requires equal hashes.
     pub most_distance: u32,
-    /// Features of one space whose cosine is this or more show the same to the network; `None`: they are not compared.
+    /// Features of one space with at least this cosine are similar; `None`: not compared.
     pub least_cosine: Option<f32>,
-    /// In place of `least_cosine`, for each space the one that was found to keep groups in one verdict: [`GroupConfig::ROI_COSINE`],
-    /// [`GroupConfig::EMBEDDING_COSINE`].
+    /// Instead of `least_cosine`, use the recommended threshold of each space, at which groups were found to share one verdict:
+    /// [`GroupConfig::ROI_COSINE`], [`GroupConfig::EMBEDDING_COSINE`].
     pub recommended: bool,
 }
 
 impl GroupConfig {
-    /// The largest distance that makes sense: of two crops that have nothing to do with each other some 32 of 64 bits differ.
+    /// The largest sensible distance: unrelated crops differ in some 32 of 64 bits.
     pub const DISTANCE_MAX: u32 = 16;
-    /// The smallest cosine that can be asked for: below it, most candidates of a round are alike.
+    /// The smallest accepted cosine: below it, most candidates of a round are similar.
     pub const COSINE_MIN: f32 = 0.7;
-    /// Measured on candidates that were judged one by one, without knowing their groups (docs/groups.md): features of a detector's RoIs.
+    /// Measured on candidates that were judged individually, without knowledge of their groups (docs/groups.md): a detector's RoI features.
     pub const ROI_COSINE: f32 = 0.75;
-    /// The same for what the bundled backbone saw in crops: there even unlike ones lie close.
+    /// The same for crop embeddings from the bundled backbone, where even dissimilar crops are close.
     pub const EMBEDDING_COSINE: f32 = 0.95;
 
-    /// Features of this space show the same from this cosine on; `None`: they are not compared.
+    /// Returns the cosine threshold of this space; `None`: not compared.
     pub fn cosine_in(&self, space: FeatureSpace) -> Option<f32> {
         match (self.recommended, space) {
             (true, FeatureSpace::Round(_)) => Some(Self::ROI_COSINE),
@@ -84,7 +84,7 @@ impl GroupConfig {
         }
     }
 
-    /// Whether features are compared at all.
+    /// Whether features are compared.
     pub fn compares_features(&self) -> bool {
         self.recommended || self.least_cosine.is_some()
     }
@@ -96,26 +96,26 @@ impl Default for GroupConfig {
     }
 }
 
-/// Maximum number of members of a group.
+/// Maximum number of members per group.
 pub const GROUP_MAX: usize = 1000;
 
 /// A group of two or more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// Places of the candidates, best first. The first represents the group: all others are similar to it.
+    /// Indices of the candidates, best first. The first represents the group: all others are similar to it.
     pub members: Vec<usize>,
-    /// One thing at one place in many images of one camera.
+    /// One thing at a fixed place in many images of one camera.
     pub by_place: bool,
 }
 
-/// Groups candidates that are in the order of their rank (best first). What is like no other is in no group.
+/// Groups candidates given in rank order (best first). A candidate without a similar one is in no group.
 pub fn group_alike(items: &[Groupable<'_>], config: &GroupConfig) -> Vec<Group> {
     regroup(items, config, &vec![None; items.len()])
 }
 
-/// As [`group_alike`], but what is grouped already stays so where nothing new is better: `known` says for each candidate which one represents
-/// it (itself where it represents a group or is alone), by hash, region or features, found with the same `config`; `None` for what is new or
-/// changed. Groups by place are found again each time, so their members are `None` too. Only new candidates are compared.
+/// Like [`group_alike`], but keeps existing groups unless a better candidate appears. `known` gives each candidate's representative (itself
+/// if it represents a group or is alone), found by hash, region or features with the same `config`; `None` for new or changed candidates.
+/// Groups by place are always recomputed, so their members are `None` too. Only new candidates are compared.
 pub fn regroup(items: &[Groupable<'_>], config: &GroupConfig, known: &[Option<usize>]) -> Vec<Group> {
     let at_place = places::leaders(items);
     let mut representative: Vec<Option<usize>> = at_place.clone();

@@ -1,4 +1,4 @@
-//! The groups of the candidates of one class and kind: in the order of their rank each joins the nearest representative, or becomes one.
+//! Groups the candidates of one class and kind: in rank order, each joins the nearest representative or becomes one.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -10,29 +10,29 @@ use super::hash_index::HashIndex;
 use super::{GROUP_MAX, GroupConfig, Groupable};
 use crate::domain::{FeatureSpace, ImageId, RoiFeature};
 
-/// Candidates that are compared with all representatives at once, on all cores.
+/// Number of candidates compared with all representatives at once, on all cores.
 const BLOCK: usize = 512;
 
-/// How a candidate is similar to a representative; the least is the nearest.
+/// How a candidate is similar to a representative; the smallest is the nearest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Alike {
     /// The same region of an image.
     Region,
-    /// Bits in which the hashes differ.
+    /// Number of bits in which the hashes differ.
     Hash(u32),
-    /// How far the cosine is below 1, in millionths.
+    /// 1 minus the cosine, in millionths.
     Feature(u32),
 }
 
-/// What a search found.
+/// The result of a search.
 struct Found {
-    /// The nearest representative of a higher rank whose group is not full.
+    /// The nearest higher-ranked representative whose group is not full.
     nearest: Option<(Alike, u32)>,
-    /// Similar ones of a lower rank whose groups are not full.
+    /// Similar lower-ranked representatives whose groups are not full.
     later: Vec<u32>,
 }
 
-/// Which candidate represents each of `members`, which are in the order of their rank. `still` says which one does already.
+/// Returns the representative of each of `members`, which are in rank order. `still` gives existing representatives.
 pub(super) fn settle(
     items: &[Groupable<'_>],
     members: &[usize],
@@ -53,12 +53,12 @@ pub(super) fn settle(
 struct Partition<'a> {
     items: &'a [Groupable<'a>],
     config: GroupConfig,
-    /// `None` while it waits for its place.
+    /// `None` while unassigned.
     leader: Vec<Option<u32>>,
-    /// Of each representative, without itself.
+    /// The members of each representative, without itself.
     members: Vec<Vec<u32>>,
     hashes: HashIndex,
-    /// Representatives that were there from the start, by image.
+    /// Initial representatives, by image.
     first_regions: Vec<(ImageId, u32)>,
     regions: HashMap<ImageId, Vec<u32>>,
     features: HashMap<FeatureSpace, FeatureIndex>,
@@ -99,7 +99,7 @@ impl<'a> Partition<'a> {
         }
     }
 
-    /// What is represented already stays so; all others find their place.
+    /// Keeps existing assignments and assigns all others.
     fn settle(&mut self) {
         let (mut waiting, mut leading) = (BinaryHeap::new(), Vec::new());
         for at in 0..self.items.len() as u32 {
@@ -131,8 +131,8 @@ impl<'a> Partition<'a> {
         }
     }
 
-    /// Gives a candidate its place, given what was `found` before those in `new` represented anything; what has to find another place for
-    /// that: the groups of lower rank that it is similar to have a better candidate now.
+    /// Assigns a candidate, given what was `found` before those in `new` became representatives. Returns the candidates that must be
+    /// reassigned as a result: members of lower-ranked groups that it is similar to, which now have a better candidate.
     fn place(&mut self, at: u32, found: Found, new: &mut Vec<u32>) -> Vec<u32> {
         let is_there = |(_, leader): &(Alike, u32)| self.leads(*leader) && self.has_room(*leader);
         let found = if found.nearest.as_ref().is_none_or(is_there) { found } else { self.find(at) };
@@ -222,7 +222,7 @@ impl<'a> Partition<'a> {
         self.members[leader as usize].len() + 1 < GROUP_MAX
     }
 
-    /// Lets all of these be found, at once: one by one takes several times as long.
+    /// Indexes all of these at once: one by one takes several times as long.
     fn lead_all(&mut self, leading: &[u32]) {
         let item = |at: &u32| &self.items[*at as usize];
         let hashes = leading.iter().filter_map(|at| Some((item(at).hash?, *at))).collect();
@@ -260,7 +260,7 @@ impl<'a> Partition<'a> {
         }
     }
 
-    /// Lets a representative and its members find their places again.
+    /// Dissolves a group: its representative and members must be reassigned.
     fn dissolve(&mut self, leader: u32) -> Vec<u32> {
         let mut freed = std::mem::take(&mut self.members[leader as usize]);
         self.forget(leader);
@@ -271,7 +271,7 @@ impl<'a> Partition<'a> {
         freed
     }
 
-    /// No candidate finds this representative any more; one that was there from the start is skipped where it is found.
+    /// Removes this representative from the search; an initial one is skipped when found.
     fn forget(&mut self, leader: u32) {
         let item = &self.items[leader as usize];
         if let Some(here) = self.regions.get_mut(&item.image) {

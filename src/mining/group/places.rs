@@ -1,5 +1,5 @@
-//! Groups by place: one thing at one place in many images of one camera, such as a rock detected every night. These candidates are one
-//! group even where light and weather change the crop more than other groups allow.
+//! Groups by place: one thing at a fixed place in many images of one camera, such as a rock detected every night. Such candidates form one
+//! group even if light and weather change the crop more than the other criteria allow.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -9,16 +9,16 @@ use rayon::prelude::*;
 use super::{GROUP_MAX, Groupable};
 use crate::geometry::BoundingBox;
 
-/// Boxes of two images that overlap as much are at the same place.
+/// Boxes of two images with at least this IoU are at the same place.
 const LEAST_IOU: f64 = 0.7;
-/// Bits in which the hashes at one place may differ; of unrelated crops some 32 do.
+/// Maximum number of differing hash bits at one place; unrelated crops differ in some 32.
 const MOST_DISTANCE: u32 = 12;
-/// Images on which the thing is found at least.
+/// Minimum number of images with the same thing.
 pub(super) const LEAST_IMAGES: usize = 5;
-/// Different things that are told apart at one place; a busy corner does not become quadratic.
+/// Maximum number of distinct things at one place, so that a busy corner does not become quadratic.
 const THINGS_MAX: usize = 64;
 
-/// Which candidate represents each, for those that are one thing at one place; best candidates are the first.
+/// Returns the representative of each candidate in a group by place; the best candidates come first.
 pub(super) fn leaders(items: &[Groupable<'_>]) -> Vec<Option<usize>> {
     let mut cameras: HashMap<_, Vec<usize>> = HashMap::new();
     for (at, item) in items.iter().enumerate().filter(|(_, item)| item.hash.is_some()) {
@@ -33,7 +33,7 @@ pub(super) fn leaders(items: &[Groupable<'_>]) -> Vec<Option<usize>> {
     leaders
 }
 
-/// Each member with its representative.
+/// Returns each member with its representative.
 fn of_camera(items: &[Groupable<'_>], part: &[usize]) -> Vec<(usize, usize)> {
     let images: HashSet<_> = part.iter().map(|at| items[*at].image).take(LEAST_IMAGES * 64).collect();
     if images.len() < LEAST_IMAGES {
@@ -67,33 +67,33 @@ fn of_camera(items: &[Groupable<'_>], part: &[usize]) -> Vec<(usize, usize)> {
     groups.flat_map(|members| members.iter().map(|at| (*at, members[0]))).collect()
 }
 
-/// The things of a cell. Hashes are stored apart from the rest: nearly all things are skipped by their hash, which reads less memory.
+/// The things in a cell. Hashes are stored separately: nearly all things are skipped by their hash, which reads less memory.
 #[derive(Default)]
 struct Here {
-    /// The hash of each.
+    /// The hash of each thing.
     hashes: Vec<u64>,
-    /// Where each lies, with its number.
+    /// The box of each thing, with its number.
     things: Vec<(BoundingBox, usize)>,
 }
 
 impl Here {
-    /// Those with similar hashes.
+    /// Returns those with similar hashes.
     fn alike(&self, hash: u64) -> impl Iterator<Item = &(BoundingBox, usize)> {
         let seen = self.hashes.iter().zip(&self.things);
         seen.filter(move |(other, _)| (*other ^ hash).count_ones() <= MOST_DISTANCE).map(|(_, thing)| thing)
     }
 }
 
-/// Where a box's centre lies and how large it is, coarsely: steps of its width, height and centre.
+/// A box's quantised position and size: steps of its width, height and centre.
 type Cell = [i32; 4];
 
-/// In steps: boxes with an IoU of 0.7 differ by half of one at most.
+/// In steps: boxes with an IoU of 0.7 differ by at most half a step.
 fn size_steps(b: &BoundingBox) -> (f64, f64) {
     let steps = |side: f64| side.max(1e-3).log2() / 1.04;
     (steps(b.width()), steps(b.height()))
 }
 
-/// The centre in steps of boxes of this size.
+/// The centre in steps for boxes of this size.
 fn centre_steps(b: &BoundingBox, w: i32, h: i32) -> (f64, f64) {
     let (x, y) = b.center();
     let step = |size: i32| 0.37 * (f64::from(size + 1) * 1.04).exp2();
@@ -107,7 +107,7 @@ fn cell(b: &BoundingBox) -> Cell {
     [w, h, x.floor() as i32, y.floor() as i32]
 }
 
-/// The cells of all boxes that overlap this one enough.
+/// Returns the cells of all boxes that may overlap this one enough.
 fn neighbours(b: &BoundingBox) -> impl Iterator<Item = Cell> {
     let both = |v: f64| {
         let (low, high) = ((v - 0.5).floor() as i32, (v + 0.5).floor() as i32);
@@ -120,7 +120,7 @@ fn neighbours(b: &BoundingBox) -> impl Iterator<Item = Cell> {
     })
 }
 
-/// Sixteen cells are looked up for each candidate: the standard hasher takes half of that time. Boxes are not chosen to make cells collide.
+/// Sixteen cells are looked up per candidate: the standard hasher would take half of that time. Collision attacks are not a concern.
 #[derive(Default)]
 struct CellHasher(u64);
 

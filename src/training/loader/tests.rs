@@ -1,4 +1,4 @@
-//! The loader's guarantees: order, skipping, bounded memory.
+//! Tests the loader's guarantees: order, skipping, bounded memory.
 
 use super::*;
 use crate::geometry::Ellipse;
@@ -134,7 +134,7 @@ fn shapes_arrive_in_network_pixels() {
     assert_eq!(sample.ignored[0], BoundingBox::new(0.0, 0.0, 4.0, 4.0));
 }
 
-/// What an import of today leaves out may still be in a project, or come with a merged verdict.
+/// Shapes that an import skips today may still be in a project, or come with a merged verdict.
 #[test]
 fn shapes_that_cannot_be_objects_are_never_learnt() {
     let mut image = image("10");

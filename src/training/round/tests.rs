@@ -1,4 +1,5 @@
-//! What a round does when memory runs out, which only an injected failure can show, and when it is stopped in a test. Whole rounds are tested in `tests/training_round.rs`.
+//! Tests running out of memory, which needs an injected failure, and being stopped during a test. Whole rounds are tested in
+//! `tests/training_round.rs`.
 
 use std::fs;
 
@@ -31,7 +32,7 @@ fn decode(path: &Path) -> Result<image::RgbImage, String> {
     Ok(image::RgbImage::from_fn(64, 48, |x, y| image::Rgb([(x * number) as u8, (y * 5) as u8, 90])))
 }
 
-/// Stops the round in its first test, which fails for that.
+/// Cancels the round in its first test, which then fails.
 struct Stopping<'a>(&'a Cancel);
 
 impl RoundHooks for Stopping<'_> {
@@ -75,7 +76,7 @@ fn train_by(
     train_round(config, task, hooks, cancel)
 }
 
-/// `step: images` of every mini-batch in order.
+/// Formats `step: images` of every mini-batch in order.
 fn drawn(run_dir: &Path) -> Vec<String> {
     let table = fs::read_to_string(run_dir.join("sampler.csv")).unwrap();
     table.lines().skip(1).map(|line| line.split(',').step_by(2).take(2).collect::<Vec<_>>().join(": ")).collect()

@@ -1,4 +1,4 @@
-//! What all folds share: the project's images with the annotations that came with them.
+//! The data common to all folds: the project's images with their imported annotations.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -8,13 +8,13 @@ use crate::store::{Dataset, NewDataset, NewImage, NewObject};
 use crate::workflow::split::folds_of;
 use crate::workflow::{Project, WorkflowError};
 
-/// The project's images with the annotations that came with them; verdicts and promoted objects are left behind.
+/// The project's images with their imported annotations, without verdicts and promoted objects.
 #[derive(Debug)]
 pub(super) struct Facts {
     pub datasets: Vec<Dataset>,
-    /// In their order.
+    /// In project order.
     pub classes: Vec<Class>,
-    /// By dataset, then in the order of import: FDDB's list order.
+    /// By dataset, then in import order: FDDB's list order.
     pub images: Vec<ImageRecord>,
     pub truth: HashMap<ImageId, Vec<Annotation>>,
 }
@@ -31,12 +31,12 @@ impl Facts {
         folds_of(&self.images)
     }
 
-    /// blake3 over names, contents, folds and annotations in their order: equal on every machine that imported the same data.
+    /// Hashes names, contents, folds and annotations in order with blake3: equal on every machine that imported the same data.
     pub fn fingerprint(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for image in &self.images {
             let ImageRecord { name, content_hash, width, height, split, .. } = image;
-            // As the first version wrote it: a number, or a name in quotes.
+            // In the format of the first version: a number, or a quoted name.
             let fold = match (image.fold(), split) {
                 (Some(fold), _) => format!("Some({fold})"),
                 (None, Some(name)) => format!("Some({name:?})"),
@@ -48,13 +48,13 @@ impl Facts {
         hasher.finalize().to_hex().to_string()
     }
 
-    /// Whether one class is annotated, so that FDDB's text files say all.
+    /// Whether only one class is annotated, so that FDDB's text files contain everything.
     pub fn has_one_class(&self) -> bool {
         let annotated: std::collections::BTreeSet<_> = self.truth.values().flatten().map(|a| a.class).collect();
         annotated.len() < 2
     }
 
-    /// As the fingerprints of the first version have it; only other classes than its faces are named.
+    /// Uses the first version's format; only classes other than its faces are named.
     fn described(&self, of: &domain::Annotation) -> impl std::fmt::Debug + use<> {
         #[derive(Debug)]
         #[expect(dead_code, reason = "read by its Debug")]
@@ -72,7 +72,7 @@ impl Facts {
         })
     }
 
-    /// The same datasets for another project.
+    /// Returns the same datasets for another project.
     pub fn new_datasets(&self) -> Vec<NewDataset> {
         let images_of = |dataset: DatasetId| self.images.iter().filter(move |image| image.dataset == dataset);
         let of_dataset = |dataset: &Dataset| NewDataset {

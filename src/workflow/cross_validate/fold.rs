@@ -1,4 +1,4 @@
-//! One fold: its project, its rounds, and the record of what is done.
+//! One fold: its project, its rounds, and the record of completed rounds.
 
 use std::path::{Path, PathBuf};
 
@@ -18,27 +18,27 @@ use crate::workflow::{FoldProgress, Observer, Project, WorkEvent, WorkflowError}
 
 const RECORD: &str = "fold.json";
 
-/// `fold.json`: the rounds of a fold that are trained and tested. It is what merging goes by.
+/// `fold.json`: the trained and tested rounds of a fold, used for merging.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FoldRecord {
     pub fold: u8,
-    /// Identifies settings and data; records of another plan do not belong here.
+    /// Identifies settings and data; records of another plan are refused.
     pub plan: String,
     pub rounds: Vec<FoldRound>,
 }
 
-/// A round of a fold. Its detections on the fold are in `runs/<round>/held-out-<shape>.txt`, and with their classes in `held-out.jsonl`.
+/// A round of a fold. Its detections on the fold are in `runs/<round>/held-out-<shape>.txt`, and with classes in `held-out.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FoldRound {
     pub round: u32,
     pub steps: u64,
-    /// Of all steps.
+    /// Total over all steps.
     pub seconds: f64,
-    /// With which the round trained.
+    /// Number that the round trained with.
     pub hard_negatives: usize,
-    /// `rectangle`, and `ellipse` where the detector regresses them.
+    /// `rectangle`, and `ellipse` if the detector regresses them.
     pub shapes: Vec<OutputShape>,
     /// Images of the fold that the last test could not read: their objects count as missed.
     #[serde(default)]
@@ -46,7 +46,7 @@ pub struct FoldRound {
 }
 
 impl FoldRecord {
-    /// What no run writes: rounds that are not 1, 2, 3 ..., a round without shapes or with one twice.
+    /// Returns a contradiction that no run writes: rounds other than 1, 2, 3 ..., a round without shapes or with a repeated one.
     fn contradiction(&self) -> Option<String> {
         let wrong = |(index, round): (usize, &FoldRound)| {
             let is_next = round.round as usize == index + 1;
@@ -71,12 +71,12 @@ pub(super) struct Fold<'a> {
 }
 
 impl<'a> Fold<'a> {
-    /// The fold in `dir/fold-<number>`; nothing is looked at.
+    /// The fold in `dir/fold-<number>`; does not access the disk.
     pub fn at(dir: &Path, number: u8, plan: &'a Plan) -> Self {
         Self { number, dir: dir.join(format!("fold-{number}")), plan }
     }
 
-    /// What is done; `None` when that is nothing.
+    /// Returns the completed rounds; `None` if there are none.
     pub fn record(&self) -> Result<Option<FoldRecord>, WorkflowError> {
         let path = self.dir.join(RECORD);
         if !path.is_file() {
@@ -93,17 +93,17 @@ impl<'a> Fold<'a> {
         Ok(Some(record))
     }
 
-    /// Where the detections of a round lie, in the cross-validation's folder `dir`.
+    /// Returns the path of a round's detections in the cross-validation's folder `dir`.
     pub fn detections_file(dir: &Path, fold: u8, round: u32, shape: OutputShape) -> PathBuf {
         shape.detections_file(&Self::run_dir(dir, fold, round))
     }
 
-    /// The folder of a round, in the cross-validation's folder `dir`.
+    /// Returns the folder of a round in the cross-validation's folder `dir`.
     pub fn run_dir(dir: &Path, fold: u8, round: u32) -> PathBuf {
         dir.join(format!("fold-{fold}")).join("runs").join(round.to_string())
     }
 
-    /// With `confirmed` hard negatives somebody has to review between the rounds: refuses while nobody did.
+    /// With `confirmed` hard negatives someone has to review between the rounds: refuses if nobody did.
     pub fn check_reviewed(&self, rounds: u32) -> Result<(), WorkflowError> {
         if self.plan.config.hard_negatives != HardNegativeSource::Confirmed || rounds < 2 {
             return Ok(());
@@ -134,7 +134,7 @@ impl<'a> Fold<'a> {
         Ok(record.state == RoundState::Mined && counts.judged() > 0)
     }
 
-    /// Trains, tests and mines what is not done yet.
+    /// Trains, tests and mines the remaining rounds.
     pub fn run(
         &self,
         facts: &Facts,
@@ -157,7 +157,7 @@ impl<'a> Fold<'a> {
             let round = project.open_store()?.round_by_number(number)?;
             if !round.as_ref().is_some_and(is_trained) {
                 observer(WorkEvent::Fold(at(number)));
-                // A round that was begun continues; a new one gets the next number, which is this one.
+                // A started round is resumed; a new one gets the next number, which is this one.
                 let trained = if round.is_some() {
                     let preset = unfinished_settings(&project)?.preset;
                     resume(&project, Some(&RoundConfig { preset, ..config.clone() }), observer, cancel)?
@@ -183,10 +183,10 @@ impl<'a> Fold<'a> {
         let mut done = Vec::new();
         for round in store.rounds()?.into_iter().filter(|round| round.number <= rounds) {
             let steps = store.metric_summary(round.id, "step_s")?;
-            // Its own settings: a round without ellipses in its data learns boxes alone.
+            // Its own settings: a round without ellipses in its data only learns boxes.
             let own = RoundConfig::from_stored(&round.config_toml, &format!("round {}", round.number))?;
             let shapes = OutputShape::of(&own.detector);
-            // What the round had to train with: candidates of the rounds before it.
+            // The hard negatives available to the round: candidates of earlier rounds.
             let given = store.hard_negatives(config.hard_negatives, round.number)?;
             done.push(FoldRound {
                 round: round.number,
@@ -201,8 +201,8 @@ impl<'a> Fold<'a> {
         write_json(&self.dir.join(RECORD), &record)
     }
 
-    /// The record's file and the files that it speaks of, relative to the fold's folder; the record last. Detections with classes are not
-    /// among the results of earlier versions.
+    /// Returns the files of the record relative to the fold's folder, the record last. Detections with classes are missing in results of
+    /// earlier versions.
     pub fn result_files(&self, record: &FoldRecord) -> Vec<PathBuf> {
         let of_round = |round: &FoldRound| {
             let folder = Path::new("runs").join(round.round.to_string());
@@ -219,7 +219,7 @@ impl<'a> Fold<'a> {
     }
 }
 
-/// The project's images with the annotations that came with them, in a fixed order.
+/// Imports the project's images with their imported annotations, in a fixed order.
 fn import_images(project: &Project, facts: &Facts) -> Result<(), WorkflowError> {
     Ok(project.open_store()?.mirror_datasets(&facts.new_datasets())?)
 }

@@ -1,6 +1,6 @@
-//! Folds that were trained elsewhere -> this project. Only results are copied, no checkpoints.
+//! Copies the results of folds trained elsewhere into this project, without checkpoints.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::io;
@@ -12,8 +12,8 @@ use super::plan::Plan;
 use crate::domain::{limits, make_folders_below, read_bytes};
 use crate::workflow::{Observer, WorkEvent, WorkflowError, write_atomically};
 
-/// Copies into `dir` the folds of `others` that `dir` lacks or has fewer rounds of. Everything is checked before anything is written: the
-/// settings and the data have to be the same.
+/// Copies into `dir` the folds of `others` that `dir` lacks or has fewer rounds of. Everything is checked before anything is written:
+/// settings and data have to be the same.
 pub(super) fn take_over(
     dir: &Path,
     name: &str,
@@ -30,7 +30,7 @@ pub(super) fn take_over(
         .ok_or_else(|| WorkflowError::Refused("--merge needs the folder of at least one other project.".to_owned()))?;
     let plan = Plan::new(dir, &first.config, facts)?;
     if let Some((source, _)) = sources.iter().zip(&plans).find(|(_, other)| other.id != plan.id) {
-        // Refused, with the settings' names.
+        // Refused with the names of the settings.
         Plan::new(source, &plan.config, facts)?;
         return Err(WorkflowError::Refused(format!("{}: made with other settings or data.", source.display())));
     }
@@ -48,7 +48,7 @@ pub(super) fn take_over(
     Ok(plan)
 }
 
-/// The folder with `plan.json`: `other` itself, or the cross-validation `name` of the project there.
+/// Returns the folder with `plan.json`: `other` itself, or the cross-validation `name` of the project there.
 fn source(other: &Path, name: &str) -> Result<PathBuf, WorkflowError> {
     let in_project = other.join("runs").join(name);
     [other.to_path_buf(), in_project].into_iter().find(|dir| Plan::exists(dir)).ok_or_else(|| {
@@ -59,7 +59,7 @@ fn source(other: &Path, name: &str) -> Result<PathBuf, WorkflowError> {
     })
 }
 
-/// Says whether there was something to take.
+/// Returns whether there was anything to copy.
 fn take_fold(from: &Fold, to: &Fold) -> Result<bool, WorkflowError> {
     let Some(theirs) = from.record()? else { return Ok(false) };
     let ours = to.record()?.map_or(0, |record| record.rounds.len());
@@ -75,7 +75,7 @@ fn take_fold(from: &Fold, to: &Fold) -> Result<bool, WorkflowError> {
         let folder = target.parent().unwrap_or(to.dir());
         let all = to.dir().parent().unwrap_or(to.dir());
         make_folders_below(all, folder).map_err(WorkflowError::io(folder, "Check that it is writable."))?;
-        // The record comes last: a merge that was cut off has not taken the fold.
+        // The record comes last: an interrupted merge has not taken over the fold.
         write_atomically(&target, &bytes)?;
     }
     Ok(true)

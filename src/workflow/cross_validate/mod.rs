@@ -1,9 +1,9 @@
-//! Cross-validation: for each fold train on the others, test on it, mine between its rounds; then the folds' detections are pooled as FDDB
-//! pools them.
+//! Cross-validation: for each fold, trains on the others, tests on it and mines between its rounds; then pools the folds' detections like
+//! FDDB.
 //!
-//! Each fold is a project of its own, `runs/<name>/fold-<n>/`, with the images and the datasets' own annotations and nothing else. So no
-//! hard negative, verdict or promoted object can reach a fold from another fold or from the project's own rounds, whose detectors may have
-//! seen its test images. Progress is read from disk: the same command resumes an interrupted run.
+//! Each fold is a separate project, `runs/<name>/fold-<n>/`, with only the images and the datasets' own annotations. So no hard negative,
+//! verdict or promoted object can reach a fold from another fold or from the project's own rounds, whose detectors may have seen its test
+//! images. Progress is read from disk: the same command resumes an interrupted run.
 
 mod facts;
 mod fold;
@@ -31,14 +31,14 @@ use plan::Plan;
 pub struct CrossValidation {
     /// The folder in `runs/`.
     pub name: String,
-    /// The settings of every round; `test_splits` is set fold by fold.
+    /// The settings of every round; `test_splits` is set per fold.
     pub config: RoundConfig,
     pub rounds: u32,
-    /// The folds of this run; empty for all that have images. Others may be done elsewhere and merged.
+    /// The folds of this run; empty for all that have images. Others may be run elsewhere and merged.
     pub folds: Vec<u8>,
 }
 
-/// What is there so far, this run's folds and those of runs before.
+/// The results so far, from this run and earlier ones.
 #[derive(Debug, Clone, Serialize)]
 pub struct CrossValidationReport {
     #[serde(serialize_with = "shown_path")]
@@ -46,17 +46,17 @@ pub struct CrossValidationReport {
     /// The folds of the project.
     pub all_folds: Vec<u8>,
     pub folds: Vec<FoldRecord>,
-    /// One entry a round; each says which folds it pools.
+    /// One entry per round; each lists the folds that it pools.
     pub rounds: Vec<PooledRound>,
     #[serde(serialize_with = "shown_paths")]
     pub files: Vec<PathBuf>,
 }
 
-/// The folder in `runs/` where none is named.
+/// The default folder in `runs/`.
 pub const DEFAULT_NAME: &str = super::run_curves::DEFAULT_RUN;
 
-/// Runs what is not done yet, then pools every fold that is. A cancel leaves the fold's checkpoint and ends with
-/// [`WorkflowError::Cancelled`]; folds that were done before it are pooled.
+/// Runs what is left, then pools every completed fold. A cancel leaves the fold's checkpoint and returns [`WorkflowError::Cancelled`];
+/// folds completed before it are pooled.
 pub fn cross_validate(
     project: &Project,
     request: &CrossValidation,
@@ -64,7 +64,7 @@ pub fn cross_validate(
     cancel: &Cancel,
 ) -> Result<CrossValidationReport, WorkflowError> {
     let dir = folder(project, &request.name)?;
-    // Held from the first fold to the last: what is read of the project now is what every fold trains with.
+    // Held from the first fold to the last, so that every fold trains on the data read now.
     let _lock = project.lock("cross-validation")?;
     let place = Place::open(project.dir()).map_err(WorkflowError::io(project.dir(), "Check the path."))?;
     let facts = Facts::of(project)?;
@@ -94,9 +94,9 @@ pub fn cross_validate(
         place.check()?;
         let was_done = fold.record()?.is_some_and(|record| request.rounds <= record.rounds.len() as u32);
         let done = fold.run(&facts, request.rounds, at, observer, cancel);
-        // Whatever else went wrong follows from it.
+        // Any other error follows from this one.
         place.check()?;
-        // Whoever watches sees the curves grow fold by fold, and keeps them after a cancel.
+        // The curves on screen grow fold by fold, and remain after a cancel.
         if matches!(done, Err(WorkflowError::Cancelled)) || (done.is_ok() && !was_done && index + 1 < opened.len()) {
             pool_all(&dir, &plan, &facts)?;
         }
@@ -105,8 +105,8 @@ pub fn cross_validate(
     pool_all(&dir, &plan, &facts)
 }
 
-/// Takes over the folds that copies of this project have done (on other machines), then pools everything. Each of `others` is a
-/// project folder or the folder of a cross-validation in it. Nothing is trained.
+/// Takes over the folds that copies of this project (on other machines) have completed, then pools everything. Each of `others` is a
+/// project folder or the folder of a cross-validation in it. Trains nothing.
 pub fn merge(
     project: &Project,
     name: &str,
@@ -134,7 +134,7 @@ fn pool_all(dir: &std::path::Path, plan: &Plan, facts: &Facts) -> Result<CrossVa
     Ok(report)
 }
 
-/// `runs/<name>`; a name that could be another folder is refused.
+/// Returns `runs/<name>`; a name that could refer to another folder is refused.
 fn folder(project: &Project, name: &str) -> Result<PathBuf, WorkflowError> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let is_round = name.chars().all(|c| c.is_ascii_digit());

@@ -1,6 +1,6 @@
-//! The identity of a cross-validation: its settings and data. Results of several folds, runs and machines belong together if it is equal.
+//! The identity of a cross-validation: its settings and data. Results of folds, runs and machines can be combined if it is equal.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::Path;
@@ -20,7 +20,7 @@ const FILE: &str = "plan.json";
 #[serde(deny_unknown_fields)]
 struct PlanFile {
     made_by: String,
-    /// Of the plan; plans of the first version do not say it.
+    /// The plan's id; missing in the first version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     /// See [`Facts::fingerprint`].
@@ -28,17 +28,17 @@ struct PlanFile {
     config_toml: String,
 }
 
-/// The settings of this run and what identifies the cross-validation that it belongs to.
+/// The settings of this run and the identity of its cross-validation.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub config: RoundConfig,
-    /// blake3 of the settings that change what is learnt and of the data.
+    /// blake3 of the data and of the settings that affect training.
     pub id: String,
     data: String,
 }
 
 impl Plan {
-    /// A plan that may begin in `dir` or continue with the one there; other settings or other data are refused by name. Writes nothing.
+    /// Creates a plan that can start in `dir` or continue the one there; other settings or data are refused by name. Writes nothing.
     pub fn new(dir: &Path, config: &RoundConfig, facts: &Facts) -> Result<Self, WorkflowError> {
         let config = RoundConfig { test_splits: Vec::new(), ..config.clone() };
         config.check()?;
@@ -52,7 +52,7 @@ impl Plan {
         Ok(Self { config, id, data })
     }
 
-    /// Writes the plan down, where it is not yet.
+    /// Writes the plan unless it exists.
     pub fn begin(&self, dir: &Path) -> Result<(), WorkflowError> {
         if Self::exists(dir) {
             return Ok(());
@@ -64,7 +64,7 @@ impl Plan {
         write_json(&dir.join(FILE), &file)
     }
 
-    /// The plan of the cross-validation in `dir`, to be checked against `facts`.
+    /// Returns the plan of the cross-validation in `dir`, to be checked against `facts`.
     pub fn of_folder(dir: &Path, facts: &Facts) -> Result<Self, WorkflowError> {
         let Some(file) = Self::read(dir)? else {
             return Err(WorkflowError::Refused(format!("{}: there is no cross-validation here.", dir.display())));
@@ -80,7 +80,7 @@ impl Plan {
         dir.join(FILE).is_file()
     }
 
-    /// The settings of every round of `fold`. Invariant: of named `train_splits` some are left, as an empty list stands for all.
+    /// Returns the settings of every round of `fold`. Invariant: if `train_splits` are named, some remain, because an empty list means all.
     pub fn config_of(&self, fold: u8) -> RoundConfig {
         let fold = fold.to_string();
         let train_splits = self.config.train_splits.iter().filter(|other| **other != fold).cloned().collect();
@@ -92,7 +92,7 @@ impl Plan {
     }
 }
 
-/// Every fold of the project has its turn to be tested on; then something has to be left of the folds to train on.
+/// Every fold of the project is tested on in turn; then some of the named training folds must remain.
 fn check_train_splits(train: &[String], all: &[u8]) -> Result<(), WorkflowError> {
     let Some(first) = train.first() else { return Ok(()) };
     if train.iter().any(|split| split != first) || !all.iter().any(|fold| fold.to_string() == *first) {
@@ -123,13 +123,13 @@ fn check_same(dir: &Path, begun: &PlanFile, config: &RoundConfig, data: &str) ->
     Ok(())
 }
 
-/// Settings that may not differ within a cross-validation. A preset's name says nothing beside the settings themselves.
+/// Returns the settings that may not differ within a cross-validation. The preset's name does not matter.
 fn fixed_differences(before: &RoundConfig, after: &RoundConfig) -> impl Iterator<Item = Difference> {
     before.learning_differences(after).into_iter().filter(|d| d.key != "preset")
 }
 
-/// The id that the plan in `dir` began with: settings that a later version adds do not change it. Plans of the first version do not say
-/// it, but the records of their folds do.
+/// Returns the id that the plan in `dir` started with: settings added in a later version do not change it. Plans of the first version do
+/// not contain it, but their folds' records do.
 fn id_in(dir: &Path, file: &PlanFile) -> Option<String> {
     if file.id.is_some() {
         return file.id.clone();
@@ -138,13 +138,13 @@ fn id_in(dir: &Path, file: &PlanFile) -> Option<String> {
     (1..=u8::MAX).find_map(of_fold).map(|record| record.plan)
 }
 
-/// Of `fold.json` what says to which plan it belongs.
+/// The plan's id in `fold.json`.
 #[derive(Deserialize)]
 struct RecordedPlan {
     plan: String,
 }
 
-/// The same on every machine, whatever its device and number of loader threads.
+/// The same on every machine, independent of device and number of loader threads.
 fn id_of(config: &RoundConfig, data: &str) -> String {
     let mut hasher = blake3::Hasher::new();
     for difference in fixed_differences(&RoundConfig::default(), config) {
@@ -186,7 +186,7 @@ mod tests {
         check(&[1, 2], true);
         check(&[2], false);
         check(&[2, 2], false);
-        // Not tested on here: it is left for every fold.
+        // Not tested on here: it is available to every fold.
         check(&[9], true);
     }
 }

@@ -1,4 +1,4 @@
-//! The folds' detections pooled as FDDB pools them: all images at once, no averaging.
+//! Pools the folds' detections like FDDB: all images together, no averaging.
 
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ pub struct PooledRound {
     pub shapes: Vec<PooledRates>,
 }
 
-/// The pooled curve of one output shape in numbers; the whole of it is in the files.
+/// Numbers of the pooled curve of one output shape; the full curve is in the files.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PooledRates {
     /// `rectangle` or `ellipse`.
@@ -36,11 +36,12 @@ pub struct PooledRates {
     pub unreadable: u64,
     /// At false positives over all folds.
     pub pooled: Vec<RateRow>,
-    /// Between the folds, at equal false positives per fold.
+    /// Spread between the folds, at equal false positives per fold.
     pub spread: Vec<FoldSpread>,
 }
 
-/// Pools every round and shape of the records and writes `round-<n>/<shape>/{DiscROC.txt,ContROC.txt,curves.csv,curves.json}`; the files.
+/// Pools every round and shape of the records and writes `round-<n>/<shape>/{DiscROC.txt,ContROC.txt,curves.csv,curves.json}`; returns the
+/// files.
 pub(super) fn write(
     dir: &Path,
     facts: &Facts,
@@ -79,7 +80,7 @@ fn pool(
     let mut curves = if let Some(found) = with_classes.filter(|_| !facts.has_one_class()) {
         held_out.curves(found, shape)
     } else {
-        // What FDDB's own program reads, digit by digit.
+        // Exactly the text that FDDB's own program reads.
         let mut detections = Vec::new();
         for record in records {
             let file = Fold::detections_file(dir, record.fold, round, shape);
@@ -121,8 +122,8 @@ fn pool(
     Ok((found, contents.iter().map(|(name, _)| out.join(name)).collect()))
 }
 
-/// The detections of all folds that have the round, with the project's classes, in the order of [`Facts::images_of_fold`]. `None` where a
-/// fold was tested by a version that kept no classes; several classes need them.
+/// Returns the detections of all folds that have the round, with the project's classes, in the order of [`Facts::images_of_fold`]. `None`
+/// if a fold was tested by a version that did not store classes, which several classes need.
 fn with_classes(
     dir: &Path,
     facts: &Facts,
@@ -159,7 +160,7 @@ fn with_classes(
     Ok(Some(all))
 }
 
-/// What the evaluators of boxes make of all folds' images at once; the file.
+/// Writes the box evaluators' results on all folds' images together; returns the file.
 fn write_metrics(
     dir: &Path,
     facts: &Facts,
@@ -179,7 +180,7 @@ fn write_metrics(
     Ok(file)
 }
 
-/// The detections of a fold's images, in their order.
+/// Reads the detections of a fold's images in order.
 fn read(file: &Path, shape: OutputShape, images: &[ImageRecord]) -> Result<Vec<Vec<ScoredRegion>>, WorkflowError> {
     let bad = |reason: String| WorkflowError::BadFile { path: file.to_path_buf(), reason };
     let columns = match shape {

@@ -1,5 +1,5 @@
-//! Deleting a dataset or a round: a preview, then, after a backup of the database, the deletion itself. The dataset's files are kept; a
-//! round's folder in `runs/` is deleted.
+//! Deletes a dataset or a round: a preview, then, after a database backup, the deletion itself. The dataset's files are kept; a round's
+//! folder in `runs/` is deleted.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,25 +10,25 @@ use super::super::{Project, WorkflowError};
 use crate::domain::{RoundRecord, RoundState, printable, shown_path_if_any};
 use crate::store::{Dataset, Deletion, DeletionCounts, Store};
 
-/// What a deletion takes away, or took away.
+/// What a deletion removes or has removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeletionReport {
     /// `dataset faces`, `round 3`.
     pub what: String,
     #[serde(flatten)]
     pub counts: DeletionCounts,
-    /// The round's folder, where it has one.
+    /// The round's folder, if it exists.
     #[serde(serialize_with = "shown_path_if_any")]
     pub folder: Option<PathBuf>,
     pub folder_bytes: u64,
-    /// Whole sentences.
+    /// Complete sentences.
     pub warnings: Vec<String>,
-    /// The copy of the database from before; `None` while nothing was deleted.
+    /// The database backup made before; `None` in a preview.
     #[serde(serialize_with = "shown_path_if_any")]
     pub backup: Option<PathBuf>,
 }
 
-/// What is to be deleted.
+/// What to delete.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Target {
     Dataset(Dataset),
@@ -36,7 +36,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// Round `number` of the project.
+    /// Returns round `number` of the project.
     pub fn round(store: &Store, number: u32) -> Result<Self, WorkflowError> {
         let found = store.round_by_number(number)?;
         let missing = || WorkflowError::Refused(format!("there is no round {number}; see `quarry status`."));
@@ -58,7 +58,7 @@ impl Target {
     }
 }
 
-/// What the deletion would take away. Nothing is changed.
+/// Returns what the deletion would remove, without changing anything.
 pub fn preview(project: &Project, store: &Store, target: &Target) -> Result<DeletionReport, WorkflowError> {
     let counts = store.preview_deletion(target.deletion())?;
     let mut warnings = Vec::new();
@@ -98,7 +98,7 @@ fn is_it(target: &Target, round: &RoundRecord) -> bool {
     matches!(target, Target::Round(own) if own.id == round.id)
 }
 
-/// Makes a backup and deletes; `compact`: gives the disk back what is free then, for which nobody else may have the database open.
+/// Makes a backup and deletes; `compact` returns freed space to the disk, which requires that nobody else has the database open.
 pub fn delete(project: &Project, target: &Target, compact: bool) -> Result<DeletionReport, WorkflowError> {
     let _lock = project.lock("deletion")?;
     let mut store = project.open_store()?;
@@ -106,7 +106,7 @@ pub fn delete(project: &Project, target: &Target, compact: bool) -> Result<Delet
     report.backup = Some(store.back_up()?);
     report.counts = store.delete(target.deletion())?;
     if let Some(folder) = &report.folder {
-        // The round is gone from the project; its folder is what it left.
+        // The round is deleted from the project; its folder is all that is left.
         fs::remove_dir_all(folder)
             .map_err(WorkflowError::io(folder, "The round is deleted; delete its folder yourself."))?;
     }

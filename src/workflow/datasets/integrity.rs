@@ -1,5 +1,4 @@
-//! Checks by content hash whether a dataset's files are still those that were imported, and sets a dataset's new folder, if the same files
-//! are there.
+//! Checks a dataset's files against the content hashes of the import, and sets a dataset's new folder if the same files are there.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,20 +11,20 @@ use crate::dataset::{DatasetError, decode_rgb_bytes, read_image_file};
 use crate::domain::{Cancel, ImageRecord, Progress, printable, shown_path};
 use crate::store::{Dataset, Store};
 
-/// How the images of a dataset stand.
+/// The state of a dataset's images.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct IntegrityReport {
     pub dataset: String,
     #[serde(serialize_with = "shown_path")]
     pub root: PathBuf,
     pub images: usize,
-    /// Files that are byte for byte what was imported.
+    /// Files that are byte-identical to the imported ones.
     pub same: usize,
-    /// Names.
+    /// Image names.
     pub missing: Vec<String>,
-    /// Other bytes than those that were imported.
+    /// Files with other bytes than the imported ones.
     pub changed: Vec<String>,
-    /// Name and reason.
+    /// Image name and reason.
     pub unreadable: Vec<(String, String)>,
 }
 
@@ -35,10 +34,10 @@ impl IntegrityReport {
     }
 }
 
-/// Images that are read between two checks for cancellation.
+/// Number of images read between two checks for cancellation.
 const BATCH: usize = 256;
 
-/// What a file turned out to be.
+/// The state of a file.
 enum Found {
     Same,
     Missing,
@@ -46,7 +45,7 @@ enum Found {
     Unreadable(String),
 }
 
-/// Reads every image of a dataset and compares its bytes with those that were imported; `decode`: their pixels are decoded too.
+/// Reads every image of a dataset and compares its bytes with the imported ones; `decode` also decodes the pixels.
 pub fn check(
     store: &Store,
     dataset: &Dataset,
@@ -106,8 +105,8 @@ fn look(root: &Path, image: &ImageRecord, decode: bool) -> Found {
     }
 }
 
-/// Tells the project that a dataset's folder is at `root` now. Every image is looked for there first. Refused where none is there, and,
-/// unless `anyway`, where one is missing or another file.
+/// Sets a dataset's folder to `root` after looking for every image there. Refused if none is found, and unless `anyway` if any is missing
+/// or different.
 pub fn move_to(
     store: &mut Store,
     dataset: &Dataset,
@@ -154,7 +153,7 @@ pub fn move_to(
     Ok(report)
 }
 
-/// The folder above or directly below `root` in which the dataset's first image lies: people choose one level too high or too low.
+/// Returns the folder above or directly below `root` that contains the dataset's first image: people choose one level too high or too low.
 fn below(root: &Path, dataset: &Dataset, store: &Store) -> Result<Option<PathBuf>, WorkflowError> {
     let Some(first) = store.images()?.into_iter().find(|image| image.dataset == dataset.id) else { return Ok(None) };
     let inside = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());

@@ -1,4 +1,4 @@
-//! Two datasets of a project made one: images, objects, verdicts and candidates stay as they are, the files are not moved.
+//! Merges two datasets of a project: images, objects, verdicts and candidates are kept, files are not moved.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -14,19 +14,19 @@ use crate::store::{DatasetMerge, Store};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MergedDatasets {
     pub name: String,
-    /// The folder that both are in, which image paths are relative to from now on.
+    /// The folder that contains both, to which image paths are relative from now on.
     #[serde(serialize_with = "shown_path")]
     pub root: PathBuf,
-    /// Images that are used.
+    /// Number of images in use.
     pub images: usize,
-    /// Images of one dataset with the same bytes as one of the other: the annotated one is used, the other is kept with its verdicts.
+    /// Images of one dataset with the same content as one of the other: the annotated one is used, the other is kept with its verdicts.
     pub repeated: usize,
-    /// Names that both have: those of the second dataset get its name before them.
+    /// Names that both have: those of the second dataset are prefixed with its name.
     pub renamed: usize,
 }
 
-/// Makes the dataset `from` a part of `into`, which is called `name` then; `dry_run`: tells what would come of it. An import finds neither
-/// of the two any more: it makes a new dataset.
+/// Merges the dataset `from` into `into`, which is then called `name`; `dry_run` only returns the result. An import matches neither of the
+/// two any more: it creates a new dataset.
 pub fn merge(
     store: &mut Store,
     into: &str,
@@ -89,7 +89,7 @@ pub fn merge(
     Ok(report)
 }
 
-/// Of each pair with the same bytes the one that does not count: the annotated one does, of two the one of `into`.
+/// Returns the unused image of each pair with the same content: the annotated one is used, or if both are, the one in `into`.
 fn repeated(store: &Store, into: &[&ImageRecord], from: &[&ImageRecord]) -> Result<Vec<ImageId>, WorkflowError> {
     let truth = store.all_ground_truth()?;
     let is_annotated = |image: &ImageRecord| truth.get(&image.id).is_some_and(|objects| !objects.is_empty());
@@ -111,7 +111,7 @@ fn repeated(store: &Store, into: &[&ImageRecord], from: &[&ImageRecord]) -> Resu
     Ok(repeated)
 }
 
-/// The deepest folder that holds both; `None` where that would be the root of the file system or nothing.
+/// Returns the deepest folder that contains both; `None` if that is the root of the file system or does not exist.
 fn common_folder(a: &Path, b: &Path) -> Option<PathBuf> {
     let common: PathBuf = a.components().zip(b.components()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
     common.parent().is_some().then_some(common)

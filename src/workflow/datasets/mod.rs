@@ -1,5 +1,5 @@
-//! Tools for a project's datasets: statistics, a check against the content hashes, moving, splits, merging and deletion. The datasets' own
-//! files are only read.
+//! Tools for a project's datasets: statistics, checks against the content hashes, moving, splitting, merging and deletion. The datasets'
+//! own files are only read.
 
 pub mod deletion;
 pub mod integrity;
@@ -12,7 +12,7 @@ use super::WorkflowError;
 use crate::domain::printable;
 use crate::store::{Dataset, Store};
 
-/// The dataset of this name. Fails where there is none, or several.
+/// Returns the dataset with this name. Fails if there is none, or several.
 pub fn dataset_named(store: &Store, name: &str) -> Result<Dataset, WorkflowError> {
     let all = store.datasets()?;
     let mut named = all.iter().filter(|dataset| dataset.name == name);

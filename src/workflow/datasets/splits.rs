@@ -1,4 +1,4 @@
-//! Divides images into named splits by share: seeded, and grouped, so that near-duplicates are never in two splits: a test image whose
+//! Divides images into named splits by share: seeded, and grouped, so that near-duplicates are never in two splits; a test image whose
 //! near-duplicate is trained on measures memorisation. Each split gets its share of each class too (`strata.rs`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,13 +14,13 @@ use crate::geometry::BoundingBox;
 use crate::mining::hashes_of;
 use crate::store::Store;
 
-/// How images are divided.
+/// How to divide the images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SplitPlan {
     /// Name and share of each split; shares are relative to their sum.
     pub shares: Vec<(String, f64)>,
     pub seed: u64,
-    /// Images whose perceptual hashes differ in no more of 64 bits stay together; `None`: only equal bytes do.
+    /// Images whose perceptual hashes differ in at most this many of 64 bits stay together; `None`: only identical files do.
     pub distance: Option<u32>,
 }
 
@@ -30,34 +30,34 @@ pub struct SplitReport {
     #[serde(flatten)]
     pub plan: SplitPlan,
     pub images: usize,
-    /// Split -> images and objects.
+    /// Images and objects by split.
     pub splits: BTreeMap<String, SplitCounts>,
-    /// Groups of two images or more that are nearly the same.
+    /// Groups of two or more near-duplicates.
     pub groups: usize,
     pub grouped_images: usize,
-    /// Names of images that are nearly the same, one group a list; the first hundred groups.
+    /// Names of near-duplicates, one list per group; the first hundred groups.
     pub examples: Vec<Vec<String>>,
-    /// Images that could not be read; they stay together by their bytes alone.
+    /// Images that could not be read; these are grouped only by content.
     pub unread: Vec<String>,
 }
 
-/// Of one split.
+/// The counts of one split.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SplitCounts {
     pub images: usize,
     pub objects: usize,
-    /// Objects of each class, by its name, those that are ignored left out.
+    /// Number of objects by class name, without ignored ones.
     pub classes: BTreeMap<String, usize>,
 }
 
-/// Groups that a report names.
+/// Maximum number of groups named in a report.
 const EXAMPLES: usize = 100;
-/// Images that are decoded between two checks for cancellation.
+/// Number of images decoded between two checks for cancellation.
 const BATCH: usize = 64;
-/// A distance over this would call images the same that have nothing to do with each other.
+/// A larger distance would group unrelated images.
 pub const DISTANCE_MAX: u32 = 16;
 
-/// Reads shares as people write them: `train=0.8,val=0.1,test=0.1`, also in percent.
+/// Parses shares: `train=0.8,val=0.1,test=0.1`, also in percent.
 pub fn parse_shares(text: &str) -> Result<Vec<(String, f64)>, String> {
     let mut shares: Vec<(String, f64)> = Vec::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
@@ -80,7 +80,7 @@ pub fn parse_shares(text: &str) -> Result<Vec<(String, f64)>, String> {
     }
 }
 
-/// Divides the images of one dataset, or of all, as the plan says; `dry_run`: tells what would come of it.
+/// Divides the images of one dataset, or of all, according to the plan; `dry_run` only returns the result.
 pub fn divide(
     store: &mut Store,
     dataset: Option<&str>,
@@ -158,7 +158,7 @@ fn write(store: &mut Store, images: &[ImageRecord], assigned: &[&str], plan: &Sp
     by_dataset.into_iter().try_for_each(|(dataset, splits)| Ok(store.set_splits(dataset, &splits, Some(&text))?))
 }
 
-/// Perceptual hashes of whole images; `None` of those that cannot be read, whose names come too.
+/// Computes perceptual hashes of whole images; `None` for unreadable ones, whose names are also returned.
 fn perceptual_hashes(
     store: &Store,
     images: &[ImageRecord],
@@ -188,8 +188,8 @@ fn perceptual_hashes(
     Ok((perceptual, unread))
 }
 
-/// Groups of images with equal bytes, or with hashes at most `distance` bits apart, also through others: the places of each group's
-/// images, ascending.
+/// Groups images with identical content, or whose hashes differ in at most `distance` bits, transitively: returns the ascending indices of
+/// each group's images.
 fn near_duplicates(hashes: &[&str], perceptual: &[Option<u64>], distance: u32) -> Vec<Vec<usize>> {
     let mut parent: Vec<usize> = (0..hashes.len()).collect();
     let mut first_of: HashMap<&str, usize> = HashMap::new();
@@ -197,7 +197,7 @@ fn near_duplicates(hashes: &[&str], perceptual: &[Option<u64>], distance: u32) -
         let first = *first_of.entry(hash).or_insert(at);
         join(&mut parent, first, at);
     }
-    // Of distance + 1 parts of the bits one must be equal.
+    // Of distance + 1 parts of the bits, one must be equal.
     let parts = distance + 1;
     for part in 0..parts {
         let (from, to) = (64 * part / parts, 64 * (part + 1) / parts);

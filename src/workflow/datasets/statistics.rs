@@ -1,6 +1,6 @@
-//! What a dataset holds, in numbers: images, objects by class and split, their sizes and aspects, what is ignored, what could not be read.
+//! Statistics of a dataset: images, objects by class and split, their sizes and aspect ratios, what is ignored, what could not be read.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,20 +11,20 @@ use super::super::WorkflowError;
 use crate::domain::{Annotation, AnnotationSource, ClassId, ImageRecord, sort_splits};
 use crate::store::{Dataset, Store};
 
-/// Numbers of one dataset. Objects are those that count now: corrected and promoted ones among them.
+/// Numbers of one dataset. Objects are the current ones, including corrected and promoted ones.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DatasetStatistics {
     pub name: String,
     pub kind: String,
     pub root: String,
     pub images: usize,
-    /// Images that the last import no longer found; they are kept with their verdicts and used for nothing.
+    /// Images that the last import no longer found; they are kept with their verdicts and otherwise unused.
     pub removed: usize,
-    /// Images without any object, promoted and ignored ones included.
+    /// Images without any object, not even a promoted or ignored one.
     pub background_images: usize,
-    /// Images of which somebody said that nothing is missed in them.
+    /// Images that an annotator marked as complete.
     pub complete_images: usize,
-    /// Images with the same bytes as another one of the project.
+    /// Images with the same content as another one in the project.
     pub copies: usize,
     pub objects: usize,
     pub ignored: usize,
@@ -42,7 +42,7 @@ pub struct DatasetStatistics {
     /// Objects below 32 x 32 pixels, below 96 x 96, and above: COCO's small, medium and large.
     pub by_area: [usize; 3],
     pub objects_per_image: Option<Spread>,
-    /// What the last import left out: images that were not there, and files that could not be read.
+    /// What the last import skipped: missing images and unreadable files.
     pub missing: usize,
     pub unreadable: usize,
     pub bad_records: usize,
@@ -58,7 +58,7 @@ pub struct SplitStatistics {
     pub classes: BTreeMap<String, usize>,
 }
 
-/// Smallest, quartiles and largest of a list of numbers.
+/// Minimum, quartiles and maximum of a list of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Spread {
     pub min: f64,
@@ -69,7 +69,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// By the nearest rank; `None` of nothing.
+    /// By nearest rank; `None` for an empty list.
     fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let last = values.len().checked_sub(1)?;
@@ -84,7 +84,7 @@ impl Spread {
     }
 }
 
-/// The statistics of all datasets, or of the one of this name.
+/// Returns the statistics of all datasets, or of the one with this name.
 pub fn statistics(store: &Store, name: Option<&str>) -> Result<Vec<DatasetStatistics>, WorkflowError> {
     let datasets = match name {
         Some(name) => vec![super::dataset_named(store, name)?],

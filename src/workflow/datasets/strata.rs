@@ -1,32 +1,32 @@
-//! Which split a group of images goes to, so that each split has its share of the images and of each class as nearly as whole groups allow.
-//! Pure, and the same for the same seed in whatever order the images were imported.
+//! Assigns groups of images to splits, so that each split has its share of the images and of each class as closely as whole groups allow.
+//! Pure, and the same for the same seed in any import order.
 //!
-//! The measure of a division is the sum, over all splits and classes, of the squared difference between the objects that a split has of a
-//! class and its share of them, relative to all objects of the class; images count like a class that weighs as much as all classes
-//! together. Groups are given out one by one, those with the largest part of a class (or of the images) first, each to where the measure
-//! stays least. Then groups are moved for as long as moving one makes it less.
+//! The cost of a division is the sum, over all splits and classes, of the squared difference between a split's objects of a class and its
+//! share of them, relative to all objects of the class; images count like a class that weighs as much as all classes together. Groups are
+//! assigned one by one, those with the largest part of a class (or of the images) first, each to the split with the lowest cost. Then
+//! groups are moved as long as that lowers the cost.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Passes over all groups that move some. Each makes the measure less; the last ones by next to nothing.
+/// Maximum number of passes that move groups. Each lowers the cost; the last ones by almost nothing.
 const PASSES_MAX: usize = 50;
-/// What is less by no more than rounding is not less.
+/// Smaller improvements are rounding noise.
 const EPSILON: f64 = 1e-12;
 
-/// Groups of images with what they hold.
+/// Groups of images with their content.
 pub(super) struct Strata<'a> {
     groups: Vec<Group<'a>>,
     images: usize,
-    /// Of each stratum, images first, then the classes by name.
+    /// The total of each stratum: images first, then the classes by name.
     totals: Vec<f64>,
 }
 
 struct Group<'a> {
-    /// Places of its images.
+    /// Indices of its images.
     images: &'a [usize],
-    /// Stratum and how much of it is in the group, ascending.
+    /// Each stratum and its amount in the group, ascending.
     holds: Vec<(usize, f64)>,
-    /// The bytes of one image, the same one whatever the order of import.
+    /// The hash of one image, the same in any import order.
     smallest_hash: &'a str,
 }
 
@@ -53,7 +53,7 @@ impl<'a> Strata<'a> {
         Self { groups, images: hashes.len(), totals }
     }
 
-    /// What a squared difference in the stratum counts.
+    /// Returns the weight of a squared difference in the stratum.
     fn weight(&self, stratum: usize) -> f64 {
         let classes = (self.totals.len() - 1).max(1) as f64;
         let weight = if stratum == 0 { classes } else { 1.0 };
@@ -61,15 +61,15 @@ impl<'a> Strata<'a> {
     }
 }
 
-/// What the splits have, and what they should have.
+/// The current and target content of the splits.
 struct Division {
-    /// By split and stratum.
+    /// Missing amount by split and stratum.
     lacks: Vec<Vec<f64>>,
     weights: Vec<f64>,
 }
 
 impl Division {
-    /// By how much the measure grows when the split gets this.
+    /// Returns by how much the cost grows when the split gets this.
     fn cost(&self, split: usize, holds: &[(usize, f64)]) -> f64 {
         let grows = |(stratum, count): &(usize, f64)| {
             self.weights[*stratum] * count * (count - 2.0 * self.lacks[split][*stratum])
@@ -83,14 +83,14 @@ impl Division {
         }
     }
 
-    /// The split where these cost least; of equals the first, so that equal shares fill in their order.
+    /// Returns the split with the lowest cost; on ties the first, so that equal shares fill in order.
     fn cheapest(&self, holds: &[(usize, f64)]) -> (usize, f64) {
         let costs = (0..self.lacks.len()).map(|split| (split, self.cost(split, holds)));
         costs.reduce(|best, next| if next.1 < best.1 - EPSILON { next } else { best }).unwrap_or((0, 0.0))
     }
 }
 
-/// The split of each image; `shares` are relative to their sum.
+/// Assigns a split to each image; `shares` are relative to their sum.
 pub(super) fn assign<'p>(strata: &Strata<'_>, shares: &'p [(String, f64)], seed: u64) -> Vec<&'p str> {
     let key = |group: &Group<'_>| {
         let mut hasher = blake3::Hasher::new();
@@ -118,7 +118,7 @@ pub(super) fn assign<'p>(strata: &Strata<'_>, shares: &'p [(String, f64)], seed:
     for _ in 0..PASSES_MAX {
         let mut moved = false;
         for ((group, ..), split) in order.iter().zip(&mut split_of) {
-            // Taken out first, it costs what it adds where it was, and what it would add elsewhere.
+            // With the group removed, compare the cost of its current split with the others.
             division.give(*split, &group.holds, -1.0);
             let (best, cost) = division.cheapest(&group.holds);
             if cost < division.cost(*split, &group.holds) - EPSILON {
@@ -178,7 +178,7 @@ mod tests {
         assert!(groups.iter().all(|group| group.iter().all(|at| assigned[*at] == assigned[group[0]])));
         assert_eq!(division(&groups, &hashes, &classes, &first, 7), assigned);
         assert_ne!(division(&groups, &hashes, &classes, &first, 8), assigned);
-        // In another order of import each image gets the same split.
+        // In another import order each image gets the same split.
         let turned: Vec<&str> = hashes.iter().rev().copied().collect();
         let turned_groups: Vec<Vec<usize>> =
             groups.iter().map(|group| group.iter().rev().map(|at| 999 - at).collect()).collect();
@@ -215,7 +215,7 @@ mod tests {
         }
     }
 
-    /// The measure as the file's head says it, counted from nothing.
+    /// Computes the cost defined at the top of this file from scratch.
     fn measure(split_of: &[&str], classes: &[Vec<&str>], shares: &Shares) -> f64 {
         let sum: f64 = shares.iter().map(|(_, share)| share).sum();
         let names: BTreeSet<&str> = classes.iter().flatten().copied().collect();

@@ -1,7 +1,7 @@
-//! The file of a shard, or of a whole list that is being detected on: a line of JSON with its identity, a line for each image, and a last
-//! line with a checksum, without which a file is incomplete. The same work gives the same bytes on the same machine.
+//! The file format of a shard, or of a whole image list in progress: a JSON line with its identity, a line per image, and a final line with
+//! a checksum, without which a file is incomplete. The same work gives the same bytes on the same machine.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::BTreeMap;
@@ -17,35 +17,35 @@ use crate::domain::{ClassId, Detection, ROI_FEATURE_LENGTH, RoiFeature, limits, 
 use crate::geometry::{BoundingBox, Ellipse};
 use crate::workflow::WorkflowError;
 
-/// An object, and what the detector saw in it.
+/// An object with its detector features.
 pub(in crate::workflow) type Seen = (Detection, Option<RoiFeature>);
 
 const FORMAT: &str = "quarry shard";
 const VERSION: u32 = 1;
 
-/// What a shard is of.
+/// The kind of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::workflow) enum Work {
-    /// The training images of a round.
+    /// A round's training images.
     Mine,
     /// A list of images.
     Detect,
 }
 
-/// The third-party model that a project's images are mined with, as far as a merge has to know it.
+/// The third-party model that a project's images are mined with, as far as a merge needs it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::workflow) struct ModelHeader {
-    /// What the user calls it.
+    /// The user's name for it.
     pub name: String,
-    /// The file's name.
+    /// The file name.
     pub file: String,
-    /// Of the file's bytes and its description.
+    /// A hash of the file's bytes and its description.
     pub identity: String,
-    /// How images reach the network.
+    /// How images are fed to the network.
     pub input: String,
-    /// What its classes are called in the project, where the names differ.
+    /// Class names of the project, if they differ from the model's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub map: BTreeMap<String, String>,
     pub min_score: f32,
@@ -55,7 +55,7 @@ pub(in crate::workflow) struct ModelHeader {
     pub test_dataset: Option<String>,
 }
 
-/// The first line. Files of one run differ in `shard` alone.
+/// The first line. Files of one run differ only in `shard`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::workflow) struct Header {
@@ -64,23 +64,23 @@ pub(in crate::workflow) struct Header {
     pub work: Work,
     pub shard: u32,
     pub of: u32,
-    /// Of the checkpoint and of how it is used.
+    /// Identifies the checkpoint and its settings.
     pub identity: String,
-    /// Of the list of all images, of every shard.
+    /// Identifies the list of all images, of every shard.
     pub images: String,
-    /// How many those are.
+    /// The length of that list.
     pub count: u64,
-    /// The round that is mined.
+    /// The round being mined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<u32>,
-    /// The third-party model whose next round it becomes.
+    /// The third-party model whose next round this becomes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelHeader>,
-    /// The detector's labels, 1 first.
+    /// The detector's labels, from 1.
     pub classes: Vec<String>,
-    /// Whether ellipses are among the detections.
+    /// Whether detections include ellipses.
     pub ellipses: bool,
-    /// What the network computed in.
+    /// The network's precision.
     pub precision: Precision,
 }
 
@@ -88,22 +88,22 @@ pub(in crate::workflow) struct Header {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::workflow) struct ImageLine {
-    /// From 0, among the images of all shards.
+    /// Index from 0 among the images of all shards.
     pub place: u64,
-    /// In a list of images; in a round images are known by their bytes.
+    /// In an image list; images of a round are identified by content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// blake3 of the bytes; of one that could not be read what the project knows, or nothing.
+    /// blake3 of the content; for an unreadable image the project's hash, or empty.
     pub image: String,
-    /// `label score x1 y1 x2 y2`, or with an ellipse `... ra rb theta cx cy`: text, so that the numbers come back to the last bit. `None`
-    /// where the image could not be read.
+    /// `label score x1 y1 x2 y2`, or with an ellipse `... ra rb theta cx cy`: as text, so that the numbers are bit-exact. `None` if the
+    /// image could not be read.
     pub detections: Option<Vec<String>>,
-    /// What the detector saw in each, in hex; empty where it has no direction. Left out where nothing was asked for.
+    /// The detector features of each in hex; empty for features without a direction. Omitted if not requested.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,
 }
 
-/// The last line.
+/// The final line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct End {
@@ -131,7 +131,7 @@ impl Header {
         }
     }
 
-    /// Its own words without the shard's number: equal in all files of a run.
+    /// Returns the header without the shard's number: equal in all files of a run.
     pub fn of_run(&self) -> Self {
         Self { shard: 0, ..self.clone() }
     }
@@ -155,7 +155,7 @@ impl Header {
 }
 
 impl ImageLine {
-    /// [`ImageLine::found`] with the detector's labels, for lists of images.
+    /// [`ImageLine::found`] with the detector's labels, for image lists.
     pub fn labelled(&self, path: &Path, line: u64) -> Result<Option<Vec<LabelledDetection>>, WorkflowError> {
         let labelled = |(detection, _): (Detection, _)| LabelledDetection { detection, label: detection.class.0 };
         Ok(self.found(path, line)?.map(|found| found.into_iter().map(labelled).collect()))
@@ -179,7 +179,7 @@ impl ImageLine {
     }
 }
 
-/// A detection whose class is the detector's label.
+/// Formats a detection whose class is the detector's label.
 pub(in crate::workflow) fn detection_text(d: &Detection) -> String {
     let b = d.bbox;
     let text = format!("{} {} {} {} {} {}", d.class.0, d.score, b.x1, b.y1, b.x2, b.y2);
@@ -216,7 +216,7 @@ fn feature_of(hex: &str) -> Option<RoiFeature> {
     (digits.len() == 2 * ROI_FEATURE_LENGTH).then(|| RoiFeature::from_bytes(bytes))
 }
 
-/// Writes the lines of a shard into a file that is being made.
+/// Writes the lines of a shard.
 pub(in crate::workflow) struct ShardWriter<'a> {
     out: &'a mut dyn Write,
     hasher: blake3::Hasher,
@@ -230,7 +230,7 @@ impl<'a> ShardWriter<'a> {
         Ok(writer)
     }
 
-    /// Continues after `lines` lines that are there already.
+    /// Continues after `lines` existing lines.
     pub fn go_on(out: &'a mut dyn Write, hasher: blake3::Hasher, lines: u64) -> Self {
         Self { out, hasher, lines }
     }
@@ -252,21 +252,21 @@ impl<'a> ShardWriter<'a> {
     }
 }
 
-/// A file that was read to its end and is whole.
+/// A file that was read completely and is intact.
 #[derive(Debug, Clone)]
 pub(in crate::workflow) struct ShardFile {
     pub path: PathBuf,
     pub header: Header,
     pub checksum: String,
-    /// Images, without those that could not be read.
+    /// Number of images, without unreadable ones.
     pub images: usize,
     pub detections: usize,
-    /// Names or hashes of images that could not be read.
+    /// Names or hashes of unreadable images.
     pub unreadable: Vec<String>,
 }
 
 impl ShardFile {
-    /// Reads the whole file and its checksum. A file that is half written, changed or no shard is refused.
+    /// Reads the whole file and verifies its checksum. An incomplete, changed or foreign file is refused.
     pub fn open(path: &Path) -> Result<Self, WorkflowError> {
         let (mut images, mut detections, mut unreadable) = (0, 0, Vec::new());
         let (header, checksum) = read(path, |image, _| {
@@ -279,32 +279,32 @@ impl ShardFile {
         Ok(Self { path: path.to_owned(), header, checksum, images, detections, unreadable })
     }
 
-    /// Its images in their order, with the number of the line. The file is read again: it is an error where it changed since.
+    /// Calls `take` for its images in order, with the line number. Reads the file again and fails if it has changed.
     pub fn each(&self, take: impl FnMut(ImageLine, u64) -> Result<(), WorkflowError>) -> Result<(), WorkflowError> {
         let (_, checksum) = read(&self.path, take)?;
         if checksum == self.checksum { Ok(()) } else { Err(refused(&self.path, "the file changed while it was read")) }
     }
 }
 
-/// A file that is not a whole shard of the work at hand.
+/// Error for a file that is not a complete shard of the current work.
 pub(in crate::workflow) fn refused(path: &Path, what: impl std::fmt::Display) -> WorkflowError {
     WorkflowError::BadFile { path: path.to_path_buf(), reason: what.to_string() }
 }
 
-/// What can be kept of a file that an interrupted run left.
+/// The reusable part of a file left by an interrupted run.
 #[derive(Debug, Clone, Default)]
 pub(in crate::workflow) struct Left {
     pub images: usize,
     pub detections: usize,
-    /// Those of the images that could not be read, by their number among the lines, from 0.
+    /// Indices of the unreadable images among the lines, from 0.
     pub unreadable: Vec<usize>,
-    /// Over the header and those images, and their length.
+    /// State after the header and those images, and their length.
     pub hasher: blake3::Hasher,
     pub bytes: u64,
 }
 
-/// What can be kept of an unfinished file of the same work, as far as `holds` says so of each line; `None` where it is of other work.
-/// Images that were detected on together stay together: of each `span` of them all are kept, or none.
+/// Returns the reusable part of an unfinished file of the same work, where `holds` accepts each line; `None` for other work. Images that
+/// were detected together stay together: of each `span` of them all are kept, or none.
 pub(in crate::workflow) fn left(
     path: &Path,
     header: &Header,
@@ -319,7 +319,7 @@ pub(in crate::workflow) fn left(
     let mut seen = Left { bytes: first.len() as u64, ..Left::default() };
     seen.hasher.update(first.as_bytes());
     let mut kept = seen.clone();
-    // A line that cannot be read is where the run was cut off.
+    // A line that cannot be parsed is where the run was interrupted.
     while let Ok(Some(line)) = lines.next() {
         let image = serde_json::from_str::<ImageLine>(&line).ok().filter(|_| line.ends_with('\n'));
         let Some(image) = image.filter(|image| image.found(path, 0).is_ok()) else { break };
@@ -340,7 +340,7 @@ pub(in crate::workflow) fn left(
     Ok(Some(kept))
 }
 
-/// Whether a file begins as one of Quarry's, and so may be written over by one.
+/// Whether a file starts like one of Quarry's, so that it may be overwritten by another.
 pub(in crate::workflow) fn is_ours(path: &Path) -> Result<bool, WorkflowError> {
     let mut begin = Vec::new();
     let read = open_regular(path)?.0.take(START.len() as u64).read_to_end(&mut begin);
@@ -348,10 +348,10 @@ pub(in crate::workflow) fn is_ours(path: &Path) -> Result<bool, WorkflowError> {
     Ok(START.as_bytes().starts_with(&begin))
 }
 
-/// How every header begins.
+/// The start of every header.
 const START: &str = "{\"format\":\"quarry shard\"";
 
-/// The header of a file, which may be half written after it.
+/// Reads the header of a file that may be incomplete after it.
 pub(in crate::workflow) fn header_of(path: &Path) -> Result<Header, WorkflowError> {
     let mut lines = Lines::open(path)?;
     let first = lines.next()?.ok_or_else(|| refused(path, "the file is empty"))?;
@@ -374,13 +374,13 @@ fn read(
     Ok((lines.header, lines.checksum))
 }
 
-/// The images of a shard, one after the other: of many shards a line each is in memory.
+/// Iterates over a shard's images with only one line in memory.
 pub(in crate::workflow) struct ShardLines {
     lines: Lines,
     header: Header,
     hasher: blake3::Hasher,
     number: u64,
-    /// Known once the last line was read.
+    /// Set after the final line was read.
     checksum: String,
 }
 
@@ -398,7 +398,7 @@ impl ShardLines {
         &self.lines.path
     }
 
-    /// The next image with the number of its line; `None` after the last one, once the checksum was compared.
+    /// Returns the next image with its line number; `None` after the last one, once the checksum was verified.
     pub fn next(&mut self) -> Result<Option<(ImageLine, u64)>, WorkflowError> {
         if !self.checksum.is_empty() {
             return Ok(None);
@@ -418,12 +418,12 @@ impl ShardLines {
         Ok(Some((image, self.number)))
     }
 
-    /// Over everything before the last line; empty until that was read.
+    /// Checksum of everything before the final line; empty until that was read.
     pub fn checksum(&self) -> &str {
         &self.checksum
     }
 
-    /// Closes the file until the next line is asked for: a process may hold only this many open.
+    /// Closes the file until the next line is requested, because a process may only have a limited number open.
     pub fn rest(&mut self) {
         self.lines.file = None;
     }
@@ -434,15 +434,15 @@ impl ShardLines {
     }
 }
 
-/// Lines of a bounded length, with their ends.
+/// Reads lines of bounded length, with their line ends.
 struct Lines {
     path: PathBuf,
-    /// Where the next line begins.
+    /// Offset of the next line.
     at: u64,
     file: Option<BufReader<File>>,
 }
 
-/// An image with 100,000 detections and their features stays below.
+/// Maximum length; an image with 100,000 detections and their features is shorter.
 const LINE: u64 = 64 << 20;
 
 impl Lines {
@@ -486,7 +486,7 @@ fn unread(path: &Path) -> impl FnOnce(io::Error) -> WorkflowError {
     WorkflowError::io(path, "Check that the file can be read.")
 }
 
-/// blake3 over the words of a list, each as it stands.
+/// Hashes the words of a list with blake3.
 pub(in crate::workflow) fn fingerprint<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let mut hasher = blake3::Hasher::new();
     for word in words {

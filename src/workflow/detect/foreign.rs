@@ -1,4 +1,4 @@
-//! A third-party model (ONNX, TorchScript) as a source of detections, beside Quarry's checkpoints.
+//! A third-party model (ONNX, TorchScript) as a source of detections, like Quarry's checkpoints.
 
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
@@ -14,11 +14,11 @@ use crate::models::{Model, ModelDetection, ModelFormat, Prepared};
 use crate::workflow::WorkflowError;
 use crate::workflow::detection_source::DetectionSource;
 
-/// A loaded model. It runs on the thread that made it.
+/// A loaded model. It runs on the thread that created it.
 pub(in crate::workflow) struct ForeignModel(RefCell<Model>);
 
 impl ForeignModel {
-    /// `None` where `path` is not a third-party model but Quarry's own checkpoint or a round's folder.
+    /// Returns `None` if `path` is not a third-party model but Quarry's own checkpoint or a round's folder.
     pub fn at(path: &Path, device: &str) -> Result<Option<Self>, WorkflowError> {
         if path.is_dir() || ModelFormat::of(path).is_none() {
             return Ok(None);
@@ -27,13 +27,13 @@ impl ForeignModel {
         Ok(Some(Self(RefCell::new(Model::load(path, device, threads)?))))
     }
 
-    /// In the order of [`ModelDetection::class`]; known for sure once an image was detected on.
+    /// In the order of [`ModelDetection::class`]; only certain after the first detection.
     pub fn classes(&self) -> Vec<String> {
         self.0.borrow().classes().to_vec()
     }
 
-    /// Runs the network on an empty image: one that does not take its input, or gives what fits no layout, fails here. Where the outputs
-    /// tell how many classes there are, they are known from then on.
+    /// Runs the network on an empty image: fails if it does not accept its input or its outputs fit no layout. If the outputs determine the
+    /// number of classes, it is known from then on.
     pub fn probe(&self) -> Result<(), WorkflowError> {
         const SIDE: u32 = 64;
         let empty = RgbImage::new(SIDE, SIDE);
@@ -41,13 +41,13 @@ impl ForeignModel {
         self.detect(&[&ready]).map(drop)
     }
 
-    /// Changes with the file's bytes and with what its description says.
+    /// Changes with the file's bytes and its description.
     pub fn identity(&self, path: &Path) -> Result<String, WorkflowError> {
         let bytes = read_bytes(path, limits::WEIGHTS)?;
         Ok(format!("{} {}", blake3::hash(&bytes).to_hex(), self.0.borrow().settings_text()))
     }
 
-    /// How images reach the network.
+    /// Describes how images are fed to the network.
     pub fn input_text(&self) -> String {
         self.0.borrow().input_text()
     }
@@ -84,7 +84,7 @@ impl DetectionSource for ForeignModel {
     }
 }
 
-/// With labels that count from 1, as those of checkpoints do. The class is the caller's to give.
+/// Uses labels from 1, like checkpoints. The caller sets the class.
 pub(in crate::workflow) fn labelled(found: &ModelDetection) -> LabelledDetection {
     let detection = Detection { class: ClassId::ONLY, bbox: found.bbox, ellipse: None, score: found.score };
     LabelledDetection { detection, label: found.class as i64 + 1 }

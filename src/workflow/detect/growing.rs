@@ -1,6 +1,6 @@
-//! Writes the detections of a list of images line by line into a file. An interrupted run continues it.
+//! Writes the detections of an image list line by line to a file. An interrupted run is resumed from it.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs::{self, File};
@@ -21,33 +21,33 @@ use crate::workflow::{Observer, WorkEvent, WorkflowError};
 /// What is written, and where.
 pub(in crate::workflow) struct ToGrow<'a> {
     pub header: &'a Header,
-    /// What the user asked for; the file grows beside it until it is whole.
+    /// The user's output; the file grows next to it until it is complete.
     pub out: &'a Output,
-    /// The line that an image's detections would make still is this one, as far as that is known without detecting.
+    /// Whether an existing line still equals the one that the image would produce, as far as that is known without detecting.
     pub holds: &'a dyn Fn(usize, &ImageLine) -> Result<bool, WorkflowError>,
-    /// Whether it is an error that most images cannot be read.
+    /// Whether it is an error if most images are unreadable.
     pub needs_most: bool,
 }
 
-/// A file that is whole, beside its place.
+/// A complete file, next to its final path.
 pub(in crate::workflow) struct Grown {
     path: PathBuf,
-    /// Held until the file is gone: two runs must not write into it.
+    /// Held until the file is removed: two runs must not write to it.
     _lock: File,
-    /// Images, without those that could not be read.
+    /// Number of images, without unreadable ones.
     pub images: usize,
     pub detections: usize,
     pub unreadable: Vec<PathBuf>,
     pub pace: Pace,
 }
 
-/// Where the detections for `out` grow.
+/// Returns the path of the growing file for `out`.
 fn growing(out: &Path) -> PathBuf {
     let name = out.file_name().unwrap_or_default().to_string_lossy();
     out.with_file_name(format!("{name}.unfinished"))
 }
 
-/// Refuses an output beside which nothing can grow.
+/// Refuses an output if the growing file cannot be created next to it.
 pub(in crate::workflow) fn check_growing(policy: &OutputPolicy, out: &Output) -> Result<(), WorkflowError> {
     let path = growing(&out.path);
     policy.check(&Output::new(&path, true))?;
@@ -60,7 +60,7 @@ pub(in crate::workflow) fn check_growing(policy: &OutputPolicy, out: &Output) ->
     Ok(())
 }
 
-/// Detects on the images of the task that an earlier run did not come to, and writes a line for each.
+/// Detects on the task's images that an earlier run did not reach, and writes a line for each.
 pub(in crate::workflow) fn grow<S: DetectionSource>(
     source: &S,
     task: &Task<'_>,
@@ -123,7 +123,7 @@ pub(in crate::workflow) fn grow<S: DetectionSource>(
     Ok(Grown { path, _lock: file, images, detections, unreadable, pace })
 }
 
-/// What an earlier run of the same work left.
+/// Reads what an earlier run of the same work left.
 fn go_on_from(
     path: &Path,
     span: usize,
@@ -142,7 +142,7 @@ fn go_on_from(
         }
         (task.is_there)()?;
         let Some(file) = task.files.get(place) else { return Ok(false) };
-        // Images that could not be read may be there again.
+        // Retry images that could not be read.
         Ok((to.holds)(place, line)? && (line.detections.is_some() || decode_rgb(file).is_err()))
     };
     let found = left(path, to.header, span, holds)?;
@@ -158,14 +158,14 @@ fn go_on_from(
     Ok(found.unwrap_or_default())
 }
 
-/// Cuts off what is not kept; whether anything is.
+/// Truncates the file to the reusable part; returns whether there is any.
 fn begin(file: &mut File, left: &Left) -> io::Result<bool> {
     file.set_len(left.bytes)?;
     file.seek(SeekFrom::Start(left.bytes))?;
     Ok(left.bytes > 0)
 }
 
-/// Whether the bytes of the image file are those that the line is of.
+/// Whether the image file has the content that the line was made from.
 pub(in crate::workflow) fn is_of_these_bytes(file: &Path, line: &ImageLine) -> bool {
     let is_read = line.detections.is_some();
     !is_read || read_bytes(file, limits::IMAGE).is_ok_and(|bytes| *blake3::hash(&bytes).to_hex() == *line.image)
@@ -176,7 +176,7 @@ impl Grown {
         &self.path
     }
 
-    /// Puts the file in its place.
+    /// Moves the file to its final path.
     pub fn place(self, out: &Output) -> Result<Self, WorkflowError> {
         let failed = |error| WorkflowError::from(not_written(out, error));
         let (mut whole, _) = open_regular(&self.path)?;
@@ -184,14 +184,14 @@ impl Grown {
         Ok(self.remove())
     }
 
-    /// What the file holds is elsewhere now.
+    /// Removes the file after its content was stored elsewhere.
     pub fn remove(self) -> Self {
         let _ = fs::remove_file(&self.path);
         self
     }
 }
 
-/// Removes what a run left that was cut off after its file was in its place.
+/// Removes leftovers of a run that was killed after its file was moved into place.
 pub(in crate::workflow) fn clear_growing(out: &Path) {
     let path = growing(out);
     if is_ours(&path).unwrap_or(false) {

@@ -1,6 +1,6 @@
-//! The identity of detections: the checkpoint's bytes and how it is used.
+//! Identifies detections by the checkpoint's bytes and settings.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::Path;
@@ -9,8 +9,8 @@ use crate::detector::{DetectorConfig, DetectorError};
 use crate::domain::{limits, read_bytes};
 use crate::workflow::WorkflowError;
 
-/// Changes when what is detected may change by more than rounding: with the weights, the settings, the precision. Not with the device
-/// and the number of threads.
+/// Changes with everything that affects detections by more than rounding: weights, settings, precision. Independent of the device and the
+/// number of threads.
 pub(in crate::workflow) fn identity(checkpoint: &Path, settings: &DetectorConfig) -> Result<String, WorkflowError> {
     let bytes = read_bytes(checkpoint, limits::WEIGHTS)?;
     let settings = serde_json::to_string(settings)

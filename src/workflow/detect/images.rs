@@ -1,6 +1,6 @@
-//! The images that a detection run goes through: a folder's, or a list's.
+//! Lists the images of a detection run: a folder's, or a list's.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::HashMap;
@@ -10,15 +10,15 @@ use crate::dataset::{ImageFinder, find_images};
 use crate::domain::{Cancel, distinct_names, limits, read_text};
 use crate::workflow::WorkflowError;
 
-/// The images below a folder and what could not be looked at.
+/// The images below a folder, and what could not be read.
 pub(super) struct FolderImages {
-    /// `(name, file)` in name order, each name once.
+    /// Unique `(name, file)` pairs in name order.
     pub images: Vec<(String, PathBuf)>,
-    /// Name and reason.
+    /// Path and reason.
     pub left_out: Vec<(String, String)>,
 }
 
-/// Every image that the walk of an import would find below `dir`. Names are without extension, except where two images would share one.
+/// Returns every image that an import would find below `dir`. Names have no extension, unless two images would share one.
 pub(super) fn images_in(dir: &Path, cancel: &Cancel) -> Result<FolderImages, WorkflowError> {
     let found = find_images(dir, cancel)?;
     if found.images.is_empty() {
@@ -29,7 +29,7 @@ pub(super) fn images_in(dir: &Path, cancel: &Cancel) -> Result<FolderImages, Wor
     Ok(FolderImages { images: names.into_iter().zip(files).collect(), left_out: found.left_out })
 }
 
-/// `(name as it is in the list, file)` of every line. An image that is not there, or is there twice, is an error with its line.
+/// Returns `(name as listed, file)` for every line. A missing or repeated image is an error with its line.
 pub(super) fn images_of_list(list: &Path, root: Option<&Path>) -> Result<Vec<(String, PathBuf)>, WorkflowError> {
     let text = read_text(list, limits::TEXT).map_err(|error| {
         WorkflowError::Refused(format!("{error} `--images` takes a folder or a text file with one image name a line."))

@@ -1,4 +1,4 @@
-//! A checkpoint on any images -> a detection file, without a project.
+//! Runs a checkpoint on any images and writes a detection file, without a project.
 
 mod file;
 mod foreign;
@@ -37,40 +37,40 @@ use crate::detector::{DetectionConfig, Detector, LabelledDetection, Precision};
 use crate::domain::{Cancel, Detection, Output, Sources, shown_path, shown_paths, write_output_with};
 use crate::training::MODEL_FILE;
 
-/// How detections are written.
+/// The output format of detections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DetectionFormat {
-    /// FDDB's text: name, count, then `x y w h score` or `ra rb theta cx cy score` a line. It has no classes: a detector of several gives a
-    /// file for each, `found-cat.txt` beside `found-dog.txt` where `found.txt` is asked for.
+    /// FDDB's text: name, count, then one `x y w h score` or `ra rb theta cx cy score` line each. It has no classes: with several, each
+    /// gets a file, such as `found-cat.txt` and `found-dog.txt` for `found.txt`.
     Fddb,
-    /// COCO's result list; `image_id` counts from 1 in list order, `file_name` is beside it, and where ellipses are wanted `ellipse`: `[cx,
-    /// cy, ra, rb, theta]`.
+    /// COCO's result list; `image_id` counts from 1 in list order, `file_name` is added, and if ellipses are requested `ellipse`: `[cx, cy,
+    /// ra, rb, theta]`.
     Coco,
 }
 
 impl DetectionFormat {
-    /// `coco`, or FDDB's for any other word.
+    /// Parses `coco`; any other word is FDDB's.
     pub fn parse(word: &str) -> Self {
         if word == "coco" { Self::Coco } else { Self::Fddb }
     }
 }
 
-/// What to detect on and where to write it.
+/// What to detect on and where to write.
 #[derive(Debug, Clone)]
 pub struct DetectRequest {
-    /// A checkpoint, or the folder of a round, whose last one counts; or a third-party model (ONNX, TorchScript).
+    /// A checkpoint, or a round's folder, whose last one is used; or a third-party model (ONNX, TorchScript).
     pub checkpoint: PathBuf,
-    /// A list of names or paths, one a line, or a folder of images.
+    /// A list with one name or path per line, or a folder of images.
     pub images: PathBuf,
-    /// What the names in a list are relative to; the list's own folder when `None`.
+    /// Folder to which the names in a list are relative; by default the list's own.
     pub root: Option<PathBuf>,
     pub out: Output,
     pub format: DetectionFormat,
-    /// Write ellipses too; a detector without an ellipse head is refused.
+    /// Also write ellipses; a detector without an ellipse head is refused.
     pub ellipses: bool,
-    /// Images this many times as large as the detector was trained on; as the checkpoint says when `None`.
+    /// Image size relative to training; by default the checkpoint's.
     pub scale: Option<f64>,
-    /// What the network computes in; as the checkpoint says when `None`.
+    /// The network's precision; by default the checkpoint's.
     pub precision: Option<Precision>,
     pub device: String,
 }
@@ -81,21 +81,21 @@ pub struct DetectReport {
     pub detections: usize,
     #[serde(serialize_with = "shown_path")]
     pub out: PathBuf,
-    /// What was written: `out`, or in FDDB's format of several classes a file for each.
+    /// The written files: `out`, or in FDDB's format with several classes one each.
     #[serde(serialize_with = "shown_paths")]
     pub files: Vec<PathBuf>,
     /// The checkpoint that was used.
     #[serde(serialize_with = "shown_path")]
     pub checkpoint: PathBuf,
-    /// Images that could not be read. They are left out of the file, as nothing is known of them.
+    /// Unreadable images. They are not in the file, as nothing is known about them.
     #[serde(serialize_with = "shown_paths")]
     pub unreadable: Vec<PathBuf>,
 }
 
-/// What was found on image files, one entry a file.
+/// The detections on image files, one entry per file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Found<T> {
-    /// `None` where the file could not be read: nothing is known of it.
+    /// `None` if the file could not be read: nothing is known about it.
     pub of_files: Vec<Option<Vec<T>>>,
     pub unreadable: Vec<PathBuf>,
 }
@@ -120,7 +120,7 @@ pub fn detect(
     check(&classes)?;
     let list = (fingerprint(images.iter().map(|(name, _)| name.as_str())), images.len());
     let mut header = model.header(Shard::ALL, list)?;
-    // Another device computes other last digits: the file would be of two minds.
+    // Another device computes different last digits, which would make the file inconsistent.
     header.identity = format!("{} on {}", header.identity, request.device);
     let files: Vec<PathBuf> = images.iter().map(|(_, file)| file.clone()).collect();
     let sources = Sources::new(images_root(request), files.iter().map(PathBuf::as_path));
@@ -134,7 +134,7 @@ pub fn detect(
     let grown = model.grow(&task, &to, &name, observer, cancel)?;
     tracing::info!("{}: {}", task.what, grown.pace);
     let file = ShardFile::open(grown.path())?;
-    // Their place in the list stays the images' own where others could not be read.
+    // Images keep their position in the list if others could not be read.
     let found = |take: &mut TakeFound<'_>| {
         file.each(|line, number| {
             let found = line.labelled(&file.path, number)?;
@@ -149,7 +149,7 @@ pub fn detect(
     Ok(DetectReport { images, detections, out, files, checkpoint, unreadable })
 }
 
-/// `(name, file)` of the images to detect on.
+/// Returns `(name, file)` of the images to detect on.
 pub(super) fn images_of(
     request: &DetectRequest,
     observer: &mut Observer,
@@ -165,7 +165,7 @@ pub(super) fn images_of(
     Ok(found.images)
 }
 
-/// The checkpoint that the request means, and its detector, set as the request says.
+/// Loads the request's checkpoint and configures its detector.
 pub(super) fn detector_of(
     request: &DetectRequest,
     observer: &mut Observer,
@@ -190,27 +190,27 @@ pub(super) fn detector_of(
     Ok((checkpoint, detector))
 }
 
-/// What was found on an image of a list.
+/// The detections on one image of a list.
 pub(super) struct FoundInList {
-    /// From 1, in the whole list.
+    /// Position in the whole list, from 1.
     pub place: usize,
     pub name: String,
     pub found: Vec<LabelledDetection>,
 }
 
-/// What was written.
+/// The written files.
 pub(super) struct WrittenDetections {
     pub detections: usize,
-    /// One file; in FDDB's format one of each class where there are several.
+    /// One file, or in FDDB's format one per class if there are several.
     pub files: Vec<PathBuf>,
 }
 
-/// Takes what was found on one image after the other.
+/// Receives the detections of one image after the other.
 pub(super) type TakeFound<'a> = dyn FnMut(&FoundInList) -> Result<(), WorkflowError> + 'a;
-/// Hands out what was found on the images of a list, in their order, as often as it is asked.
+/// Provides the detections of a list's images in order; may be called repeatedly.
 pub(super) type EachFound<'a> = dyn Fn(&mut TakeFound<'_>) -> Result<(), WorkflowError> + 'a;
 
-/// Writes image by image: what was found on all is never in memory.
+/// Writes image by image, so that the detections are never all in memory.
 pub(super) fn write_found(
     each: &EachFound<'_>,
     classes: &[String],
@@ -249,10 +249,10 @@ pub(super) fn write_found(
     Ok(WrittenDetections { detections, files })
 }
 
-/// The class that FDDB's format holds of a detector whose classes have no names.
+/// The class written to FDDB's format for a detector without class names.
 const FIRST_LABEL: i64 = 1;
 
-/// The files to write with the label that each holds in FDDB's format.
+/// Returns the files to write, each with its label in FDDB's format.
 pub(super) fn targets(format: DetectionFormat, classes: &[String], out: &Output) -> Vec<(i64, Output)> {
     if format == DetectionFormat::Coco || classes.len() < 2 {
         return vec![(FIRST_LABEL, out.clone())];
@@ -261,8 +261,8 @@ pub(super) fn targets(format: DetectionFormat, classes: &[String], out: &Output)
     (FIRST_LABEL..).zip(paths).map(|(label, path)| (label, Output { path, ..out.clone() })).collect()
 }
 
-/// `found.txt` of classes `cat` and `dog` -> `found-cat.txt`, `found-dog.txt`. What is no letter or digit of a class's name becomes `_`;
-/// names that are equal then get their numbers.
+/// Converts `found.txt` with classes `cat` and `dog` to `found-cat.txt`, `found-dog.txt`. Other characters than letters and digits become
+/// `_`; equal names then get numbers.
 fn class_files(out: &Path, names: &[String]) -> Vec<PathBuf> {
     let plain = |name: &String| name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect::<String>();
     let plain: Vec<String> = names.iter().map(plain).collect();
@@ -277,15 +277,15 @@ fn class_files(out: &Path, names: &[String]) -> Vec<PathBuf> {
     plain.iter().enumerate().map(file).collect()
 }
 
-/// What the run reads: the list or the folder of images, what the list's names are relative to where that is named, the checkpoint, and the
-/// datasets of the project that it is in.
+/// Protects everything that the run reads: the list or image folder, the list's root if named, the checkpoint, and the datasets of its
+/// project.
 pub(super) fn output_policy(request: &DetectRequest) -> OutputPolicy {
     let policy = OutputPolicy::new().input(&request.images).input(&request.checkpoint);
     let policy = policy.project_around(&request.checkpoint).project_around(&request.images);
     request.root.iter().fold(policy, |policy, root| policy.images(root))
 }
 
-/// The folder that all images are in.
+/// Returns the folder that contains all images.
 pub(super) fn images_root(request: &DetectRequest) -> Option<PathBuf> {
     if request.images.is_dir() {
         return Some(request.images.clone());
@@ -297,8 +297,8 @@ fn with_label(found: &[LabelledDetection], label: i64) -> Vec<Detection> {
     found.iter().filter(|d| d.label == label).map(|d| d.detection).collect()
 }
 
-/// Detects on image files in order; labels that the detector has no name for are left out. A file that cannot be read is reported once in
-/// the log; where its whole dataset is missing, that is an error.
+/// Detects on image files in order and drops labels that the detector has no name for. An unreadable file is logged once; if its whole
+/// dataset is missing, that is an error.
 pub(super) fn detect_files(
     detector: &Detector,
     files: &[PathBuf],
@@ -316,7 +316,7 @@ pub(super) fn detect_files(
     Ok(Found { of_files, unreadable: found.unreadable })
 }
 
-/// All that is found on the files of a task, as `of` makes it.
+/// Returns all detections on the task's files, converted by `of`.
 fn on_files<S: DetectionSource, T>(
     source: &S,
     task: &Task<'_>,
@@ -337,7 +337,7 @@ fn on_files<S: DetectionSource, T>(
     Ok(Found { of_files, unreadable })
 }
 
-/// An error where more than half of the images could not be read, although the files are there: what the rest says is of no use.
+/// Returns an error if more than half of the images are unreadable although the files exist: results on the rest would be useless.
 pub(super) fn refuse_mostly_unreadable(unreadable: &[PathBuf], images: usize) -> Result<(), WorkflowError> {
     match unreadable.first() {
         Some(first) if unreadable.len() * 2 > images => Err(WorkflowError::Refused(format!(

@@ -12,7 +12,7 @@ use crate::detector::{Detector, FoundObject, LabelledDetection};
 use crate::domain::{Cancel, ClassId, Detection};
 use crate::workflow::{Observer, WorkflowError};
 
-/// A model that is loaded.
+/// A loaded model.
 pub(in crate::workflow) enum AnyModel {
     Own { checkpoint: PathBuf, detector: Box<Detector> },
     Foreign { path: PathBuf, model: Box<ForeignModel> },
@@ -43,7 +43,7 @@ impl AnyModel {
         }
     }
 
-    /// The first line of a file of what it finds. `list`: the fingerprint of the images' names, and how many they are.
+    /// Returns the first line of a detections file. `list`: the fingerprint of the image names, and their number.
     pub fn header(&self, shard: Shard, list: (String, usize)) -> Result<Header, WorkflowError> {
         let header =
             |identity| Header { classes: self.classes(), ..Header::new(Work::Detect, shard, identity, list.0, list.1) };
@@ -57,7 +57,7 @@ impl AnyModel {
         })
     }
 
-    /// Detects on the images of the task; `name` says an image's place among those of all shards, and its name.
+    /// Detects on the task's images; `name` returns an image's index among those of all shards, and its name.
     pub fn grow<'a>(
         &self,
         task: &Task<'_>,
@@ -98,7 +98,7 @@ fn line<T>(
     }
 }
 
-/// Settings that change what a checkpoint of Quarry does say nothing to a third-party model.
+/// Settings for Quarry's checkpoints do not apply to third-party models.
 fn refuse_settings_of_checkpoints(request: &DetectRequest) -> Result<(), WorkflowError> {
     let unfit = match request {
         DetectRequest { ellipses: true, .. } => "--shape ellipse",

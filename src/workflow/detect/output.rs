@@ -1,4 +1,4 @@
-//! Detections as text: FDDB's format and COCO's.
+//! Writes detections in FDDB's text format and COCO's.
 
 use std::io::{self, Write};
 
@@ -8,7 +8,7 @@ use super::FoundInList;
 pub use crate::dataset::formats::write::fddb_detections as fddb_text;
 use crate::detector::LabelledDetection;
 
-/// One line of COCO's result list. `ellipse` is Quarry's own: centre, half axes, angle in radians.
+/// One entry of COCO's result list. `ellipse` is Quarry's own: centre, semi-axes, angle in radians.
 #[derive(Serialize)]
 struct CocoResult<'a> {
     image_id: usize,

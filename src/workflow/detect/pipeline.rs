@@ -1,5 +1,5 @@
-//! Images -> decoded ahead on worker threads -> batches -> detections of each image, in order. Used by mining, detection, held-out tests
-//! and cross-validation.
+//! The detection pipeline: decodes images ahead on worker threads, batches them, and returns detections per image in order. Used by mining,
+//! detection, held-out tests and cross-validation.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -16,9 +16,9 @@ use crate::workflow::{Observer, WorkEvent, WorkflowError};
 /// A checkpoint of Quarry.
 pub(in crate::workflow) struct Checkpoint<'a> {
     pub detector: &'a Detector,
-    /// Whether what the second stage saw comes with each object.
+    /// Whether each object includes its second-stage features.
     pub with_features: bool,
-    /// Images of a batch where that is not left to the device.
+    /// Batch size, unless the device determines it.
     pub batch: Option<usize>,
 }
 
@@ -54,29 +54,29 @@ impl DetectionSource for Checkpoint<'_> {
     }
 }
 
-/// The images to detect on, and what is watched meanwhile.
+/// The images to detect on, and what is monitored meanwhile.
 pub(in crate::workflow) struct Task<'a> {
     pub files: &'a [PathBuf],
     pub sources: &'a Sources,
-    /// Fails where what the work is for is no longer in its place.
+    /// Fails if the work's destination has been moved.
     pub is_there: &'a dyn Fn() -> Result<(), WorkflowError>,
-    /// For the progress, sentence case.
+    /// Progress text in sentence case.
     pub what: &'a str,
-    /// Images that were done before these, for the progress.
+    /// Number of images completed earlier, for the progress.
     pub done_before: usize,
 }
 
-/// What became of an image file.
+/// The result for an image file.
 pub(in crate::workflow) struct OfImage<T> {
-    /// Its place among the files.
+    /// Its index among the files.
     pub place: usize,
-    /// `None` where the file could not be read: nothing is known of it.
+    /// `None` if the file could not be read: nothing is known about it.
     pub found: Option<Vec<T>>,
-    /// blake3 of the file's bytes, lower-case hex; empty where they could not be read.
+    /// blake3 of the file's bytes, lower-case hex; empty if they could not be read.
     pub content_hash: String,
 }
 
-/// How long a run took.
+/// The duration of a run.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::workflow) struct Pace {
     images: usize,
@@ -97,15 +97,15 @@ impl std::fmt::Display for Pace {
     }
 }
 
-/// Images that are gathered before those of like shape are put together: what is found on one can depend, in the last digits, on the
-/// others of its span.
+/// Number of images that are collected before those of similar shape are batched: an image's detections can depend, in the last digits, on
+/// the others in its span.
 pub(in crate::workflow) fn span<S: DetectionSource>(source: &S) -> usize {
     let batch = source.batch_images();
     if batch > 1 { batch * source.batches_at_once() } else { 1 }
 }
 
-/// Detects on the files and hands what was found to `take`, in their order. A file that cannot be read is reported once in the log, and
-/// comes without detections; where its whole dataset is missing, that is an error.
+/// Detects on the files and passes the results to `take` in order. An unreadable file is logged once, and has no detections; if its whole
+/// dataset is missing, that is an error.
 pub(in crate::workflow) fn detect_on<S: DetectionSource>(
     source: &S,
     task: &Task<'_>,
@@ -126,7 +126,7 @@ pub(in crate::workflow) fn detect_on<S: DetectionSource>(
         while is_left {
             let mut images = Vec::with_capacity(span);
             while is_left && images.len() < span {
-                // Asked before each image: a pause or a project that was moved waits for no whole span.
+                // Checked before each image, so that a pause or a moved project does not wait for a whole span.
                 cancel.wait_while_paused();
                 (task.is_there)()?;
                 match ahead.next(cancel) {
@@ -145,7 +145,7 @@ pub(in crate::workflow) fn detect_on<S: DetectionSource>(
     })
 }
 
-/// An image of a span with its place; `None` where it could not be read.
+/// An image of a span with its index; `None` if it could not be read.
 type Taken<R> = (usize, Option<ReadyImage<R>>);
 
 fn taken<R>(
@@ -169,7 +169,7 @@ fn taken<R>(
     }
 }
 
-/// Detects on images in batches of like shape; the result is in their order.
+/// Detects on images in batches of similar shape; returns results in input order.
 fn detect_span<S: DetectionSource>(
     source: &S,
     images: Vec<Taken<S::Ready>>,
@@ -217,7 +217,7 @@ mod tests {
 
     use super::*;
 
-    /// Finds in each image its width and height, and writes down its batches.
+    /// A fake detector that detects each image's width and height, and records its batches.
     struct Sizes {
         batch: usize,
         batches: RefCell<Vec<Vec<(u32, u32)>>>,

@@ -1,12 +1,12 @@
-//! One shard of a list of images.
+//! One shard of an image list.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Shards that a run may be split into.
+/// Maximum number of shards per run.
 const MOST_SHARDS: u32 = 100_000;
 
-/// One of several equal parts of the images: each `of`-th, from the `number`-th on.
+/// One of several equal parts of the images: every `of`-th, starting with the `number`-th.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Shard {
     /// From 1.
@@ -22,12 +22,12 @@ impl Shard {
         (1..=of).contains(&number).then_some(Self { number, of }).filter(|_| of <= MOST_SHARDS)
     }
 
-    /// Whether the image in this place (from 0) belongs to it.
+    /// Whether the image with this index (from 0) is in the shard.
     pub fn holds(self, place: usize) -> bool {
         place % self.of as usize == self.number as usize - 1
     }
 
-    /// The name of the shard's file; `what` says whose it is. Names sort by number.
+    /// Returns the shard's file name with the prefix `what`. Names sort by number.
     pub(in crate::workflow) fn file_name(self, what: &str) -> String {
         let width = self.of.to_string().len();
         format!("{what}-shard-{:0width$}-of-{}.jsonl", self.number, self.of)

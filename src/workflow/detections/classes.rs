@@ -1,4 +1,4 @@
-//! Which class of the project a result file means: by name where there is one; by number only where that is unambiguous.
+//! Maps a result file's classes to the project's: by name if there is one; by number only if that is unambiguous.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,16 +7,17 @@ use crate::domain::{Class, ClassId};
 use crate::store::{Store, StoreError};
 use crate::workflow::WorkflowError;
 
-/// Gives a project without any class its first ones.
+/// Adds the first classes to a project that has none.
 type Add<'a> = dyn FnMut(&mut Store, &str) -> Result<ClassId, StoreError> + 'a;
 
-/// What each class of the file is in the project.
+/// The project's class for each class in the file.
 pub(super) struct ClassFinder {
     found: BTreeMap<ClassKey, Result<ClassId, String>>,
 }
 
 impl ClassFinder {
-    /// `names` are of the file's class numbers, `map` gives names of the project to names of the file; `only` is what the user says that all detections are.
+    /// `names` are those of the file's class numbers, `map` maps names in the file to names in the project; `only` is the user's class for
+    /// all detections.
     pub fn new(
         store: &mut Store,
         keys: &BTreeSet<&ClassKey>,
@@ -64,7 +65,7 @@ impl ClassFinder {
     }
 }
 
-/// The class of this name, or what to do where the project has none. A project without any class gets the file's.
+/// Returns the class with this name, or an error with advice. A project without classes gets the file's.
 fn named(
     store: &mut Store,
     classes: &[Class],
@@ -109,7 +110,7 @@ fn shown(keys: &BTreeSet<&ClassKey>) -> String {
     keys.iter().take(10).map(text).collect::<Vec<_>>().join(", ")
 }
 
-/// Without names a class is taken for the project's only where each side has one; numbers may be shifted against the project's.
+/// Without names, a class is only matched if each side has exactly one; numbers may be shifted against the project's.
 fn the_only(
     store: &mut Store,
     classes: &[Class],

@@ -9,11 +9,11 @@ use crate::store::Store;
 use crate::workflow::held_out::{Found, HeldOut, OutputShape};
 use crate::workflow::{Project, WorkflowError, fold_label};
 
-/// Imported detections are of no step of a training.
+/// Imported detections do not belong to a training step.
 const STEP: u64 = 0;
 
-/// Compares the detections with the datasets' own objects on the test images; writes curves, metrics and FDDB's text where there is a
-/// round to write them to.
+/// Compares the detections with the datasets' own objects on the test images; writes curves, metrics and FDDB's text if there is a round to
+/// write them to.
 pub(super) fn evaluate(
     project: &Project,
     store: &mut Store,

@@ -1,5 +1,5 @@
-//! Which image of the project a result file means: by name, by path, by the id in a ground truth file, or by a number that is the image's
-//! own name.
+//! Matches images in a result file to the project's: by name, by path, by the id in a ground truth file, or by a number that is the image's
+//! name.
 
 #![expect(clippy::indexing_slicing, reason = "places come from the names of these very images")]
 
@@ -10,18 +10,18 @@ use crate::dataset::results::ImageKey;
 use crate::domain::{DatasetId, ImageNames, ImageRecord, NameMatch, without_image_extension};
 use crate::workflow::copies::Copies;
 
-/// The project's images by everything that they may be called.
+/// The project's images by everything that may refer to them.
 pub(super) struct ImageFinder<'a> {
     images: &'a [ImageRecord],
     names: ImageNames<'a>,
     paths: ImageNames<'a>,
-    /// By the last part of name and path, without extension.
+    /// By the last component of name and path, without extension.
     by_stem: HashMap<&'a str, Vec<usize>>,
-    /// By the number that the last part of the name is: COCO's `000000000139.jpg` is image 139.
+    /// By the number in the last component of the name: COCO's `000000000139.jpg` is image 139.
     by_number: HashMap<i64, Vec<usize>>,
     roots: HashMap<DatasetId, PathBuf>,
     copies: &'a Copies,
-    /// Image id -> file name, of a ground truth file.
+    /// Image id -> file name, from a ground truth file.
     given: &'a BTreeMap<i64, String>,
 }
 
@@ -47,13 +47,13 @@ impl<'a> ImageFinder<'a> {
         Self { images, names, paths, by_stem, by_number, roots, copies, given }
     }
 
-    /// The image's place in the list, or what is wrong and what to do.
+    /// Returns the image's index, or an error with advice.
     pub fn find(&self, key: &ImageKey) -> Result<usize, String> {
         if let Some(name) = key.name.as_deref() {
             match self.by_name(name)? {
                 Some(found) => return Ok(found),
-                // A name says more than a number beside it, which may only count the list. Where the name is the number, or a ground
-                // truth file tells what the number means, that decides.
+                // A name is more reliable than a number with it, which may just count the list. If the name is the number, or a ground
+                // truth file defines it, that decides.
                 None if key.id.is_none_or(|id| name.parse() != Ok(id) && !self.given.contains_key(&id)) => {
                     return Err(format!("the project has no image '{name}'. Import its dataset, or correct the name"));
                 }
@@ -96,7 +96,7 @@ impl<'a> ImageFinder<'a> {
         }
     }
 
-    /// Whether `name` and the image's path or name are the same file seen from two folders: one ends with the other.
+    /// Whether `name` and the image's path or name are the same file relative to two folders: one ends with the other.
     fn is_end_of(&self, at: usize, name: &str) -> bool {
         let image = &self.images[at];
         if Path::new(name).is_absolute() {
@@ -110,7 +110,7 @@ impl<'a> ImageFinder<'a> {
         })
     }
 
-    /// Of copies of the same bytes the one that counts.
+    /// Among copies with the same content, returns the one that is used.
     fn one_of(&self, several: &[usize], name: &str) -> Result<usize, String> {
         let hash = |at: usize| &self.images[at].content_hash;
         if several.iter().all(|at| hash(*at) == hash(several[0])) {
@@ -126,7 +126,7 @@ impl<'a> ImageFinder<'a> {
     }
 }
 
-/// The last part of a path, without an image extension.
+/// Returns the last component of a path, without an image extension.
 fn stem(name: &str) -> &str {
     without_image_extension(name.rsplit('/').next().unwrap_or(name))
 }

@@ -1,7 +1,7 @@
-//! Detections of any detector -> a round of the project: matched with its images and classes, mined on the training images, evaluated on
-//! the test images. Afterwards it is an ordinary round.
+//! Imports any detector's detections as a round of the project: matched to its images and classes, mined on the training images, evaluated
+//! on the test images. Afterwards it is an ordinary round.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 mod classes;
@@ -52,46 +52,46 @@ use crate::mining::{MiningConfig, count_duplicates, mine_image};
 use crate::store::{NewCandidate, Store};
 use crate::training::RoundConfig;
 
-/// What is in the place of a score that a file does not tell: it ranks the detection last. The round keeps how many there are.
+/// Placeholder for an unknown score: it ranks the detection last. The round stores how many there are.
 pub const UNKNOWN_SCORE: f32 = 0.0;
-/// Detections below this score are not mined where nothing else is said.
+/// Default score below which detections are not mined.
 pub const DEFAULT_MIN_SCORE: f32 = 0.05;
-/// Rows that are written with one transaction, but for those of a single image.
+/// Maximum number of rows per transaction, except for those of a single image.
 const ROWS_AT_ONCE: usize = 300;
 
-/// What to import and how to understand it; what is `None` is told by the files, or asked for if they do not contain it.
+/// What to import and how to interpret it; `None` is inferred from the files, or requested if they do not contain it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DetectionsRequest {
     pub path: PathBuf,
-    /// What the model is called.
+    /// The model's name.
     pub name: String,
     pub format: Option<ResultFormat>,
-    /// COCO's ground truth, for what image ids and category ids mean.
+    /// COCO's ground truth, which defines image ids and category ids.
     pub ground_truth: Option<PathBuf>,
-    /// A `data.yaml` or a list of class names, for what class numbers mean.
+    /// A `data.yaml` or a list of class names, which defines class numbers.
     pub names: Option<PathBuf>,
-    /// What class numbers mean, where the user says it number by number.
+    /// The user's names of class numbers.
     pub class_names: BTreeMap<i64, String>,
     /// The class of all detections.
     pub class: Option<String>,
-    /// What the model's class names are called in the project, where they differ.
+    /// Class names of the project, if they differ from the model's.
     pub map: BTreeMap<String, String>,
     pub unit: Option<Unit>,
     pub scores: Option<ScoreScale>,
     pub confidence: Option<ConfidencePlace>,
-    /// Detections below this score are kept and not mined.
+    /// Detections below this score are stored but not mined.
     pub min_score: f32,
-    /// Instead of those of the newest round that Quarry trained.
+    /// Overrides those of the newest round that Quarry trained.
     pub test_splits: Option<Vec<String>>,
     pub test_dataset: Option<String>,
-    /// Fail at the first record that does not fit.
+    /// Fail at the first invalid record.
     pub strict: bool,
     /// Write nothing.
     pub dry_run: bool,
 }
 
 impl DetectionsRequest {
-    /// Everything but the file and the model's name is left to what the file tells.
+    /// Infers everything but the file and the model's name from the file.
     pub fn new(path: PathBuf, name: String) -> Self {
         Self {
             path,
@@ -118,8 +118,8 @@ impl DetectionsRequest {
 ///
 /// # Errors
 ///
-/// A file cannot be read or is cut off; it can be understood in several ways and none was chosen; no detection is on an image of the
-/// project; with `strict`, any record that does not fit. Nothing is written then.
+/// A file cannot be read or is truncated; it is ambiguous and no interpretation was chosen; no detection is on an image of the project;
+/// with `strict`, any invalid record. Nothing is written then.
 pub fn import_detections(
     project: &Project,
     request: &DetectionsRequest,
@@ -127,7 +127,7 @@ pub fn import_detections(
     cancel: &Cancel,
 ) -> Result<DetectionsReport, WorkflowError> {
     check_name(&request.name)?;
-    // A training that starts meanwhile would count its rounds without this one.
+    // A training that starts meanwhile would number its rounds without this one.
     let _lock = if request.dry_run { None } else { Some(project.lock("import")?) };
     let mut store = project.open_store()?;
     let scene = Scene::new(&store, request)?;
@@ -139,7 +139,7 @@ pub fn import_detections(
     make_round(project, &mut store, &scene, &taken, &source, request, observer, cancel)
 }
 
-/// Mines and evaluates what was taken, as the model's next round.
+/// Mines and evaluates the matched detections as the model's next round.
 #[allow(clippy::too_many_arguments, reason = "the parts of one import, made one after another")]
 fn make_round(
     project: &Project,
@@ -175,8 +175,8 @@ fn make_round(
     Ok(report)
 }
 
-/// Everything of the round is in: it is mined, and its candidates are grouped. Where the images are away the import has not failed: imported
-/// again, the same detections would be another round.
+/// Finishes the round: marks it as mined and groups its candidates. If the images are missing, the import has not failed: importing the
+/// same detections again would create another round.
 fn end(
     store: &mut Store,
     round: &RoundRecord,
@@ -212,7 +212,7 @@ fn check_name(name: &str) -> Result<(), WorkflowError> {
     Ok(())
 }
 
-/// What the project has, and how it is parted.
+/// The project's data and split.
 pub(super) struct Scene {
     images: Vec<ImageRecord>,
     truth: Truth,
@@ -231,8 +231,8 @@ impl Scene {
     }
 }
 
-/// The settings that part the images: as asked, else as the newest round of Quarry's own, so that rounds can be compared, else the
-/// defaults where the project has such splits.
+/// Returns the settings that split the images: as requested, else those of Quarry's newest own round, so that rounds are comparable, else
+/// the defaults if the project has such splits.
 fn split_config(
     store: &Store,
     images: &[ImageRecord],
@@ -259,16 +259,16 @@ fn split_config(
     Ok(config)
 }
 
-/// What there is to say of detections beside the detections themselves.
+/// Information about the detections other than the detections themselves.
 pub(super) struct Facts {
-    /// What does not fit.
+    /// Invalid records.
     problems: Vec<BadRecord>,
     notes: Vec<String>,
     unscored: u64,
     format: &'static str,
 }
 
-/// The detections that fit the project, one list for each of its images.
+/// The matched detections, one list for each image of the project.
 pub(super) struct Taken {
     found: Vec<Vec<Detection>>,
     facts: Facts,
@@ -339,7 +339,7 @@ impl Taken {
         if let Some(first) = taken.facts.problems.first().filter(|_| request.strict) {
             return Err(WorkflowError::Refused(format!("{first}. Correct it, or import without --strict.")));
         }
-        // Highest score first, as detectors give them; equal ones stay in the file's order.
+        // Highest score first, as detectors return them; ties in file order.
         taken.found.iter_mut().for_each(|of_image| of_image.sort_by(|a, b| b.score.total_cmp(&a.score)));
         taken.facts.notes = notes;
         Ok(taken)
@@ -350,7 +350,7 @@ impl Taken {
     }
 }
 
-/// Class names by number, from a COCO file, a YAML file or a list.
+/// Reads class names by number from a COCO file, a YAML file or a list.
 fn names_of(file: &Path) -> Result<BTreeMap<i64, String>, WorkflowError> {
     let is_json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     if is_json {
@@ -365,7 +365,7 @@ fn names_of(file: &Path) -> Result<BTreeMap<i64, String>, WorkflowError> {
     Ok(names)
 }
 
-/// A file of which no detection is on an image of the project is of another dataset, or its names have another form.
+/// If no detection in a file is on an image of the project, it is for another dataset or its names have another form.
 fn refuse_strangers(path: &Path, places: &[Result<usize, String>]) -> Result<(), WorkflowError> {
     let Some(Err(first)) = places.first() else { return Ok(()) };
     if places.iter().any(Result::is_ok) {
@@ -379,7 +379,7 @@ fn refuse_strangers(path: &Path, places: &[Result<usize, String>]) -> Result<(),
     )))
 }
 
-/// Records of which none fits are no detector that found nothing: a round of them would have a recall of 0 that nobody measured.
+/// If no record is valid, that is not a detector without detections: its round would have a recall of 0 that was never measured.
 fn refuse_unusable(taken: &Taken) -> Result<(), WorkflowError> {
     match taken.facts.problems.first() {
         Some(first) if taken.count() == 0 => {
@@ -390,12 +390,12 @@ fn refuse_unusable(taken: &Taken) -> Result<(), WorkflowError> {
     }
 }
 
-/// The file that a record comes from.
+/// Returns the file that a record comes from.
 fn file_of(results: &Results, file: u32) -> PathBuf {
     results.files.get(file as usize).cloned().unwrap_or_default()
 }
 
-/// Images that are listed, have no detection and that the project does not know.
+/// Returns listed images without a detection that the project does not know.
 fn unmatched_without_detections(results: &Results, finder: &ImageFinder) -> Vec<(PathBuf, Option<usize>, String)> {
     let with: HashSet<_> = results.records.iter().map(|record| &record.image).collect();
     let without = results.listed.iter().filter(|(_, _, image)| !with.contains(image));
@@ -419,7 +419,7 @@ impl Mined {
         let by_id: HashMap<ImageId, usize> =
             scene.images.iter().enumerate().map(|(at, image)| (image.id, at)).collect();
         let mut mined = Self { looked: Vec::new(), candidates: Vec::new(), duplicate: 0 };
-        // A detection whose score nobody knows is not below any limit.
+        // Unknown scores are not below any threshold.
         let all = MiningConfig { min_score: 0.0, ..*config };
         let config = if taken.facts.unscored > 0 { &all } else { config };
         for image in &scene.split.training {
@@ -441,7 +441,7 @@ impl Mined {
     }
 }
 
-/// Parts of about this many rows, but at least one image: an annotator's verdict waits for the end of a transaction.
+/// Divides images into parts of about this many rows, but at least one image: an annotator's verdict waits for the end of a transaction.
 fn few_rows<T>(images: &[T], rows: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
     let mut rest = images;
     std::iter::from_fn(move || {
@@ -478,7 +478,7 @@ fn write(
         with_retries(cancel, &mut tell, || store.replace_detections(round.id, rows))?;
         let_verdicts_go_first();
     }
-    // They are in the order of the images.
+    // In image order.
     let mut candidates = &mined.candidates[..];
     let of_image = mined.looked.iter().map(|image| {
         let (own, rest) = candidates.split_at(candidates.iter().take_while(|c| c.image == *image).count());

@@ -5,45 +5,45 @@ use std::path::{Path, PathBuf};
 
 use crate::models::ModelFormat;
 
-/// Whether the file is named as a third-party model is.
+/// Whether the file has a third-party model's extension.
 pub fn is_model(path: &Path) -> bool {
     path.is_file() && ModelFormat::of(path).is_some()
 }
 
-/// Which model to run, and what its round is called.
+/// The model to run, and its round's name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelRequest {
     /// The model's file.
     pub path: PathBuf,
-    /// What the model is called.
+    /// The model's name.
     pub name: String,
     /// auto, cpu or cuda:N.
     pub device: String,
-    /// What the model's class names are called in the project, where they differ.
+    /// Class names of the project, if they differ from the model's.
     pub map: BTreeMap<String, String>,
-    /// Detections below this score are kept and not mined.
+    /// Detections below this score are stored but not mined.
     pub min_score: f32,
-    /// Instead of those of the newest round that Quarry trained.
+    /// Overrides those of the newest round that Quarry trained.
     pub test_splits: Option<Vec<String>>,
     pub test_dataset: Option<String>,
 }
 
-/// A class of a model, before anything is taken.
+/// A class of a model in the preview.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelClass {
     pub name: String,
-    /// Detections on the images that were looked at.
+    /// Number of detections on the previewed images.
     pub detections: usize,
-    /// The project's class of that name.
+    /// The project's class with that name.
     pub in_project: Option<String>,
 }
 
-/// What a model is, and what it finds on some of the project's images.
+/// A model's properties, and its detections on some of the project's images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelPreview {
-    /// How images reach the network.
+    /// How images are fed to the network.
     pub input: String,
     pub images: usize,
-    /// Those with most detections first.
+    /// Sorted by descending number of detections.
     pub classes: Vec<ModelClass>,
 }

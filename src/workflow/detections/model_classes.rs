@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::workflow::WorkflowError;
 use crate::workflow::mine::Seen;
 
-/// What the model's classes are in the project, and what does not fit.
+/// The project's classes for the model's, and what could not be matched.
 pub(super) struct ModelClasses {
     names: Vec<String>,
     finder: ClassFinder,
@@ -23,8 +23,8 @@ pub(super) struct ModelClasses {
 }
 
 impl ModelClasses {
-    /// Refuses a model of which no class is one of the project.
-    /// Where the project is `only_read` it must have its classes already.
+    /// Refuses a model without any class of the project.
+    /// If the project is opened `only_read`, it must have the classes already.
     pub fn new(
         store: &mut Store,
         names: &[String],
@@ -66,7 +66,7 @@ impl ModelClasses {
         self.finder.find(&ClassKey::Name(self.names.get(class).cloned().unwrap_or_else(unnamed)))
     }
 
-    /// The detections with the project's classes; those of classes that it lacks are counted.
+    /// Returns the detections with the project's classes; those of unknown classes are counted.
     pub fn seen(&mut self, image: &ImageRecord, found: Vec<ModelDetection>) -> Vec<Seen> {
         let mut seen = Vec::with_capacity(found.len());
         for detection in found {
@@ -101,7 +101,7 @@ impl ModelClasses {
     }
 }
 
-/// Class numbers that are looked up by number where a model names no class and its outputs do not tell how many there are.
+/// Maximum class number if a model names no class and its outputs do not determine their number.
 const UNNAMED: usize = 1000;
 
 fn unnamed(class: usize) -> String {

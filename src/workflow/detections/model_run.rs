@@ -15,14 +15,14 @@ use crate::workflow::mine::{Seen, Target};
 use crate::workflow::retry::with_retries;
 use crate::workflow::{Observer, Project, WorkEvent, WorkflowError};
 
-/// What a run has to know of a model.
+/// The information about a model that a run needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::workflow) struct ModelInfo {
     /// Changes with the file's bytes and its description.
     pub identity: String,
     /// In the order of [`ModelDetection::class`].
     pub classes: Vec<String>,
-    /// How images reach the network.
+    /// How images are fed to the network.
     pub input: String,
 }
 
@@ -31,16 +31,16 @@ pub(in crate::workflow) struct ModelRun {
     request: ModelRequest,
     input: String,
     scene: Scene,
-    /// Images that are evaluated on.
+    /// Images to evaluate on.
     test: HashSet<ImageId>,
-    /// Images that are neither trained nor evaluated on.
+    /// Images used for neither training nor evaluation.
     others: Vec<ImageRecord>,
     classes: ModelClasses,
     identity: String,
 }
 
 impl ModelRun {
-    /// `only_read`: nothing is written to the project, which must have its classes then.
+    /// `only_read`: writes nothing to the project, which must have the model's classes already.
     pub fn new(
         store: &mut Store,
         request: &ModelRequest,
@@ -49,7 +49,7 @@ impl ModelRun {
     ) -> Result<Self, WorkflowError> {
         check_name(&request.name)?;
         let mut scene = Scene::new(store, &as_import(request))?;
-        // Images of neither part would only take time.
+        // Images in neither part would only take time.
         let test: HashSet<ImageId> = scene.split.test.iter().map(|image| image.id).collect();
         let wanted: BTreeSet<ImageId> = scene.split.training.iter().map(|image| image.id).chain(test.clone()).collect();
         let (kept, others): (Vec<_>, Vec<_>) =
@@ -60,7 +60,7 @@ impl ModelRun {
         Ok(Self { request: request.clone(), input: told.input.clone(), scene, test, others, classes, identity })
     }
 
-    /// Changes when what is detected and kept may change by more than rounding.
+    /// Changes with everything that affects stored detections by more than rounding.
     pub fn identity(&self) -> &str {
         &self.identity
     }
@@ -70,12 +70,13 @@ impl ModelRun {
         &self.scene.images
     }
 
-    /// Tells how the images are divided.
+    /// Logs how the images are divided.
     pub fn tell(&self, observer: &mut Observer) {
         self.scene.split.notes().into_iter().for_each(|text| observer(WorkEvent::Log(text)));
     }
 
-    /// The model's next round, or the one of its rounds that was interrupted. Its images that are no longer requested are removed. `file`: the model's file, as the round tells it.
+    /// Starts the model's next round, or resumes an interrupted one. Removes images from it that are no longer requested. `file`: the
+    /// model's file, as stored with the round.
     pub fn start(
         &self,
         store: &mut Store,
@@ -98,7 +99,7 @@ impl ModelRun {
         self.target(store, round)
     }
 
-    /// The round as detections go into it.
+    /// Returns the round as the target of detections.
     pub fn target(&self, store: &Store, round: RoundRecord) -> Result<Target, WorkflowError> {
         Ok(Target {
             round,
@@ -111,12 +112,12 @@ impl ModelRun {
         })
     }
 
-    /// The detections with the project's classes; those of classes that it lacks are counted.
+    /// Returns the detections with the project's classes; those of unknown classes are counted.
     pub fn seen(&mut self, image: &ImageRecord, found: Vec<ModelDetection>) -> Vec<Seen> {
         self.classes.seen(image, found)
     }
 
-    /// Everything is in: evaluates on the test images, and the round is mined and grouped.
+    /// Finishes the run: evaluates on the test images, marks the round as mined and groups its candidates.
     pub fn end(
         self,
         project: &Project,
@@ -152,7 +153,7 @@ fn identity(store: &Store, told: &ModelInfo, request: &ModelRequest, scene: &Sce
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// The stored detections on the test images, one list for each image of the scene.
+/// Reads the stored detections on the test images, one list for each image of the scene.
 fn on_test_images(store: &Store, round: &RoundRecord, scene: &Scene) -> Result<Vec<Vec<Detection>>, WorkflowError> {
     let test: HashSet<ImageId> = scene.split.test.iter().map(|image| image.id).collect();
     let of_image = |image: &ImageRecord| {

@@ -1,4 +1,4 @@
-//! The report of an import of detections.
+//! The report of a detections import.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,26 +18,26 @@ use crate::store::Store;
 use crate::workflow::WorkflowError;
 use crate::workflow::status::rates;
 
-/// How many records that do not fit are reported; all are counted.
+/// Maximum number of invalid records in the report; all are counted.
 const PROBLEMS_REPORTED: usize = 100;
 const PROBLEMS_SHOWN: usize = 10;
 
-/// What importing detections found.
+/// The result of importing detections.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DetectionsReport {
     /// The round's number in the project; `null` in a dry run.
     pub round: Option<u32>,
     pub model: String,
-    /// The round's number among those of the model; `null` in a dry run.
+    /// The round's number among the model's; `null` in a dry run.
     pub model_round: Option<u32>,
     pub format: &'static str,
     /// Detections that are on an image of the project.
     pub detections: usize,
-    /// Records that do not fit; the first are in `problems`.
+    /// Number of invalid records; the first ones are in `problems`.
     pub skipped: usize,
     /// Detections without a score.
     pub without_score: u64,
-    /// Detections on training images that are kept and not mined for their score.
+    /// Detections on training images that are stored but not mined because of their score.
     pub below_min_score: usize,
     /// Images with a detection.
     pub images: usize,
@@ -49,11 +49,11 @@ pub struct DetectionsReport {
     pub localisation: usize,
     pub classification: usize,
     pub both: usize,
-    /// Further detections of an object: found, and no candidates.
+    /// Number of further detections of an object, which are not candidates.
     pub duplicate: usize,
-    /// At IoU 0.5; `null` where nothing was evaluated.
+    /// At IoU 0.5; `null` without an evaluation.
     pub average_precision: Option<f64>,
-    /// Share of the test images' objects that a detection of any score finds; `null` where nothing was evaluated.
+    /// Fraction of the test images' objects that any detection finds; `null` without an evaluation.
     pub recall: Option<f64>,
     pub curves: Vec<ShapeRates>,
     pub problems: Vec<BadRecord>,
@@ -61,7 +61,7 @@ pub struct DetectionsReport {
     pub dry_run: bool,
 }
 
-/// A curve at some numbers of false positives.
+/// A curve at selected false positive counts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ShapeRates {
     pub label: &'static str,
@@ -69,7 +69,7 @@ pub struct ShapeRates {
     pub at: Vec<(u64, f64, f64)>,
 }
 
-/// What is counted of a round's detections.
+/// Counts of a round's detections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub images: usize,
@@ -98,7 +98,7 @@ impl Tally {
         }
     }
 
-    /// Of what is in the store.
+    /// Counts what is in the store.
     #[cfg(feature = "torch")]
     pub fn stored(scene: &Scene, store: &Store, round: RoundId, min_score: f32) -> Result<Self, WorkflowError> {
         let training: HashSet<ImageId> = scene.split.training.iter().map(|image| image.id).collect();
@@ -112,7 +112,7 @@ impl Tally {
     }
 }
 
-/// What there is to tell of a round before it is evaluated.
+/// Builds the report of a round before its evaluation.
 pub(super) fn new(scene: &Scene, facts: &Facts, tally: &Tally, request: &DetectionsRequest) -> DetectionsReport {
     let Tally { images, below_min_score: below, mined } = *tally;
     let mut notes = facts.notes.clone();

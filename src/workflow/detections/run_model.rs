@@ -1,5 +1,5 @@
-//! A third-party model (ONNX, TorchScript) run on the project's images -> a round, as if its detections had been imported. Results are
-//! stored batch by batch, and an interrupted run resumes.
+//! Runs a third-party model (ONNX, TorchScript) on the project's images and creates a round, as if its detections had been imported.
+//! Results are stored in batches, and an interrupted run resumes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,11 +15,12 @@ use crate::workflow::mine::{Detected, Intake, detect_into, files_of};
 use crate::workflow::split::Split;
 use crate::workflow::{Observer, Project, WorkflowError};
 
-/// Runs the model on every training and test image, mines the training images and evaluates on the test images: the model's next round. An interrupted one resumes, with the same model and settings.
+/// Runs the model on every training and test image, mines the training images and evaluates on the test images, as the model's next round.
+/// An interrupted run with the same model and settings is resumed.
 ///
 /// # Errors
 ///
-/// The model cannot be loaded or fails on its input; no class of it is one of the project; the images are missing. Nothing is written then.
+/// The model cannot be loaded or rejects its input; none of its classes is in the project; the images are missing. Nothing is written then.
 pub fn mine_model(
     project: &Project,
     request: &ModelRequest,
@@ -43,12 +44,12 @@ pub fn mine_model(
     run.end(project, &mut store, &target.round, unreadable, observer, cancel)
 }
 
-/// What a run has to know of a loaded model.
+/// Returns the information about a loaded model that a run needs.
 pub(in crate::workflow) fn model_info(model: &ForeignModel, path: &Path) -> Result<ModelInfo, WorkflowError> {
     Ok(ModelInfo { identity: model.identity(path)?, classes: model.classes(), input: model.input_text() })
 }
 
-/// Loads the model and tries it on an empty image.
+/// Loads the model and tests it on an empty image.
 pub(in crate::workflow) fn load(path: &Path, device: &str) -> Result<ForeignModel, WorkflowError> {
     let model = ForeignModel::at(path, device)?.ok_or_else(|| {
         WorkflowError::Refused(format!(
@@ -60,14 +61,14 @@ pub(in crate::workflow) fn load(path: &Path, device: &str) -> Result<ForeignMode
     Ok(model)
 }
 
-/// Images that a model is looked at with.
+/// Number of images in the preview.
 const LOOKED_AT: usize = 24;
 
-/// Runs the model on some training images, evenly over all, to show its classes. Writes nothing.
+/// Runs the model on evenly spaced training images to preview its classes. Writes nothing.
 ///
 /// # Errors
 ///
-/// As [`mine_model`], but for classes that the project lacks.
+/// As for [`mine_model`], except that unknown classes are accepted.
 pub fn look_at_model(
     project: &Project,
     path: &Path,

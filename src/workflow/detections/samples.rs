@@ -1,4 +1,4 @@
-//! Crops of each class of a result file, for the preview: class numbers may be shifted against the project's, which a crop shows at once.
+//! Crops of each class in a result file, for the preview: class numbers may be shifted against the project's, which a crop shows at once.
 
 use std::collections::BTreeMap;
 
@@ -15,23 +15,23 @@ use crate::workflow::WorkflowError;
 /// A class of the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClassSample {
-    /// `None` where the file names the class, or has none.
+    /// `None` if the file names the class, or has none.
     pub number: Option<i64>,
-    /// What the file calls it.
+    /// The file's name for it.
     pub name: Option<String>,
     pub detections: usize,
-    /// Of the most confident detections, each from another image, at most `CROP_SIDE` pixels wide and high.
+    /// From the most confident detections, each in a different image, at most `CROP_SIDE` pixels wide and high.
     pub crops: Vec<RgbImage>,
 }
 
-/// Crops of a class.
+/// Number of crops per class.
 const CROPS: usize = 4;
-/// Their longest side in pixels.
+/// Their maximum side in pixels.
 pub const CROP_SIDE: u32 = 96;
-/// Classes that are shown; a file of more has names, or is not what it seems.
+/// Maximum number of classes shown; a file with more has names, or is not what it seems.
 const CLASSES: usize = 100;
 
-/// The classes of the file in their order, with crops from the project's images.
+/// Returns the file's classes in order, with crops from the project's images.
 pub fn class_samples(store: &Store, request: &DetectionsRequest) -> Result<Vec<ClassSample>, WorkflowError> {
     let scene = Scene::new(store, request)?;
     let format = request.format.map_or_else(|| recognise(&request.path), Ok)?;

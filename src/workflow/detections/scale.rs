@@ -1,12 +1,12 @@
-//! The units of a result file: pixels or fractions; probabilities, percent or logits. If a file's range contradicts its format, the user is
-//! asked; nothing is guessed.
+//! Determines the units of a result file: pixels or fractions; probabilities, percent or logits. If a file's range contradicts its format,
+//! the user is asked; nothing is guessed.
 
 use crate::dataset::results::{FoundRecord, Results, Unit};
 use crate::domain::{Shape, printable_path};
 use crate::geometry::{BoundingBox, Ellipse};
 use crate::workflow::WorkflowError;
 
-/// What scores are.
+/// The scale of scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScoreScale {
     /// 0 to 1.
@@ -17,11 +17,11 @@ pub enum ScoreScale {
     Logit,
 }
 
-/// A fraction may be a little above 1 by rounding and for boxes that reach beyond the edge.
+/// A fraction may be slightly above 1 because of rounding, or for boxes that extend beyond the border.
 const FRACTION_MAX: f64 = 1.02;
 
 impl ScoreScale {
-    /// The score as a probability; `None` where it is none.
+    /// Converts a score to a probability; `None` if it is not one.
     pub fn probability(self, score: f64) -> Option<f32> {
         let probability = match self {
             Self::Probability => score,
@@ -32,7 +32,7 @@ impl ScoreScale {
     }
 }
 
-/// The unit of the coordinates: what the user says, or what the format says where the range agrees.
+/// Returns the unit of the coordinates: the user's choice, or the format's if the range agrees.
 pub(super) fn unit_of(results: &Results, said: Option<Unit>) -> Result<Unit, WorkflowError> {
     if let Some(unit) = said {
         return Ok(unit);
@@ -56,7 +56,7 @@ pub(super) fn unit_of(results: &Results, said: Option<Unit>) -> Result<Unit, Wor
     }
 }
 
-/// The scale of the scores: what the user says, or 0 to 1 where most of them are.
+/// Returns the scale of the scores: the user's choice, or 0 to 1 if most of them are.
 pub(super) fn scale_of(results: &Results, said: Option<ScoreScale>) -> Result<ScoreScale, WorkflowError> {
     if let Some(scale) = said {
         return Ok(scale);
@@ -74,7 +74,7 @@ pub(super) fn scale_of(results: &Results, said: Option<ScoreScale>) -> Result<Sc
     )))
 }
 
-/// The largest coordinate or length.
+/// Returns the largest coordinate or length.
 fn largest(record: &FoundRecord) -> f64 {
     match record.shape {
         Shape::Rectangle(b) => [b.x1, b.y1, b.x2, b.y2].into_iter().fold(0.0, |most, v| most.max(v.abs())),
@@ -82,7 +82,7 @@ fn largest(record: &FoundRecord) -> f64 {
     }
 }
 
-/// The shape in pixels of an image of `width` x `height`.
+/// Converts the shape to pixels of an image of `width` x `height`.
 pub(super) fn in_pixels(shape: &Shape, unit: Unit, width: u32, height: u32) -> Shape {
     if unit == Unit::Pixels {
         return *shape;
@@ -90,7 +90,7 @@ pub(super) fn in_pixels(shape: &Shape, unit: Unit, width: u32, height: u32) -> S
     let (w, h) = (f64::from(width), f64::from(height));
     match *shape {
         Shape::Rectangle(b) => Shape::Rectangle(BoundingBox::new(b.x1 * w, b.y1 * h, b.x2 * w, b.y2 * h)),
-        // An ellipse in fractions of both sides is none; its half axes are taken along the image's.
+        // With different scales per axis, an ellipse would be distorted; its semi-axes are scaled along the image's axes.
         Shape::Ellipse(e) => Shape::Ellipse(Ellipse::new(e.ra * w, e.rb * h, e.theta, e.cx * w, e.cy * h)),
     }
 }

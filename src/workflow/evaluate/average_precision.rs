@@ -1,5 +1,5 @@
-//! The use case "average precision of COCO files": a dataset's ground truth and a detector's result list in, six numbers of one category
-//! out. Writes nothing.
+//! The use case "average precision of COCO files": reads a dataset's ground truth and a detector's result list, returns six metrics of one
+//! category. Writes nothing.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -20,24 +20,24 @@ pub struct ApEvaluation {
     pub ground_truth: PathBuf,
     /// COCO's result list, as `quarry detect --format coco` writes it.
     pub detections: PathBuf,
-    /// The category to evaluate; `None` where the ground truth has only one.
+    /// The category to evaluate; `None` if the ground truth has only one.
     pub category: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ApReport {
     pub images: usize,
-    /// Annotations that count: without crowds.
+    /// Number of counted annotations, without crowds.
     pub faces: usize,
     pub crowds: usize,
     pub detections: usize,
     #[serde(flatten)]
     pub precision: AveragePrecision,
-    /// What was understood in a way that the user should know.
+    /// Notes for the user on how the files were interpreted.
     pub notes: Vec<String>,
 }
 
-/// Reads both files and computes COCO's average precision as pycocotools does for one category.
+/// Reads both files and computes COCO's average precision like pycocotools does for one category.
 pub fn evaluate_ap(config: &ApEvaluation) -> Result<ApReport, WorkflowError> {
     let files = CocoFiles { ground_truth: config.ground_truth.clone(), detections: config.detections.clone() };
     let (truth, detections) = files.read_files()?;
@@ -73,7 +73,7 @@ pub fn evaluate_ap(config: &ApEvaluation) -> Result<ApReport, WorkflowError> {
     })
 }
 
-/// The category that is evaluated: the only one, or the one that was asked for.
+/// Returns the category to evaluate: the only one, or the requested one.
 fn category(truth: &CocoDataset, config: &ApEvaluation) -> Result<Option<i64>, WorkflowError> {
     let known: BTreeSet<i64> = truth.annotations.iter().map(|a| a.category_id.0).collect();
     match config.category {
@@ -93,7 +93,7 @@ fn category(truth: &CocoDataset, config: &ApEvaluation) -> Result<Option<i64>, W
     }
 }
 
-/// Which of the detections' categories is the ground truth's `category`; `None` for all of them.
+/// Returns the detections' category that matches the ground truth's `category`; `None` for all of them.
 fn detection_category(detections: &[CocoDetection], category: Option<i64>, notes: &mut Vec<String>) -> Option<i64> {
     let known: BTreeSet<i64> = detections.iter().filter_map(|d| d.category_id.map(|id| id.0)).collect();
     match (known.len(), known.first(), category) {
@@ -123,7 +123,7 @@ mod tests {
         evaluate_ap(&ApEvaluation { ground_truth, detections: found, category }).map_err(|e| e.to_string())
     }
 
-    /// `image_id` counts a list here, as `quarry detect` writes it: names decide.
+    /// `image_id` counts the list here, as in `quarry detect`: names take precedence.
     #[test]
     fn images_are_found_by_name_then_by_id() {
         let by_name = r#"[{"image_id": 1, "file_name": "a/one", "category_id": 1, "bbox": [0, 0, 50, 50], "score": 0.9},
@@ -141,7 +141,7 @@ mod tests {
         assert!(report.notes[0].contains("1 detections of other categories"), "{:?}", report.notes);
     }
 
-    /// Names with dots, and twins that only the extension or the id tells apart.
+    /// Names with dots, and names that differ only in extension or id.
     #[test]
     fn names_are_told_apart_or_refused() {
         let truth = |first: &str, second: &str| {
@@ -151,7 +151,7 @@ mod tests {
                                 {{"image_id": 2, "category_id": 1, "bbox": [100, 0, 80, 80]}}]}}"#
             )
         };
-        // The ids are of a list in another order.
+        // The ids belong to a list in another order.
         let found = |first: &str, second: &str, ids: [i64; 2]| {
             format!(
                 r#"[{{"image_id": {}, "file_name": "{first}", "bbox": [0, 0, 50, 50], "score": 0.9}},
@@ -173,7 +173,7 @@ mod tests {
         assert!(message.contains("entry 2") && message.contains("`a.jpg` and `a.png` both match"), "{message}");
     }
 
-    /// Two folders with a `1.jpg` each, as an export has them: ids count.
+    /// Two folders with a `1.jpg` each, as in exports: ids decide.
     #[test]
     fn images_of_the_same_name_are_told_apart_by_id() {
         let truth = r#"{"images": [{"id": 1, "file_name": "1.jpg"}, {"id": 2, "file_name": "1.jpg"}],

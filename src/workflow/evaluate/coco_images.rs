@@ -1,4 +1,4 @@
-//! Which of the ground truth's images a detection of a COCO result list is on.
+//! Matches detections of a COCO result list to the ground truth's images.
 
 #![expect(clippy::indexing_slicing, reason = "places come from the names and ids of these very images")]
 
@@ -7,16 +7,16 @@ use std::collections::HashMap;
 use super::coco_json::{CocoDataset, CocoDetection};
 use crate::domain::{ImageNames, NameMatch};
 
-/// The ground truth's images, by their place in the file.
+/// The ground truth's images, by index in the file.
 pub(super) struct ImageIndex<'a> {
     ids: Vec<i64>,
     pub by_id: HashMap<i64, usize>,
     names: ImageNames<'a>,
-    /// The place of each of the names.
+    /// The index for each name.
     named: Vec<usize>,
-    /// By place: the name under which it got detections, so that no second name goes to the same image.
+    /// By index: the name under which it received detections, so that no second name maps to the same image.
     found_as: HashMap<usize, &'a str>,
-    /// Detections whose name several images have, and whose id told which one is meant.
+    /// Number of detections whose name several images share, resolved by id.
     told_by_id: usize,
 }
 
@@ -34,8 +34,8 @@ impl<'a> ImageIndex<'a> {
         Ok(Self { ids, by_id, names: ImageNames::new(names), named, found_as: HashMap::new(), told_by_id: 0 })
     }
 
-    /// By file name where both files have them: `image_id` of `quarry detect` only counts its list. By id where there are no names, or
-    /// where several images have the name.
+    /// Matches by file name if both files have them, because `image_id` of `quarry detect` only counts its list. Matches by id if there are
+    /// no names, or if several images share the name.
     pub fn find(&mut self, detection: &'a CocoDetection) -> Result<usize, String> {
         let id = detection.image_id.0;
         let Some(name) = detection.file_name.as_deref().filter(|_| !self.named.is_empty()) else {
@@ -64,7 +64,7 @@ impl<'a> ImageIndex<'a> {
         }
     }
 
-    /// What the user should know about how images were found.
+    /// Returns a note for the user on how images were matched.
     pub fn note(&self) -> Option<String> {
         let count = self.told_by_id;
         (count > 0)

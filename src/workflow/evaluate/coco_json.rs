@@ -1,5 +1,5 @@
-//! COCO's dataset and result files as they come: ids as whole numbers, integral floats or numeric strings, fields that are missing, masks
-//! that are skipped. Errors name the record.
+//! Reads COCO's dataset and result files leniently: ids as integers, integral floats or numeric strings; missing fields; masks are skipped.
+//! Errors name the record.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,7 +11,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use super::super::WorkflowError;
 use crate::domain::{limits, read_bytes, text_bytes};
 
-/// A dataset: what `--ground-truth` names.
+/// A dataset: the file for `--ground-truth`.
 #[derive(Debug, Deserialize)]
 pub(super) struct CocoDataset {
     #[serde(deserialize_with = "images")]
@@ -36,10 +36,10 @@ pub(super) struct CocoAnnotation {
     pub area: Option<f64>,
     #[serde(default)]
     pub iscrowd: Flag,
-    /// VOC's flag in files that were converted.
+    /// VOC's flag in converted files.
     #[serde(default)]
     pub difficult: Flag,
-    /// The flag of pedestrian datasets. It has no meaning to pycocotools.
+    /// The flag of pedestrian datasets. pycocotools ignores it.
     #[serde(default)]
     pub ignore: Flag,
 }
@@ -50,7 +50,7 @@ pub(super) struct CocoCategory {
     pub name: Option<String>,
 }
 
-/// A record of a result list: what `--detections` names.
+/// A record of a result list: the file for `--detections`.
 #[derive(Debug, Deserialize)]
 pub(super) struct CocoDetection {
     pub image_id: Id,
@@ -60,7 +60,7 @@ pub(super) struct CocoDetection {
     pub score: f64,
 }
 
-/// A number that counts things; some programs write `7.0` or `"7"`.
+/// An integer; some programs write `7.0` or `"7"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Id(pub i64);
 
@@ -68,7 +68,7 @@ pub(super) struct Id(pub i64);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BoxNumbers(pub [f64; 4]);
 
-/// A number in COCO, a truth value in some copies of its format; `null` and a missing one are 0.
+/// A number in COCO, a boolean in some variants; `null` and a missing value are 0.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Flag(pub bool);
 
@@ -86,7 +86,7 @@ pub(super) fn read_detections(path: &Path) -> Result<Vec<CocoDetection>, Workflo
 
 fn read_json<T: DeserializeOwned>(path: &Path, advice: &str) -> Result<T, WorkflowError> {
     let bytes = read_bytes(path, limits::TEXT)?;
-    // The message ends in the line and the column.
+    // The message ends with line and column.
     let read = serde_json::from_slice(text_bytes(path, &bytes)?);
     read.map_err(|e| WorkflowError::BadFile { path: path.to_path_buf(), reason: format!("{e}; {advice}") })
 }
@@ -112,7 +112,7 @@ fn categories<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<CocoCate
     entries(deserializer, "categories, ")
 }
 
-/// A list whose errors say which entry, counted from 1.
+/// Parses a list whose errors name the entry, counted from 1.
 fn entries<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
     of: &'static str,
@@ -173,7 +173,7 @@ impl<'de> Deserialize<'de> for Id {
     }
 }
 
-/// Above 2^53 a float no longer tells neighbours apart.
+/// Above 2^53, neighbouring integers are equal as floats.
 fn whole(v: f64) -> Option<i64> {
     (v.fract() == 0.0 && v.abs() <= 9_007_199_254_740_992.0).then_some(v as i64)
 }

@@ -1,4 +1,4 @@
-//! COCO's files -> what the evaluators compare: images found by name or id, classes of categories whose ids may have gaps.
+//! Converts COCO's files to the evaluators' input: images matched by name or id, and classes of categories whose ids may have gaps.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub struct CocoFiles {
     pub detections: PathBuf,
 }
 
-/// What was read, and what the user should know about how it was understood.
+/// The converted files, and notes for the user on how they were interpreted.
 #[derive(Debug)]
 pub(super) struct CocoSet {
     pub set: EvaluationSet,
@@ -25,7 +25,7 @@ pub(super) struct CocoSet {
 }
 
 impl CocoFiles {
-    /// Every category as a class of its own.
+    /// Reads every category as a separate class.
     pub(super) fn read(&self) -> Result<CocoSet, WorkflowError> {
         let (truth, found) = self.read_files()?;
         let listed = self.listed(&truth)?;
@@ -33,7 +33,7 @@ impl CocoFiles {
         let detected: BTreeSet<i64> = found.iter().filter_map(|d| d.category_id.map(|id| id.0)).collect();
         let mut notes = Vec::new();
         let known = |id: &i64| listed.contains_key(id) || annotated.contains(id);
-        // The only class there is: a detector that was trained elsewhere numbers it otherwise, or not at all.
+        // A single class: a detector trained elsewhere may number it differently, or not at all.
         let only = (annotated.len() == 1).then(|| annotated.first().copied()).flatten();
         let renamed = only.filter(|_| detected.len() == 1 && !detected.iter().any(known));
         if let (Some(category), Some(other)) = (renamed, detected.first()) {
@@ -64,7 +64,7 @@ impl CocoFiles {
         Ok((truth?, found?))
     }
 
-    /// The dataset's categories with their names, by id.
+    /// Returns the dataset's categories with their names, by id.
     fn listed(&self, truth: &CocoDataset) -> Result<BTreeMap<i64, String>, WorkflowError> {
         let mut listed = BTreeMap::new();
         for (n, category) in truth.categories.iter().enumerate() {
@@ -78,7 +78,7 @@ impl CocoFiles {
         Ok(listed)
     }
 
-    /// Puts both files together; what `class_of` and `of_detection` give no class for is left out.
+    /// Combines both files; drops what `class_of` and `of_detection` have no class for.
     pub(super) fn set(
         &self,
         classes: Vec<SetClass>,
@@ -123,7 +123,7 @@ pub(super) fn taken_for(detected: i64, category: i64) -> String {
     format!("all detections have category {detected}: taken for the ground truth's category {category}")
 }
 
-/// What only TIDE counts.
+/// Describes what only TIDE counts.
 fn left_out(set: &EvaluationSet) -> Vec<String> {
     let unlisted = |class: usize| set.classes.get(class).is_some_and(|class| !class.listed);
     let objects = set.images.iter().flat_map(|i| &i.objects).filter(|o| unlisted(o.class)).count();

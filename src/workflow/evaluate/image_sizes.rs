@@ -1,4 +1,4 @@
-//! Image sizes from file headers, upright as everywhere else.
+//! Reads upright image sizes from file headers.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::EvaluateError;
 use crate::dataset::{ImageFinder, read_image_file, read_size};
 use crate::evaluation::fddb_text::ImageSizes;
 
-/// The sizes of the named images below `root`, from their headers.
+/// Returns the sizes of the named images below `root`, from their headers.
 pub(super) fn read_headers<'a>(root: &Path, names: impl Iterator<Item = &'a str>) -> Result<ImageSizes, EvaluateError> {
     let names: Vec<&str> = names.collect();
     let finder = ImageFinder::new(root);
@@ -32,7 +32,7 @@ fn size(finder: &ImageFinder, root: &Path, name: &str) -> Result<(u32, u32), Eva
 mod tests {
     use super::*;
 
-    /// A JPEG of 32 x 16 pixels whose EXIF segment says that it is on its side.
+    /// A JPEG of 32 x 16 pixels whose EXIF orientation rotates it.
     fn on_its_side() -> Vec<u8> {
         let mut jpeg = std::io::Cursor::new(Vec::new());
         image::RgbImage::new(32, 16).write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();

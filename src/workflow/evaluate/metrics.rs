@@ -1,4 +1,4 @@
-//! The use case "evaluate COCO files": a dataset's ground truth and a detector's result list in, the numbers of one evaluator out.
+//! The use case "evaluate COCO files": reads a dataset's ground truth and a detector's result list, returns the metrics of one evaluator.
 
 use std::path::PathBuf;
 
@@ -14,29 +14,29 @@ use crate::workflow::outputs::{self, OutputPolicy};
 #[derive(Debug, Clone)]
 pub struct CocoEvaluation {
     pub files: CocoFiles,
-    /// Folder for the report as JSON and its tables as CSV; nothing is written without it.
+    /// Folder for the report as JSON and its tables as CSV; without it nothing is written.
     pub out: Option<Output>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct MetricReport<R> {
     pub metric: Metric,
-    /// What the numbers mean, in one line.
+    /// A one-line explanation of the metrics.
     pub meaning: &'static str,
     pub images: usize,
-    /// Annotations, without crowds and ignored ones.
+    /// Number of annotations, without crowds and ignored ones.
     pub objects: usize,
     pub ignored: usize,
     pub detections: usize,
     #[serde(flatten)]
     pub result: R,
-    /// What was understood in a way that the user should know.
+    /// Notes for the user on how the files were interpreted.
     pub notes: Vec<String>,
     /// The files written.
     pub files: Vec<PathBuf>,
 }
 
-/// Reads both files, evaluates, and writes the report where that is asked for.
+/// Reads both files, evaluates, and writes the report if requested.
 pub fn evaluate_coco_files<E>(config: &CocoEvaluation, evaluator: &E) -> Result<MetricReport<E::Report>, WorkflowError>
 where
     E: Evaluator<Input = EvaluationSet>,
@@ -67,18 +67,18 @@ where
     Ok(report)
 }
 
-/// Whether the metric knows objects that are ignored without being a crowd.
+/// Whether the metric supports ignored objects that are not crowds.
 fn has_difficult(metric: Metric) -> bool {
     !matches!(metric, Metric::Coco | Metric::Tide)
 }
 
-/// The report, then its tables.
+/// Returns the file names of the report and its tables.
 fn file_names<R: Tabular>(metric: Metric) -> Vec<String> {
     let tables = R::TABLES.iter().map(|table| format!("{table}.csv"));
     std::iter::once(format!("{}.json", metric.name())).chain(tables).collect()
 }
 
-/// Refuses the folder where a file would replace an input or, without permission, any other file.
+/// Refuses the folder if a file would replace an input or, without permission, any other file.
 fn check(out: &Output, names: &[String], inputs: &CocoFiles) -> Result<(), WorkflowError> {
     let inputs = [&inputs.ground_truth, &inputs.detections];
     let policy =
@@ -111,7 +111,7 @@ pub(super) fn csv_text(table: &Table) -> Vec<u8> {
     text
 }
 
-/// Numbers with all their digits. A text that a spreadsheet would take for a formula is quoted.
+/// Formats numbers with all digits. Text that a spreadsheet would take for a formula is quoted.
 fn csv_cell(cell: &Cell) -> String {
     match cell {
         Cell::Text(text) => without_formula(text).into_owned(),

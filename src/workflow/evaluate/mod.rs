@@ -1,7 +1,7 @@
-//! The use cases "evaluate detection files": FDDB's text files in, curves, figures and a summary out (here); COCO's files in, the numbers
-//! of any evaluator out (`metrics.rs`); a round of a project in, the numbers of every evaluator out (`round.rs`).
+//! The use cases "evaluate detection files": FDDB's text files to curves, figures and a summary (here); COCO's files to the metrics of any
+//! evaluator (`metrics.rs`); a round of a project to the metrics of every evaluator (`round.rs`).
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 mod average_precision;
@@ -30,7 +30,7 @@ pub use metrics::{CocoEvaluation, MetricReport, evaluate_coco_files};
 pub use report::{EvaluationReport, RateRow};
 pub use round::{RoundEvaluation, RoundEvaluationReport, RoundMetric, evaluate_round};
 
-/// Where image sizes come from; pixels are never needed.
+/// The source of image sizes; pixels are never needed.
 #[derive(Debug, Clone)]
 pub enum SizeSource {
     /// Image headers below this folder: the image's name plus `.jpg` (or another extension).
@@ -42,27 +42,27 @@ pub enum SizeSource {
 /// What to evaluate and what to write.
 #[derive(Debug, Clone)]
 pub struct FddbEvaluation {
-    /// Ellipse lists; several are taken as folds.
+    /// Ellipse lists; several are treated as folds.
     pub annotations: Vec<PathBuf>,
     pub detections: Vec<PathBuf>,
-    /// Image lists, in the annotations' order; empty: the annotations are the list.
+    /// Image lists, in the annotations' order; empty: use the annotations as the list.
     pub lists: Vec<PathBuf>,
     pub sizes: SizeSource,
     pub shape: Shape,
     pub matching: Matching,
     pub order: Order,
     pub unreadable_scores: UnreadableScores,
-    /// Folder for the results; made where it is missing.
+    /// Folder for the results; created if missing.
     pub out: Output,
     pub figures: Vec<FigureFormat>,
-    /// Draw figures over a logarithmic axis.
+    /// Draw figures with a logarithmic axis.
     pub logarithmic: bool,
-    /// Draw figures with rates from 0, not from a round number below the lowest curve.
+    /// Start the rate axis of figures at 0 instead of a round number below the lowest curve.
     pub from_zero: bool,
     /// Show the published reference points in figures.
     pub published: bool,
-    /// An image whose matching may take longer on one core is refused: time grows with up to the fourth power of a crowd, and a hostile file
-    /// has one of any size. The most crowded image of WIDER FACE takes a tenth of an hour.
+    /// Refuse an image whose matching may take longer than this many core hours: the time grows with up to the fourth power of a crowd, and
+    /// a malicious file can contain one of any size. The most crowded image of WIDER FACE takes a tenth of an hour.
     pub most_hours: f64,
 }
 
@@ -88,8 +88,8 @@ pub enum EvaluateError {
     Cancelled,
 }
 
-/// Evaluates and writes `DiscROC.txt`, `ContROC.txt`, `curves.csv`, `summary.json` and figures into `config.out`. Each file
-/// appears whole or not at all, and none before everything has been computed.
+/// Evaluates and writes `DiscROC.txt`, `ContROC.txt`, `curves.csv`, `summary.json` and figures into `config.out`. Each file is written
+/// atomically, and none before everything has been computed.
 pub fn evaluate_fddb(
     config: &FddbEvaluation,
     observer: &mut super::Observer,
@@ -160,7 +160,7 @@ fn read(config: &FddbEvaluation) -> Result<Images, EvaluateError> {
 
 type Annotations = (Vec<crate::evaluation::fddb_text::AnnotatedImage>, Vec<Option<u8>>);
 
-/// All annotated images with the fold of each: several files are folds.
+/// Returns all annotated images with their folds: several files are folds.
 fn read_folds(config: &FddbEvaluation) -> Result<Annotations, FddbTextError> {
     let (mut annotations, mut folds) = (Vec::new(), Vec::new());
     for (k, path) in config.annotations.iter().enumerate() {
@@ -172,7 +172,7 @@ fn read_folds(config: &FddbEvaluation) -> Result<Annotations, FddbTextError> {
     Ok((annotations, folds))
 }
 
-/// The number in `FDDB-fold-07-ellipseList.txt`.
+/// Returns the number in `FDDB-fold-07-ellipseList.txt`.
 fn fold_of(path: &Path) -> Option<u8> {
     let name = path.file_name()?.to_str()?;
     let (_, after) = name.split_once("fold-")?;

@@ -9,12 +9,12 @@ use crate::evaluation::published::published_methods;
 use crate::evaluation::{FoldCurves, PlotCurve, RocCurve, ScoreKind, curves_csv};
 use crate::workflow::outputs::{self, OutputPolicy};
 
-/// The largest false positives of figures, as FDDB's results page shows them.
+/// Maximum false positives in figures, as on FDDB's results page.
 const FIGURE_X_END: f64 = 2000.0;
 
 const TABLES: [&str; 4] = ["DiscROC.txt", "ContROC.txt", "curves.csv", "summary.json"];
 
-/// Refuses the results' folder where a result would replace an input or, without permission, any other file.
+/// Refuses the results folder if a result would replace an input or, without permission, any other file.
 pub(super) fn check(config: &FddbEvaluation) -> Result<(), EvaluateError> {
     let inputs = [&config.annotations, &config.detections, &config.lists];
     let policy = OutputPolicy::new().inputs(inputs.into_iter().flatten());
@@ -28,7 +28,7 @@ pub(super) fn check(config: &FddbEvaluation) -> Result<(), EvaluateError> {
     Ok(policy.check_folder(&config.out, names)?)
 }
 
-/// Writes everything that `config` asks for and returns the paths.
+/// Writes everything that `config` requests and returns the paths.
 pub(super) fn write_all(config: &FddbEvaluation, report: &EvaluationReport) -> Result<Vec<PathBuf>, EvaluateError> {
     let curves = &report.curves;
     let (texts, csv) = rayon::join(
@@ -65,7 +65,7 @@ fn labelled(curves: &FoldCurves) -> Vec<(String, &RocCurve)> {
     std::iter::once(("pooled".to_owned(), &curves.pooled)).chain(folds).collect()
 }
 
-/// The pooled curve, with published methods behind it. Folds would not share its axis: each has a tenth of the faces.
+/// Draws the pooled curve, with published methods behind it. Folds would not fit its axis: each has a tenth of the faces.
 fn figure(config: &FddbEvaluation, curves: &FoldCurves) -> Figure {
     let stem = config.detections.first().and_then(|p| p.file_stem()).map(|s| s.to_string_lossy().into_owned());
     let label = match config.detections.as_slice() {

@@ -1,4 +1,4 @@
-//! An evaluation's report, as it is printed and written to `summary.json`.
+//! An evaluation's report, as printed and written to `summary.json`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use super::FddbEvaluation;
 use crate::domain::shown_paths;
 use crate::evaluation::{EvaluatedImage, FoldCurves, FoldSpread, Matching, RocCurve, TABLE_FALSE_POSITIVES};
 
-/// True positive rates at a number of false positives.
+/// True positive rates at a false positive count.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct RateRow {
     pub false_positives: u64,
@@ -23,12 +23,12 @@ pub struct EvaluationReport {
     pub faces: u64,
     pub detections: usize,
     pub matching: Matching,
-    /// ROC points of the pooled curve: distinct scores.
+    /// Number of ROC points of the pooled curve: distinct scores.
     pub points: usize,
-    /// False positives where every detection is kept.
+    /// False positives with every detection kept.
     pub largest_false_positives: u64,
     pub pooled: Vec<RateRow>,
-    /// By fold, at false positives of that fold alone.
+    /// By fold, at the false positives of that fold alone.
     pub folds: BTreeMap<u8, Vec<RateRow>>,
     pub spread: Vec<FoldSpread>,
     /// The files written, in `out`.

@@ -1,5 +1,5 @@
-//! The use case "evaluate a round": every evaluator on the detections that a round of the project, or an imported model, made on the
-//! test images. Nothing is detected again and nothing in the project changes.
+//! The use case "evaluate a round": runs every evaluator on the detections of a round, own or imported, on the test images. Runs no
+//! detector and changes nothing in the project.
 
 use std::path::PathBuf;
 
@@ -20,16 +20,16 @@ use crate::evaluation::{
 };
 use crate::workflow::outputs::{self, OutputPolicy};
 
-/// Which round is evaluated, and how.
+/// Which round to evaluate, and how.
 #[derive(Debug, Clone)]
 pub struct RoundEvaluation {
     pub round: u32,
-    /// All that fit when empty.
+    /// Empty for all applicable ones.
     pub metrics: Vec<Metric>,
     pub ground_truth: GroundTruth,
-    /// From this overlap on a detection finds an object; COCO's thresholds are its own.
+    /// Minimum IoU for a detection to match an object; COCO has its own thresholds.
     pub iou: f64,
-    /// Folder for the reports as JSON and CSV; nothing is written without it.
+    /// Folder for the reports as JSON and CSV; without it nothing is written.
     pub out: Option<Output>,
 }
 
@@ -38,13 +38,13 @@ pub struct RoundEvaluationReport {
     pub round: u32,
     /// The imported model's name.
     pub model: Option<String>,
-    /// The step of the round that was tested; 0 for an imported model.
+    /// The tested step of the round; 0 for an imported model.
     pub step: u64,
     pub ground_truth: GroundTruth,
     pub images: usize,
     /// Test images that could not be read: their objects count as missed.
     pub unreadable: usize,
-    /// Objects that count, without ignored ones.
+    /// Number of counted objects, without ignored ones.
     pub objects: usize,
     pub ignored: usize,
     pub detections: usize,
@@ -55,19 +55,19 @@ pub struct RoundEvaluationReport {
     pub files: Vec<PathBuf>,
 }
 
-/// What one evaluator says.
+/// The result of one evaluator.
 #[derive(Debug, Clone, Serialize)]
 pub struct RoundMetric {
     pub metric: Metric,
-    /// What the numbers mean, in one line.
+    /// A one-line explanation of the metrics.
     pub meaning: &'static str,
     pub report: serde_json::Value,
-    /// With their names; the first is for reading, the others are curves.
+    /// With their names; the first is a summary, the others are curves.
     #[serde(skip)]
     pub tables: Vec<(&'static str, Table)>,
 }
 
-/// Evaluates, and writes the reports where that is asked for.
+/// Evaluates, and writes the reports if requested.
 pub fn evaluate_round(project: &Project, request: &RoundEvaluation) -> Result<RoundEvaluationReport, WorkflowError> {
     let store = project.open_store_to_read()?;
     let Some(round) = store.round_by_number(request.round)? else {
@@ -156,7 +156,7 @@ fn named<R: Tabular + Serialize>(metric: Metric, report: &R) -> Result<RoundMetr
     Ok(RoundMetric { metric, meaning: metric.meaning(), report: value, tables })
 }
 
-/// FDDB's rates, of each shape that the round gives out.
+/// FDDB's rates, for each output shape of the round.
 #[derive(Debug, Clone, Serialize)]
 struct FddbRates {
     shapes: Vec<FddbShape>,
@@ -220,7 +220,7 @@ impl Tabular for FddbRates {
     }
 }
 
-/// The report of everything, then the tables of each metric.
+/// Returns the file names of the full report and of each metric's tables.
 fn file_names(metrics: &[Metric]) -> Vec<String> {
     let tables = |metric: &Metric| match metric {
         Metric::Fddb => FddbRates::TABLES,

@@ -4,15 +4,15 @@ use super::judge::{JudgedImage, Status};
 use crate::domain::{ClassId, FalsePositiveKind};
 use crate::geometry::BoundingBox;
 
-/// Two false positives with this IoU or more are the same mistake.
+/// Two false positives with this IoU or more are the same error.
 pub const SAME_ERROR_IOU: f64 = 0.5;
 
-/// What became of an error from the first round to the second.
+/// How an error changed from the first round to the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Change {
-    /// The first round makes it, the second does not.
+    /// Made by the first round but not the second.
     Fixed,
-    /// The second round makes it, the first does not.
+    /// Made by the second round but not the first.
     New,
     Still,
 }
@@ -33,20 +33,20 @@ pub struct ImageError {
     pub kind: ErrorKind,
     pub class: ClassId,
     pub bbox: BoundingBox,
-    /// Of a false positive.
+    /// Only for a false positive.
     pub score: Option<f32>,
-    /// Place among the round's detections, or among the objects.
+    /// Index among the round's detections, or among the objects.
     pub place: u32,
 }
 
-/// An error with what became of it. Of one that both rounds make it is the second one's.
+/// An error with its change. If both rounds make it, it is the second one's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ChangedError {
     pub change: Change,
     pub error: ImageError,
 }
 
-/// How many errors are fixed, new and still made.
+/// Number of fixed, new and repeated errors.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ChangeCounts {
     pub fixed: u32,
@@ -77,7 +77,7 @@ impl std::ops::AddAssign for ChangeCounts {
     }
 }
 
-/// The false positives, highest score first, then the missed objects.
+/// Returns the false positives by descending score, then the missed objects.
 pub fn errors(image: &JudgedImage) -> Vec<ImageError> {
     let false_positives = image.detections.iter().enumerate().filter_map(|(place, judged)| {
         let Status::FalsePositive(kind) = judged.status else { return None };
@@ -92,8 +92,8 @@ pub fn errors(image: &JudgedImage) -> Vec<ImageError> {
     false_positives.chain(missed).collect()
 }
 
-/// Pairs the errors of two rounds one to one: missed objects with missed objects, false positives of one class that overlap. First what
-/// both make and the second round makes again, as they are listed there, then what is fixed.
+/// Pairs the errors of two rounds one to one: missed objects with missed objects, and overlapping false positives of one class. Returns new
+/// and repeated errors in the second round's order, then the fixed ones.
 pub fn compare(before: &[ImageError], after: &[ImageError]) -> Vec<ChangedError> {
     let mut free = vec![true; before.len()];
     let mut changed: Vec<ChangedError> = Vec::new();

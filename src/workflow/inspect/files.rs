@@ -1,20 +1,20 @@
-//! Whether an image's file is there and still the one that was imported.
+//! Checks that an image's file exists and is still the imported one.
 
 use std::path::Path;
 
 use super::listing::FileProblem;
 use crate::dataset::{read_header, read_image_file};
 
-/// How closely a file is looked at.
+/// How thoroughly a file is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileDepth {
-    /// Whether it is there.
+    /// Only that it exists.
     Presence,
-    /// Its bytes and its head too; reads the whole file.
+    /// Also its bytes and header; reads the whole file.
     Whole,
 }
 
-/// What is wrong with an image's file; `content_hash` is the blake3 that its bytes had when it was imported.
+/// Returns the problem with an image's file; `content_hash` is the blake3 recorded at import.
 pub fn check_file(path: &Path, content_hash: &str, depth: FileDepth) -> Option<FileProblem> {
     if !path.is_file() {
         return Some(FileProblem::Missing);

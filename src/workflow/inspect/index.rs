@@ -1,5 +1,5 @@
-//! The detections of a round on all images, in memory: 32 bytes each. Read once, and judged again where ground truth changes. `listing.rs`
-//! answers queries.
+//! An in-memory index of a round's detections on all images: 32 bytes each. Loaded once, and updated when ground truth changes.
+//! `listing.rs` answers queries.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -24,7 +24,7 @@ use crate::workflow::held_out_file::HELD_OUT_FILE;
 use crate::workflow::split::Split;
 use crate::workflow::tested_round::TestedImages;
 
-/// What a round does with an image.
+/// How a round uses an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     Training,
@@ -34,13 +34,13 @@ pub enum Role {
     Unused,
 }
 
-/// A detection as lists and comparisons see it.
+/// A detection as used by lists and comparisons.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Found {
     pub bbox: [f32; 4],
     pub score: f32,
     pub class: u32,
-    /// Place of the object that it holds; [`NO_OBJECT`] for none.
+    /// Index of the matched object; [`NO_OBJECT`] if none.
     pub object: u32,
     pub status: Status,
 }
@@ -60,31 +60,31 @@ impl Found {
     }
 }
 
-/// A held-out image with all that a curve compares. Its detections keep their digits: the curve's counts hang on them.
+/// A held-out image with everything that a curve needs. Its detections keep full precision, which the curve's counts depend on.
 pub(super) struct HeldOutImage {
     pub detections: Vec<Detection>,
     /// The dataset's own objects.
     pub truth: Vec<Annotation>,
-    /// The curve's counts by output shape, of each class; counted when first asked for.
+    /// The curve's counts by output shape, per class; computed on first use.
     outcomes: [Option<Vec<ImageOutcome>>; 2],
 }
 
-/// When the files of the last evaluation were written.
+/// Modification times of the last evaluation's files.
 type EvaluationMark = [Option<SystemTime>; 2];
 
 pub struct RoundIndex {
     pub round: RoundId,
     /// Parallel to the table's images.
     pub roles: Vec<Role>,
-    /// The round was run on this image, so that an object without a detection is missed there. Parallel to the table's images.
+    /// Whether the round was run on this image, so that an object without a detection is missed. Parallel to the table's images.
     pub looked: Vec<bool>,
-    /// Where the detections of an image begin in `found`; one more than images.
+    /// Index in `found` of each image's first detection; one entry more than images.
     starts: Vec<u32>,
-    /// By image, each one's highest score first. Those of held-out images are not among them.
+    /// By image, each one's highest score first. Held-out images are excluded.
     found: Vec<Found>,
     pub(super) held_out: HashMap<ImageId, HeldOutImage>,
     pub(super) copies: Copies,
-    /// The shape that the curves of this round are read by first.
+    /// The default output shape for this round's curves.
     pub best_shape: OutputShape,
     marks: (DetectionsMark, RoundState),
     tested: EvaluationMark,
@@ -131,7 +131,7 @@ impl RoundIndex {
         Ok(Self { round: round.id, roles, looked, starts, found, held_out, copies, best_shape, marks, tested })
     }
 
-    /// Whether the round's detections are still those that were read.
+    /// Whether the round's detections are unchanged since they were loaded.
     pub fn is_current(&self, store: &Store, round: &RoundRecord) -> Result<bool, WorkflowError> {
         Ok(self.marks == (store.detections_mark(round.id)?, round.state))
     }
@@ -141,7 +141,7 @@ impl RoundIndex {
         self.tested == evaluation_mark(store, round)
     }
 
-    /// Judges these images again: their ground truth has changed.
+    /// Updates these images after their ground truth has changed.
     pub fn judge_again(
         &mut self,
         store: &Store,
@@ -170,13 +170,13 @@ impl RoundIndex {
         self.starts[at] as usize..self.starts[at + 1] as usize
     }
 
-    /// The detections of an image that is not held out, from a score on.
+    /// Returns the detections of a training image with at least this score.
     pub(super) fn found(&self, at: usize, threshold: f32) -> &[Found] {
         let of_image = &self.found[self.range(at)];
         &of_image[..of_image.partition_point(|found| found.score >= threshold)]
     }
 
-    /// An image that is not held out as it was judged; `truth` is what it was judged with.
+    /// Returns a training image as it was judged with the ground truth `truth`.
     pub(super) fn judged(&self, at: usize, truth: &[Annotation], threshold: f32) -> JudgedImage {
         let mut image = JudgedImage::without_detections(truth);
         for (place, found) in self.found(at, threshold).iter().enumerate() {
@@ -192,7 +192,7 @@ impl RoundIndex {
         image
     }
 
-    /// The counts of an image from a score on, and its highest false positive. `None`: the round was not run on it.
+    /// Returns the counts of an image at a score threshold, and its highest-scored false positive. `None`: the round was not run on it.
     pub fn counts(
         &self,
         at: usize,
@@ -222,7 +222,7 @@ impl RoundIndex {
         Some((counts, highest))
     }
 
-    /// Counts the held-out images as the curves of this shape do, where that was not done yet.
+    /// Counts the held-out images like the curves of this shape, unless already done.
     pub fn count_held_out(&mut self, table: &ImageTable, shape: OutputShape) {
         let size = |image: &ImageId| table.get(*image).map(|row| (row.record.width, row.record.height));
         self.held_out.par_iter_mut().for_each(|(image, held_out)| {
@@ -242,7 +242,7 @@ impl HeldOutImage {
         let mut counts = StatusCounts::default();
         let mut highest: Option<f64> = None;
         for outcome in self.outcomes[shape as usize].iter().flatten() {
-            // The step of the lowest score that is kept.
+            // The step of the lowest kept score.
             let kept = outcome.steps.iter().find(|step| step.threshold >= f64::from(threshold));
             let true_positives = kept.map_or(0, |step| step.true_positives) as u32;
             counts.true_positives += true_positives;
@@ -260,7 +260,7 @@ impl HeldOutImage {
     }
 }
 
-/// The outcome of each class: a detection finds objects of its class alone.
+/// Returns the outcome of each class: a detection only matches objects of its class.
 fn outcomes(image: &HeldOutImage, (width, height): (u32, u32), shape: OutputShape) -> Vec<ImageOutcome> {
     let of_objects = image.truth.iter().filter(|object| !object.ignored).map(|object| object.class);
     let mut classes: Vec<ClassId> = of_objects.chain(image.detections.iter().map(|d| d.class)).collect();
@@ -290,7 +290,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Takes all detections of the image at this place.
+    /// Stores all detections of the image at this index.
     fn close(&mut self, at: usize, detections: &[Detection], held_out: &mut HashMap<ImageId, HeldOutImage>) {
         let record = &self.table.images[at].record;
         if let Some(image) = held_out.get_mut(&record.id) {
@@ -305,8 +305,8 @@ impl Reading<'_> {
     }
 }
 
-/// Each image's role in the round, and the images that it is tested on. Where the project has no such splits any more every image that
-/// the round has detections on counts as trained on.
+/// Returns each image's role in the round, and its test images. If the project no longer has the round's splits, every image with
+/// detections counts as trained on.
 fn roles(
     store: &Store,
     round: &RoundRecord,
@@ -325,7 +325,7 @@ fn roles(
     (roles, split.copies, split.test)
 }
 
-/// The images that the round was tested on; of an imported round their detections follow from the database.
+/// Returns the round's test images; for an imported round their detections are read from the database.
 fn held_out_images(
     store: &Store,
     round: &RoundRecord,
@@ -347,7 +347,7 @@ fn held_out_images(
     for image in test {
         let detections = match &mut read {
             None => Vec::new(),
-            // An image that came into the test since was not evaluated.
+            // An image that was added to the test set since was not evaluated.
             Some(read) => match read.remove(&image.id) {
                 Some(detections) => detections,
                 None => continue,
@@ -366,7 +366,7 @@ fn evaluation_mark(store: &Store, round: &RoundRecord) -> EvaluationMark {
         .map(|file| std::fs::metadata(file).and_then(|file| file.modified()).ok())
 }
 
-/// [`Project::run_dir`](crate::workflow::Project::run_dir), without opening the project, which tidies its folders.
+/// [`Project::run_dir`](crate::workflow::Project::run_dir) without opening the project, which would clean up its folders.
 fn run_dir(store: &Store, round: &RoundRecord) -> PathBuf {
     let dir = store.path().parent().unwrap_or(Path::new("."));
     dir.join("runs").join(round.number.to_string())

@@ -1,16 +1,16 @@
-//! The status of each detection of an image, and the missed objects, at a score threshold. Pure.
+//! Determines the status of each detection in an image, and the missed objects, at a score threshold. Pure.
 
 use crate::domain::{Annotation, Detection, FalsePositiveKind, Overlaps};
 use crate::evaluation::{EvaluatedImage, Region, matched_at};
 use crate::mining::{DetectionClass, MiningConfig, classify};
 use crate::workflow::held_out::{OutputShape, scored_region};
 
-/// What a detection is. Every detection has exactly one.
+/// The status of a detection. Every detection has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Status {
     TruePositive,
     FalsePositive(FalsePositiveKind),
-    /// Lies on ground truth that is not to be learnt nor counted.
+    /// Overlaps ignored ground truth.
     Ignored,
 }
 
@@ -19,15 +19,15 @@ pub enum Status {
 pub struct Judged {
     pub detection: Detection,
     pub status: Status,
-    /// Place of the object that it holds.
+    /// Index of the matched object.
     pub object: Option<u32>,
 }
 
-/// An object of the image and the detection that holds it.
+/// An object of the image and the detection that matches it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct JudgedObject {
     pub annotation: Annotation,
-    /// Place of the detection; `None` where the object was missed, or is not to be found.
+    /// Index of the detection; `None` if the object was missed or is ignored.
     pub held_by: Option<u32>,
 }
 
@@ -37,15 +37,15 @@ impl JudgedObject {
     }
 }
 
-/// An image as a round saw it.
+/// An image as judged for a round.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct JudgedImage {
-    /// Highest score first.
+    /// By descending score.
     pub detections: Vec<Judged>,
     pub objects: Vec<JudgedObject>,
 }
 
-/// How often each status occurs.
+/// Number of detections with each status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StatusCounts {
     pub true_positives: u32,
@@ -77,15 +77,15 @@ impl JudgedImage {
         counts
     }
 
-    /// Objects that no detector looked for.
+    /// Objects in an image that the round was not run on.
     pub fn without_detections(truth: &[Annotation]) -> Self {
         let objects = truth.iter().map(|annotation| JudgedObject { annotation: *annotation, held_by: None }).collect();
         Self { detections: Vec::new(), objects }
     }
 }
 
-/// Judges by the rule of mining (TIDE's classes, greedy by score): what the review's candidates follow. A higher threshold only leaves
-/// detections out; it gives none that stays another status.
+/// Uses the rule of mining (TIDE's classes, greedy by score), like the review's candidates. A higher threshold only removes detections; the
+/// remaining ones keep their status.
 pub fn judge(detections: &[Detection], truth: &[Annotation], threshold: f32) -> JudgedImage {
     let kept = kept(detections, threshold);
     let classes = classify(&kept, truth, &MiningConfig::default());
@@ -100,8 +100,8 @@ pub fn judge(detections: &[Detection], truth: &[Annotation], threshold: f32) -> 
     with_objects(judged.collect(), truth)
 }
 
-/// Judges as FDDB's curves count: by the official assignment of regions at this threshold, class by class. Ignored objects are none there,
-/// and a detection that is on one is a false positive. `size`: width and height of the image.
+/// Counts like FDDB's curves: by the official assignment of regions at this threshold, class by class. Ignored objects do not exist there,
+/// and a detection on one is a false positive. `size`: width and height of the image.
 pub fn judge_as_curve(
     detections: &[Detection],
     truth: &[Annotation],
@@ -142,7 +142,7 @@ pub fn judge_as_curve(
     with_objects(judged, truth)
 }
 
-/// Highest score first; equal ones stay in their order.
+/// By descending score; ties keep their order.
 fn kept(detections: &[Detection], threshold: f32) -> Vec<Detection> {
     let mut kept: Vec<Detection> = detections.iter().filter(|d| d.score >= threshold).copied().collect();
     kept.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -206,7 +206,7 @@ mod tests {
         let truth = [object(0.0, false), object(100.0, true)];
         let found = [detection(2.0, 0.9), detection(1.0, 0.8), detection(101.0, 0.7)];
         let image = judge_as_curve(&found, &truth, (0.0, OutputShape::Rectangle), (320, 60));
-        // The better placed one holds the object, whatever the scores.
+        // The better localised one matches the object, whatever the scores.
         assert_eq!(image.detections[1].status, Status::TruePositive);
         let counts = image.counts();
         assert_eq!((counts.true_positives, counts.false_positives, counts.missed), (1, 2, 0));

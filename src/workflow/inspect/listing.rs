@@ -1,4 +1,4 @@
-//! Which images are listed, in which order, and the sums over them.
+//! Filters and sorts images, and sums up their counts.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -11,28 +11,28 @@ use super::table::{ImageTable, TableImage};
 use crate::domain::{ClassId, ImageId, RoundId};
 use crate::workflow::held_out::OutputShape;
 
-/// What is wrong with an image's file.
+/// A problem with an image's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FileProblem {
     Missing,
-    /// The bytes differ from those that were imported.
+    /// The bytes differ from the imported ones.
     Changed,
     Unreadable,
 }
 
-/// Problems of files as far as they were looked at.
+/// File problems, as far as the files were checked.
 pub type FileProblems = HashMap<ImageId, FileProblem>;
 
-/// From `.0` to `.1`, both included.
+/// From `.0` to `.1`, both inclusive.
 pub type CountRange = (u32, u32);
-/// The upper end that stands for no limit.
+/// The upper bound that means no limit.
 pub const NO_LIMIT: u32 = u32::MAX;
 pub const ANY_COUNT: CountRange = (0, NO_LIMIT);
 
-/// What images are ordered by.
+/// The sort key of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ImageSort {
-    /// As they were imported.
+    /// Import order.
     #[default]
     Import,
     Name,
@@ -42,35 +42,35 @@ pub enum ImageSort {
     Missed,
     HighestFalsePositive,
     Split,
-    /// By what a comparison finds: new errors first, then fixed ones.
+    /// By the result of a comparison: new errors first, then fixed ones.
     Changes,
 }
 
-/// All conditions hold at once.
+/// All conditions apply together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageQuery {
-    /// The round whose detections count; `None`: ground truth alone.
+    /// The round whose detections are counted; `None`: only ground truth.
     pub round: Option<RoundId>,
-    /// The round that it is compared with: errors go from `round` to this one.
+    /// The round to compare with: errors change from `round` to this one.
     pub against: Option<RoundId>,
-    /// Detections below this score do not count.
+    /// Detections below this score are not counted.
     pub threshold: f32,
-    /// The curve that held-out images are counted by; `None`: the round's best.
+    /// The output shape by which held-out images are counted; `None`: the round's best.
     pub shape: Option<OutputShape>,
-    /// A part of the name, in any case.
+    /// A part of the name, case-insensitive.
     pub name: String,
     pub split: Option<String>,
     pub role: Option<Role>,
-    /// With an object of this class.
+    /// Contains an object of this class.
     pub class: Option<ClassId>,
     pub objects: CountRange,
     pub true_positives: CountRange,
     pub false_positives: CountRange,
     pub missed: CountRange,
-    /// With a false positive or a missed object: the images behind a curve's point.
+    /// Contains a false positive or a missed object: the images behind a curve's point.
     pub only_errors: bool,
     pub problem: Option<FileProblem>,
-    /// With an error of this kind in the comparison.
+    /// Contains an error with this change in the comparison.
     pub change: Option<Change>,
     pub sort: ImageSort,
     pub descending: bool,
@@ -103,7 +103,7 @@ impl Default for ImageQuery {
 /// An image of a list.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ListedImage {
-    /// Place in the table.
+    /// Index in the table.
     pub at: u32,
     /// In the round; `None` without one.
     pub role: Option<Role>,
@@ -114,19 +114,19 @@ pub struct ListedImage {
     pub problem: Option<FileProblem>,
 }
 
-/// The images that a query finds, and the sums over them.
+/// The images that match a query, and their totals.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
     pub table: Arc<ImageTable>,
     pub images: Vec<ListedImage>,
-    /// Objects of the listed images.
+    /// Number of objects in the listed images.
     pub objects: u64,
-    /// Sums over the listed images that the round was run on.
+    /// Totals over the listed images that the round was run on.
     pub counts: StatusCounts,
     pub changes: ChangeCounts,
-    /// Images that the round was run on.
+    /// Number of images that the round was run on.
     pub looked: u64,
-    /// The shape that held-out images were counted by.
+    /// The output shape by which held-out images were counted.
     pub shape: Option<OutputShape>,
 }
 
@@ -135,14 +135,14 @@ impl Listing {
         self.table.images.get(self.images.get(row)?.at as usize)
     }
 
-    /// The row of an image in the list.
+    /// Returns the row of an image in the list.
     pub fn row_of(&self, image: ImageId) -> Option<usize> {
         let at = self.table.place(image)? as u32;
         self.images.iter().position(|listed| listed.at == at)
     }
 }
 
-/// Leaves the images that pass, in order, and sums them up. `rows` are all images in the table's order.
+/// Filters, sorts and sums up images. `rows` are all images in table order.
 pub(super) fn list(table: &Arc<ImageTable>, rows: Vec<ListedImage>, query: &ImageQuery) -> Listing {
     let name = query.name.trim().to_lowercase();
     let mut images: Vec<ListedImage> = rows
@@ -152,7 +152,7 @@ pub(super) fn list(table: &Arc<ImageTable>, rows: Vec<ListedImage>, query: &Imag
             passes(row, image, query) && (name.is_empty() || image.record.name.to_lowercase().contains(&name))
         })
         .collect();
-    // Stable: equal ones stay as they were imported, whichever way the order goes.
+    // Stable: ties stay in import order, in either direction.
     images.sort_by(|a, b| {
         let order = compare_by(query.sort, a, b, table);
         if query.descending { order.reverse() } else { order }
@@ -172,7 +172,7 @@ pub(super) fn list(table: &Arc<ImageTable>, rows: Vec<ListedImage>, query: &Imag
 
 fn passes(row: &ListedImage, image: &TableImage, query: &ImageQuery) -> bool {
     let within = |value: u32, range: CountRange| range.0 <= value && value <= range.1;
-    // An image that the round was not run on has no counts: it passes only where none is asked for.
+    // An image that the round was not run on has no counts: it only matches if no count is filtered.
     let counted = |of: fn(&StatusCounts) -> u32, range: CountRange| {
         range == ANY_COUNT || row.counts.as_ref().is_some_and(|counts| within(of(counts), range))
     };

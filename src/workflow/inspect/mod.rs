@@ -1,5 +1,5 @@
-//! The rounds' detections on the project's images, for display: lists of all images, single ones, two rounds side by side. Read-only; its
-//! cache follows the database.
+//! The rounds' detections on the project's images, for display: lists of all images, single ones, and two rounds side by side. Read-only;
+//! its cache follows the database.
 
 mod compare;
 mod files;
@@ -32,12 +32,12 @@ use crate::domain::{
 };
 use crate::store::{ObjectRow, Revision, Store};
 
-/// Rounds whose detections stay in memory.
+/// Number of rounds whose detections are cached in memory.
 const INDEXES_KEPT: usize = 3;
-/// A candidate that was mined again lies nearly where it lay.
+/// A candidate mined again has nearly the same box.
 const SAME_BOX_IOU: f64 = 0.9;
 
-/// Which image to open, with what over it.
+/// Which image to open, and what to draw over it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenQuery {
     pub image: ImageId,
@@ -47,56 +47,57 @@ pub struct OpenQuery {
     pub shape: Option<OutputShape>,
 }
 
-/// An image with what one or two rounds found on it.
+/// An image with the detections of one or two rounds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenedImage {
     pub record: ImageRecord,
     pub file: Option<PathBuf>,
-    /// Of [`OpenQuery::round`], then of [`OpenQuery::against`]; one without a round where none is asked for.
+    /// For [`OpenQuery::round`], then for [`OpenQuery::against`]; a single side without a round if none is requested.
     pub sides: Vec<Side>,
-    /// What became of the first side's errors in the second. Empty where one of the rounds was not run on the image.
+    /// How the first side's errors changed in the second. Empty if either round was not run on the image.
     pub changes: Vec<ChangedError>,
 }
 
-/// What a round found on an image.
+/// A round's result on an image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Side {
     pub round: Option<RoundId>,
     pub role: Option<Role>,
-    /// The round was run on this image.
+    /// Whether the round was run on this image.
     pub looked: bool,
     pub judged: JudgedImage,
-    /// How corrections name each object, parallel to the objects; `None`: it is known from a copy of the image in another dataset.
+    /// The id by which corrections refer to each object, parallel to the objects; `None`: it comes from a copy of the image in another
+    /// dataset.
     pub object_ids: Vec<Option<GroundTruthId>>,
-    /// On a held-out image, where the curves count the dataset's own objects: those that are corrected or added, as they stand.
+    /// On a held-out image, where the curves count the dataset's own objects: the current state of corrected and added ones.
     pub corrected: Vec<ObjectRow>,
-    /// The candidate that each detection became, parallel to the detections. None on a held-out image.
+    /// The candidate made from each detection, parallel to the detections. `None` on a held-out image.
     pub candidates: Vec<Option<Candidate>>,
 }
 
 impl Side {
-    /// What was decided on a detection.
+    /// Returns the verdict on a detection.
     pub fn verdict(&self, detection: usize) -> Option<Verdict> {
         self.candidates.get(detection)?.as_ref()?.verdict
     }
 }
 
-/// Answers questions about the images of one project; belongs to the thread that owns the store's connection.
+/// Answers queries about the images of one project; belongs to the thread with the store's connection.
 #[derive(Default)]
 pub struct Inspector {
     revision: Option<Revision>,
-    /// How far each round was when it was last looked at.
+    /// The state of each round at the last query.
     states: Vec<(RoundId, RoundState)>,
     table: Arc<ImageTable>,
-    /// The objects as they stand, and the datasets' own.
+    /// The current objects, and the datasets' own.
     truth: Truth,
     own: Truth,
-    /// Used last at the end.
+    /// Most recently used last.
     indexes: Vec<RoundIndex>,
 }
 
 impl Inspector {
-    /// The images that the query finds.
+    /// Lists the images that match the query.
     pub fn list(
         &mut self,
         store: &Store,
@@ -134,7 +135,7 @@ impl Inspector {
         Ok(Listing { shape, ..listing::list(&self.table, rows, query) })
     }
 
-    /// One image, as it is at this moment.
+    /// Returns the current state of one image.
     pub fn open(&mut self, store: &Store, query: &OpenQuery) -> Result<OpenedImage, WorkflowError> {
         self.follow(store)?;
         let record = store.image(query.image)?;
@@ -183,7 +184,7 @@ impl Inspector {
         let mut corrected = Vec::new();
         let (judged, object_ids) = if let Some(image) = held_out {
             let judged = image.judge((record.width, record.height), threshold, shape);
-            // The curve counts the dataset's own objects, as they were imported.
+            // The curve counts the dataset's own objects as imported.
             let rows = store.objects_of_image(record.id)?;
             let mut own: Vec<&ObjectRow> = rows.iter().filter(|row| row.own.is_some()).collect();
             let id_of = |object: &JudgedObject| {
@@ -209,7 +210,7 @@ impl Inspector {
             let ids = own.chain(std::iter::repeat(None)).take(judged.objects.len()).collect();
             (judged, ids)
         };
-        // What was found on a held-out image is never decided on.
+        // Detections on a held-out image cannot be decided.
         let candidates = if role == Some(Role::HeldOut) {
             Vec::new()
         } else {
@@ -219,7 +220,7 @@ impl Inspector {
         Ok(Side { round: Some(round), role, looked, judged, object_ids, corrected, candidates })
     }
 
-    /// What a round gets wrong on an image; `None` where it was not run.
+    /// Returns a round's errors on an image; `None` if it was not run there.
     fn errors(&self, index: &RoundIndex, at: usize, (threshold, shape): (f32, OutputShape)) -> Option<Vec<ImageError>> {
         if !index.looked[at] {
             return None;
@@ -236,7 +237,7 @@ impl Inspector {
         self.indexes.iter().find(|index| index.round == round)
     }
 
-    /// Has the round's detections in memory, its held-out images counted; the shape that they are counted by.
+    /// Loads the round's detections and counts its held-out images; returns the output shape used.
     fn prepare(
         &mut self,
         store: &Store,
@@ -256,7 +257,7 @@ impl Inspector {
         Ok(shape)
     }
 
-    /// Takes over what was written since the last question.
+    /// Applies what was written since the last query.
     fn follow(&mut self, store: &Store) -> Result<(), WorkflowError> {
         let (revision, rounds) = (store.revision()?, store.rounds()?);
         let states: Vec<_> = rounds.iter().map(|round| (round.id, round.state)).collect();
@@ -311,20 +312,20 @@ impl Inspector {
     }
 }
 
-/// The objects of an image as they stand, by what corrections name them by: one that is corrected keeps its name.
+/// Returns the current objects of an image by the ids that corrections use: a corrected object keeps its id.
 fn current_objects(store: &Store, image: ImageId) -> Result<Vec<(GroundTruthId, Annotation)>, WorkflowError> {
     let there = store.objects_of_image(image)?.into_iter().filter(|row| !row.state.deleted);
     Ok(there.map(|row| (row.id, row.state.annotation(row.source))).collect())
 }
 
-/// The images whose objects have changed.
+/// Returns the images whose objects have changed.
 fn changed_images(before: &Truth, now: &Truth) -> Vec<ImageId> {
     let of = |truth: &Truth, image: &ImageId| truth.get(image).cloned().unwrap_or_default();
     let known = before.keys().chain(now.keys().filter(|image| !before.contains_key(image)));
     known.filter(|image| before.get(image) != now.get(image) && of(before, image) != of(now, image)).copied().collect()
 }
 
-/// The candidate of each detection: the one at its place, else the nearest of those that lie nearly there.
+/// Returns the candidate of each detection: the one with the same box, otherwise the nearest with nearly the same box.
 fn candidates_of(judged: &JudgedImage, mut candidates: Vec<Candidate>) -> Vec<Option<Candidate>> {
     let of = |detection: &Judged| {
         let Judged { detection, .. } = detection;

@@ -1,4 +1,4 @@
-//! The project's images in memory, for lists of any number.
+//! The project's images in memory, for lists of any length.
 
 use std::path::PathBuf;
 
@@ -7,19 +7,19 @@ use crate::store::Store;
 use crate::workflow::WorkflowError;
 use crate::workflow::copies::Truth;
 
-/// An image with what lists show and filter of it.
+/// An image with the values that lists show and filter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableImage {
     pub record: ImageRecord,
     /// `None`: its path leaves its dataset's folder, and is not opened.
     pub file: Option<PathBuf>,
-    /// Objects as they stand now, without ignored ones.
+    /// Number of current objects, without ignored ones.
     pub objects: u32,
-    /// Of the objects, each once.
+    /// The distinct classes of the objects.
     pub classes: Box<[ClassId]>,
 }
 
-/// All images that the datasets hold, by id.
+/// All images of the datasets, sorted by id.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ImageTable {
     pub images: Vec<TableImage>,
@@ -41,7 +41,7 @@ impl ImageTable {
         Ok(Self { images, datasets })
     }
 
-    /// Where an image stands.
+    /// Returns the index of an image.
     pub fn place(&self, image: ImageId) -> Option<usize> {
         self.images.binary_search_by_key(&image, |row| row.record.id).ok()
     }
@@ -52,7 +52,7 @@ impl ImageTable {
 }
 
 impl TableImage {
-    /// Takes the objects over that stand now.
+    /// Counts the current objects.
     pub fn count(&mut self, truth: &Truth) {
         let objects = truth.get(&self.record.id).map_or(&[][..], Vec::as_slice);
         let counted: Vec<&Annotation> = objects.iter().filter(|object| !object.ignored).collect();

@@ -1,4 +1,4 @@
-//! Detections of images -> candidates in the store, batch by batch, so that little is lost if the work is interrupted.
+//! Stores detections as candidates in batches, so that little is lost if the work is interrupted.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -12,14 +12,14 @@ use crate::workflow::detect::Seen;
 use crate::workflow::retry::{let_verdicts_go_first, with_retries};
 use crate::workflow::{Observer, WorkEvent, WorkflowError};
 
-/// Images that are kept together, at most: what is detected again after the work was interrupted.
+/// Maximum number of images per batch, which are detected again after an interruption.
 const IMAGES_AT_ONCE: usize = 16;
-/// This long images wait to be kept together.
+/// Maximum time that images wait for their batch to be stored.
 const KEPT_AFTER: Duration = Duration::from_secs(10);
-/// Rows of a transaction, at most, but for those of a single image: an annotator's verdict waits for its end.
+/// Maximum number of rows per transaction, except for a single image's: a verdict waits for its end.
 const ROWS_AT_ONCE: usize = 300;
 
-/// Takes in what is detected on the images of a round.
+/// Stores the detections on a round's images.
 pub(in crate::workflow) struct Intake<'a> {
     target: &'a Target,
     store: &'a mut Store,
@@ -31,8 +31,8 @@ pub(in crate::workflow) struct Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    /// Begins the round's mining, or continues with it. `names`: of the detector's labels, where detections come with labels in place of
-    /// the project's classes.
+    /// Starts or resumes the round's mining. `names`: the detector's label names, if detections have labels instead of the project's
+    /// classes.
     pub fn begin(
         target: &'a Target,
         store: &'a mut Store,
@@ -47,12 +47,12 @@ impl<'a> Intake<'a> {
         Ok(Self { target, store, labels, done, pending: Vec::new(), kept: Instant::now(), cancel })
     }
 
-    /// Whether the image was taken in before, and neither it nor its annotations changed since.
+    /// Whether the image was already stored and neither it nor its annotations have changed since.
     pub fn is_done(&self, image: &ImageRecord) -> bool {
         self.done.get(&image.id).is_some_and(|known| *known == self.target.fingerprint(image))
     }
 
-    /// Takes in what was found on an image. It is kept with the next batch.
+    /// Adds an image's detections to the current batch.
     pub fn take(&mut self, image: &ImageRecord, found: &[Seen], observer: &mut Observer) -> Result<(), WorkflowError> {
         let mined = self.mined(image, found);
         self.pending.push(mined);
@@ -62,7 +62,7 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    /// Keeps what was taken in.
+    /// Stores the current batch.
     pub fn keep(&mut self, observer: &mut Observer) -> Result<(), WorkflowError> {
         let (round, pending) = (self.target.round.id, std::mem::take(&mut self.pending));
         let mut rest = &pending[..];
@@ -82,7 +82,7 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    /// Everything is in: the round is mined. What was found on all images, the previous ones too.
+    /// Marks the round as mined. Returns the totals over all images, including earlier ones.
     pub fn finish(mut self, observer: &mut Observer) -> Result<MinedCounts, WorkflowError> {
         self.keep(observer)?;
         let round = self.target.round.id;

@@ -1,4 +1,4 @@
-//! A round's checkpoint -> detections on the training images -> candidates in the store.
+//! Mines a round: runs its checkpoint on the training images and stores the candidates.
 
 mod intake;
 mod plan;
@@ -22,12 +22,12 @@ use crate::domain::{Cancel, ImageRecord, Sources, shown_paths};
 use crate::store::{MinedCounts, Resume, Store};
 use crate::training::RunLock;
 
-/// What mining found.
+/// The result of mining.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MineReport {
     pub round: u32,
     pub images: usize,
-    /// Of these, images that an earlier, interrupted mining had done.
+    /// Of these, images done by an earlier, interrupted run.
     pub resumed: usize,
     pub detections: usize,
     pub candidates: usize,
@@ -35,9 +35,9 @@ pub struct MineReport {
     pub localisation: usize,
     pub classification: usize,
     pub both: usize,
-    /// Further detections of an object: found, and no candidates.
+    /// Number of further detections of an object, which are not candidates.
     pub duplicate: usize,
-    /// Training images that could not be read: their candidates of an earlier mining stay as they are.
+    /// Training images that could not be read: their candidates from an earlier run are unchanged.
     #[serde(serialize_with = "shown_paths")]
     pub unreadable: Vec<PathBuf>,
 }
@@ -45,15 +45,15 @@ pub struct MineReport {
 /// How a round is mined.
 #[derive(Debug, Clone, Default)]
 pub struct MineRequest {
-    /// The newest trained one when `None`.
+    /// By default the newest trained one.
     pub round: Option<u32>,
-    /// What the network computes in; as the checkpoint says when `None`.
+    /// The network's precision; by default the checkpoint's.
     pub precision: Option<Precision>,
-    /// As the round says when `None`.
+    /// By default the round's.
     pub device: Option<String>,
 }
 
-/// [`mine_with`] as the round itself says.
+/// [`mine_with`] the round's own settings.
 pub fn mine(
     project: &Project,
     round: Option<u32>,
@@ -63,9 +63,9 @@ pub fn mine(
     mine_with(project, &MineRequest { round, ..MineRequest::default() }, observer, cancel)
 }
 
-/// Mines a round: detects on every image that it trained on and keeps the false positives, batch by batch. A mining that was interrupted
-/// continues where it was; one that finished begins again, and replaces candidates that nobody has judged on the images that can be read.
-/// No round may train meanwhile: it might be this one.
+/// Mines a round: detects on every image that it trained on and stores the false positives in batches. An interrupted run is resumed; a
+/// finished one starts over, and replaces candidates that nobody has judged on readable images. No round may train meanwhile: it might be
+/// this one.
 pub fn mine_with(
     project: &Project,
     request: &MineRequest,
@@ -95,15 +95,15 @@ pub fn mine_with(
     grouped(&mut store, &plan.target, report(&plan.target, counts, resumed, unreadable), observer, cancel)
 }
 
-/// What came of detecting on the images of a round.
+/// The result of detecting on a round's images.
 pub(in crate::workflow) struct Detected {
-    /// Images that an earlier, interrupted mining had done.
+    /// Number of images done by an earlier, interrupted run.
     pub resumed: usize,
     pub unreadable: Vec<PathBuf>,
 }
 
-/// Detects on the images of the target that are not done yet and takes in what `seen` makes of it, batch by batch. The files of `task` are
-/// those of all images.
+/// Detects on the target's remaining images and stores what `seen` makes of the result, in batches. The files of `task` are those of all
+/// images.
 pub(in crate::workflow) fn detect_into<S: DetectionSource>(
     source: &S,
     target: &Target,
@@ -125,7 +125,7 @@ pub(in crate::workflow) fn detect_into<S: DetectionSource>(
     let mut unreadable = Vec::new();
     let take = |of_image: OfImage<S::Found>, observer: &mut Observer| {
         let Some(found) = of_image.found else {
-            // Nothing was learnt of it: what is known of it stays.
+            // Nothing was learnt about it: its stored data is kept.
             unreadable.push(files[of_image.place].clone());
             return refuse_mostly_unreadable(&unreadable, all.len());
         };
@@ -135,7 +135,7 @@ pub(in crate::workflow) fn detect_into<S: DetectionSource>(
     };
     let detected = detect_on(source, &rest, observer, cancel, take);
     if matches!(detected, Err(WorkflowError::Cancelled | WorkflowError::Away(_) | WorkflowError::Refused(_))) {
-        // The mining resumes after what it has seen; report the error that led here.
+        // Mining resumes after the images done so far; report the original error.
         let _ = (task.is_there)().and_then(|()| intake.keep(observer));
     }
     observer(WorkEvent::Log(format!("Detected on {}", detected?)));
@@ -143,7 +143,7 @@ pub(in crate::workflow) fn detect_into<S: DetectionSource>(
     Ok(Detected { resumed, unreadable })
 }
 
-/// The checkpoint of a plan, ready to detect as the plan says.
+/// Loads the plan's checkpoint with its detection settings.
 pub(in crate::workflow) fn detector_of(
     plan: &Plan,
     device: Option<&str>,
@@ -155,7 +155,7 @@ pub(in crate::workflow) fn detector_of(
     Ok(detector)
 }
 
-/// Where images lie, and the datasets that they are of.
+/// Returns the paths of images, and their datasets.
 pub(in crate::workflow) fn files_of(
     store: &Store,
     images: &[ImageRecord],
@@ -166,7 +166,7 @@ pub(in crate::workflow) fn files_of(
     Ok((files, sources))
 }
 
-/// Objects whose labels the detector has a name for.
+/// Returns objects whose labels the detector has a name for.
 pub(in crate::workflow) fn seen(detector: &Detector, found: &[FoundObject]) -> Vec<Seen> {
     let known = found.iter().filter(|found| detector.knows(found.object.label));
     known.map(|found| (found.object.detection, found.feature)).collect()
@@ -194,7 +194,7 @@ pub(in crate::workflow) fn report(
     }
 }
 
-/// Groups the new candidates, and tells what the mining came to.
+/// Groups the new candidates and logs the result of mining.
 pub(in crate::workflow) fn grouped(
     store: &mut Store,
     target: &Target,

@@ -14,19 +14,19 @@ use crate::workflow::good_model::good_model;
 use crate::workflow::split::Split;
 use crate::workflow::{Observer, Project, WorkflowError};
 
-/// Everything that a mining goes by but the images' pixels.
+/// Everything that mining depends on except the images' pixels.
 pub(in crate::workflow) struct Plan {
-    /// The round and the images that it trained on.
+    /// The round and its training images.
     pub target: Target,
     pub checkpoint: PathBuf,
-    /// Of the round, for the device.
+    /// The round's device setting.
     pub device: String,
-    /// As the checkpoint is used: with the round's settings for mining.
+    /// The checkpoint's configuration with the round's mining settings.
     pub detector: DetectorConfig,
 }
 
 impl Plan {
-    /// Of `round`, or of the newest that is trained. `precision`: as the checkpoint says when `None`.
+    /// Plans the mining of `round`, by default the newest trained one. `precision`: by default the checkpoint's.
     pub fn new(
         project: &Project,
         store: &Store,
@@ -56,7 +56,7 @@ impl Plan {
     }
 }
 
-/// The round to mine; one that is not trained to its end is refused.
+/// Returns the round to mine; a round whose training is incomplete is refused.
 fn choose_round(store: &Store, number: Option<u32>) -> Result<RoundRecord, WorkflowError> {
     let rounds = store.rounds()?;
     let is_trained = |r: &RoundRecord| r.is_own() && matches!(r.state, RoundState::Trained | RoundState::Mined);

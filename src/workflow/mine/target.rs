@@ -1,4 +1,4 @@
-//! The round that detections go into: its images with their ground truth, and the thresholds of mining.
+//! The round that receives detections: its images with their ground truth, and the mining thresholds.
 
 use std::collections::HashSet;
 
@@ -7,27 +7,27 @@ use crate::mining::MiningConfig;
 use crate::store::Fingerprint;
 use crate::workflow::copies::{Copies, Truth};
 
-/// A round that is being mined.
+/// A round being mined.
 pub(in crate::workflow) struct Target {
     pub round: RoundRecord,
     pub mining: MiningConfig,
-    /// The images to detect on, in the order of import.
+    /// The images to detect on, in import order.
     pub images: Vec<ImageRecord>,
-    /// Of them, those that are evaluated on: their detections are kept, and nothing on them becomes a candidate.
+    /// Those of them to evaluate on: their detections are stored, but none becomes a candidate.
     pub held_out: HashSet<ImageId>,
-    /// Of the model and of how it is used: detections of different identities do not belong together.
+    /// Identifies the model and its settings: detections with different identities must not be mixed.
     pub identity: String,
     pub truth: Truth,
     pub copies: Copies,
 }
 
 impl Target {
-    /// All that is annotated on an image, on its copies in other datasets too.
+    /// Returns everything annotated on an image, including its copies in other datasets.
     pub fn annotations(&self, image: &ImageRecord) -> Vec<Annotation> {
         self.copies.annotations(image, &self.truth)
     }
 
-    /// Changes with the image's bytes and with what is annotated on it.
+    /// Changes with the image's content and annotations.
     pub fn fingerprint(&self, image: &ImageRecord) -> Fingerprint {
         let mut hasher = blake3::Hasher::new();
         hasher.update(image.content_hash.as_bytes());

@@ -1,4 +1,4 @@
-//! Fetches wheels over HTTPS, with progress, and compares each with its checksum. A broken download resumes where it stopped.
+//! Downloads wheels over HTTPS with progress, and verifies their checksums. A broken download resumes where it stopped.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -15,15 +15,15 @@ use super::wheels::Wheel;
 use crate::domain::{Cancel, Progress};
 use crate::workflow::{Observer, WorkEvent, WorkflowError};
 
-/// No listing is longer; torch's has about 2 MB.
+/// Maximum length of a listing; torch's has about 2 MB.
 const LISTING_LIMIT: u64 = 64 << 20;
-/// No wheel is larger.
+/// Maximum size of a wheel.
 const WHEEL_LIMIT: u64 = 4 << 30;
-/// Tries in a row that bring nothing.
+/// Maximum number of consecutive attempts without progress.
 const TRIES: u32 = 4;
 const MEGABYTE: u64 = 1_000_000;
 
-/// The part's wheels, in `folder`, all of them with the right checksum.
+/// Downloads the part's wheels to `folder`, with verified checksums.
 pub(super) fn fetch_all(
     index: &str,
     part: &Part,
@@ -49,14 +49,14 @@ pub(super) fn fetch_all(
     part.wheels.iter().enumerate().map(fetch).collect()
 }
 
-/// Certificates are those of the system, so that a company's own are known.
+/// Uses the system's certificates, so that a company's own are accepted.
 fn agent() -> Agent {
     let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
     let config = Agent::config_builder()
         .tls_config(tls)
         .timeout_connect(Some(Duration::from_secs(30)))
         .timeout_recv_response(Some(Duration::from_mins(1)))
-        // A connection that stands still ends here, and the next one continues.
+        // A stalled connection ends here, and the next one continues.
         .timeout_recv_body(Some(Duration::from_mins(5)))
         .user_agent(concat!("quarry/", env!("CARGO_PKG_VERSION")));
     config.build().into()
@@ -148,7 +148,7 @@ fn fetch(
     )))
 }
 
-/// The file's bytes from `start` on, and its whole length where the server says it.
+/// Requests the file's bytes from `start` on; also returns its total length if the server reports it.
 fn from_byte(agent: &Agent, url: &str, start: u64) -> Result<(impl Read + 'static, Option<u64>), String> {
     let mut request = agent.get(url);
     if start > 0 {

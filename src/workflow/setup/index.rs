@@ -1,8 +1,8 @@
-//! PyPI's simple interface, as JSON (PEP 691) and as HTML (PEP 503), as mirrors offer it: finds the address of the file with a checksum.
+//! Finds the URL of the file with a checksum in PyPI's simple interface, as JSON (PEP 691) or HTML (PEP 503), which mirrors offer too.
 
 use serde::Deserialize;
 
-/// Where wheels are looked up: `$QUARRY_INDEX`, else `$PIP_INDEX_URL`, else PyPI.
+/// Returns the package index: `$QUARRY_INDEX`, else `$PIP_INDEX_URL`, else PyPI.
 pub fn index_url() -> String {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     set("QUARRY_INDEX").or_else(|| set("PIP_INDEX_URL")).unwrap_or_else(|| "https://pypi.org/simple".to_owned())
@@ -24,7 +24,7 @@ struct Hashes {
     sha256: Option<String>,
 }
 
-/// The address of the file with this checksum in a listing that was read from `page`; `None` where it is not listed.
+/// Returns the URL of the file with this checksum in a listing read from `page`; `None` if it is not listed.
 pub(super) fn find(page: &str, listing: &str, sha256: &str) -> Option<String> {
     if let Ok(listing) = serde_json::from_str::<Listing>(listing) {
         let found = listing.files.into_iter().find(|file| file.hashes.sha256.as_deref() == Some(sha256))?;
@@ -36,7 +36,7 @@ pub(super) fn find(page: &str, listing: &str, sha256: &str) -> Option<String> {
     absolute(page, &found.replace("&amp;", "&"))
 }
 
-/// `link` as it is on `page`.
+/// Resolves `link` relative to `page`.
 fn absolute(page: &str, link: &str) -> Option<String> {
     if link.starts_with("https://") || link.starts_with("http://") {
         return Some(link.to_owned());

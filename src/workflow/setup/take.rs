@@ -1,5 +1,5 @@
-//! Copies a part from a folder that has it: a checkout after `make setup`, or the data folder of another machine. Files are linked where
-//! both folders are on one file system (they need no more space, and the source may go), and copied otherwise.
+//! Copies a part from an existing folder: a checkout after `make setup`, or the data folder of another machine. Files are hard-linked on
+//! the same file system (without using more space; the source may be deleted), and copied otherwise.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use super::parts::{Contents, Part, Variant};
 use crate::domain::{limits, printable_path, read_text};
 use crate::workflow::WorkflowError;
 
-/// The parts that `from` has: libtorch, of the variant that is asked for, and of the others those that are there.
+/// Returns the parts in `from`: libtorch in the requested variant, and the others that exist.
 pub fn parts_in(from: &Path, variant: Option<Variant>) -> Result<Vec<Part>, WorkflowError> {
     let variants = variant.map_or(vec![Variant::Cuda, Variant::Cpu], |variant| vec![variant]);
     let libtorch: Vec<Part> = variants.into_iter().map(Part::libtorch).collect();
@@ -36,7 +36,7 @@ pub(super) fn take(from: &Path, part: &Part, folder: &Path) -> Result<(), Workfl
     }
 }
 
-/// The part's folder below `from`; of libtorch also `from` itself. It has to be the same version and variant.
+/// Returns the part's folder below `from`; for libtorch also `from` itself. Version and variant must match.
 fn source_of(from: &Path, part: &Part) -> Result<PathBuf, WorkflowError> {
     let hidden = from.join(format!(".{}", part.name));
     let places = [hidden, from.join(part.name), from.to_path_buf()];
@@ -60,7 +60,7 @@ fn take_files(source: &Path, folder: &Path, wanted: impl Fn(&str) -> bool) -> Re
     for entry in fs::read_dir(source).map_err(WorkflowError::io(source, advice))? {
         let path = entry.map_err(WorkflowError::io(source, advice))?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| wanted(name)) else { continue };
-        // A link's target may be elsewhere; `libtorch.so` of the CPU variant is a link to another file of the folder.
+        // A link's target may be elsewhere; `libtorch.so` of the CPU variant links to another file in the folder.
         let (target, real) = (folder.join(name), fs::canonicalize(&path).map_err(WorkflowError::io(&path, advice))?);
         if real.is_file() && fs::hard_link(&real, &target).is_err() {
             fs::copy(&real, &target).map_err(WorkflowError::io(&target, advice))?;

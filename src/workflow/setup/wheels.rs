@@ -1,6 +1,6 @@
-//! Lists of wheels as pip reads them: `name==version --hash=sha256:…`, with comments.
+//! Parses wheel lists in pip's format: `name==version --hash=sha256:…`, with comments.
 
-/// A wheel, known by its checksum.
+/// A wheel identified by its checksum.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wheel {
     /// The project's name in the index.
@@ -10,7 +10,7 @@ pub(super) struct Wheel {
     pub sha256: String,
 }
 
-/// The wheels of a list; lines that are none are skipped, and the part's check finds what is missing then.
+/// Returns the wheels of a list; invalid lines are skipped, and the part's check finds what is missing then.
 pub(super) fn parse(list: &str) -> Vec<Wheel> {
     let wheel = |line: &str| {
         let (name, rest) = line.split_once("==")?;

@@ -1,4 +1,4 @@
-//! A shard of a list of images -> a file, without a project.
+//! Detects on a shard of an image list and writes a file, without a project.
 
 use std::path::PathBuf;
 
@@ -11,8 +11,8 @@ use crate::workflow::detect::{
 };
 use crate::workflow::{Observer, WorkflowError};
 
-/// Detects on the shard's images of a list or folder and writes what is found to a file in the folder that the request names as its output.
-/// A file that is there already and whole, of the same work, is left as it is; one that was interrupted is continued.
+/// Detects on the shard's images of a list or folder and writes a file in the request's output folder. A complete file of the same work is
+/// kept; an interrupted one is continued.
 pub fn detect_shard(
     request: &DetectRequest,
     shard: Shard,
@@ -22,7 +22,7 @@ pub fn detect_shard(
     let all = images_of(request, observer, cancel)?;
     let policy = output_policy(request).listed_images(all.iter().map(|(_, file)| file));
     let name = shard.file_name("detections");
-    // Whether a file that is there may be replaced is known with the model.
+    // Whether an existing file may be replaced is known once the model is loaded.
     policy.check_folder(&Output::new(&request.out.path, true), [name.as_str()])?;
     let model = AnyModel::of(request, observer)?;
     let list = (fingerprint(all.iter().map(|(name, _)| name.as_str())), all.len());

@@ -1,4 +1,4 @@
-//! Files of shards -> a project's round, or one file of detections. Merging is idempotent and independent of order. Nothing is merged
+//! Merges shard files into a project's round or into one detection file. Merging is idempotent and independent of order. Nothing is merged
 //! before every file was read and found complete and of one run.
 
 use std::collections::BTreeMap;
@@ -21,14 +21,14 @@ use crate::workflow::mine::{Intake, MineReport, Plan, Seen, Target, grouped, rep
 use crate::workflow::outputs::{OutputPolicy, check_list_names};
 use crate::workflow::{Observer, Project, WorkEvent, WorkflowError};
 
-/// What is merged, and into what.
+/// What to merge, and into what.
 #[derive(Debug, Clone)]
 pub struct ShardMergeRequest {
-    /// Files of shards, or folders of such.
+    /// Shard files, or folders of them.
     pub shards: Vec<PathBuf>,
-    /// Where the shards of a round belong.
+    /// The project for a round's shards.
     pub project: Option<Project>,
-    /// The file to write, for shards of a list of images.
+    /// The file to write, for shards of an image list.
     pub out: Option<Output>,
     pub format: DetectionFormat,
     pub ellipses: bool,
@@ -36,10 +36,10 @@ pub struct ShardMergeRequest {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ShardMergeReport {
-    /// Shards that were given.
+    /// Number of shards given.
     pub shards: usize,
     pub of: u32,
-    /// Shards whose images are not in yet.
+    /// Shards whose images have not been merged yet.
     pub missing: Vec<u32>,
     #[serde(flatten)]
     pub result: ShardMergeResult,
@@ -49,24 +49,24 @@ pub struct ShardMergeReport {
 #[serde(untagged)]
 pub enum ShardMergeResult {
     Mined(MineReport),
-    /// Every shard of a third-party model is in; with some missing it is `Mined`.
+    /// For a third-party model whose shards are all merged; with some missing it is `Mined`.
     Model(Box<DetectionsReport>),
     Detected(MergedDetections),
 }
 
-/// A file of detections that was put together.
+/// A merged detection file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MergedDetections {
     pub images: usize,
     pub detections: usize,
     #[serde(serialize_with = "shown_path")]
     pub out: PathBuf,
-    /// Names of images that could not be read: they are left out of the file.
+    /// Names of unreadable images, which are not in the file.
     pub unreadable: Vec<String>,
 }
 
-/// Merges the files of shards. Where shards of a round are missing, those that are there are taken in and the missing ones are named in
-/// the report; the round is mined when the last is in. A file of detections is only written whole.
+/// Merges shard files. If shards of a round are missing, the available ones are merged and the missing ones are named in the report; the
+/// round is mined once the last one is merged. A detection file is only written when complete.
 pub fn merge(
     request: &ShardMergeRequest,
     observer: &mut Observer,
@@ -107,7 +107,7 @@ pub fn merge(
 
 type Files = BTreeMap<u32, ShardFile>;
 
-/// Every shard's file among `given`, read to its end.
+/// Opens every shard file in `given` and reads it completely.
 fn open_all(given: &[PathBuf], observer: &mut Observer, cancel: &Cancel) -> Result<Vec<ShardFile>, WorkflowError> {
     let mut paths = Vec::new();
     for path in given {
@@ -142,13 +142,13 @@ fn shards_in(folder: &Path) -> Result<Vec<PathBuf>, WorkflowError> {
     Ok(found)
 }
 
-/// Of several files of one shard (made on different devices) the same one is taken whatever their order.
+/// If several files contain one shard (made on different devices), the same one is selected in any order.
 fn one_of_each(files: Vec<ShardFile>, observer: &mut Observer) -> Files {
     let mut each = Files::new();
     for file in files {
         let number = file.header.shard;
         let Some(known) = each.get(&number).filter(|known| known.header.of_run() == file.header.of_run()) else {
-            // One of another run is refused by the caller: it must not hide behind its number.
+            // The caller refuses a file of another run: it must not be hidden by its shard number.
             let free =
                 (0..u32::from(u16::MAX)).map(|k| number + k * u32::from(u16::MAX)).find(|key| !each.contains_key(key));
             each.insert(free.unwrap_or(number), file);
@@ -225,7 +225,7 @@ fn mined_by_model(
     Ok(ShardMergeReport { shards: files.len(), of: run.of, missing, result })
 }
 
-/// Refuses a file that is not of the run as the project has it.
+/// Refuses a file that does not belong to the run according to the project.
 fn refuse_others(files: &Files, run: &Header, expected: &Header, whose: &str) -> Result<(), WorkflowError> {
     files.values().try_for_each(|file| {
         let expected = Header { shard: file.header.shard, of: run.of, ..expected.clone() };
@@ -233,16 +233,16 @@ fn refuse_others(files: &Files, run: &Header, expected: &Header, whose: &str) ->
     })
 }
 
-/// What came of taking shards in.
+/// The result of merging shards.
 struct TakenIn {
-    /// Shards whose images are not in yet.
+    /// Shards whose images have not been merged yet.
     missing: Vec<u32>,
-    /// Images that were in before.
+    /// Number of images that were merged before.
     known: usize,
     unreadable: Vec<PathBuf>,
 }
 
-/// Takes in what the shards found. `seen` makes of an image's detections what the round keeps.
+/// Stores the shards' detections. `seen` converts an image's detections to what the round stores.
 #[allow(clippy::too_many_arguments, reason = "what a merge is made of, named once")]
 fn take_in(
     of: u32,
@@ -318,7 +318,7 @@ fn detected(
     }
     let together = Together { files: files.values().collect(), count: run.count };
     let (mut images, mut unreadable) = (0, Vec::new());
-    // Everything is looked at before a line is written.
+    // Everything is validated before a line is written.
     together.each(cancel, |line| {
         let FoundOnImage { name, found, .. } = line;
         if request.format == DetectionFormat::Fddb {
@@ -344,7 +344,7 @@ fn detected(
 }
 
 impl ShardMergeReport {
-    /// The missing shards, `3, 17 of 64`.
+    /// Formats the missing shards, `3, 17 of 64`.
     pub fn missing_in_words(&self) -> String {
         numbers_in_words(&self.missing, self.of)
     }

@@ -1,4 +1,5 @@
-//! A shard of a round's training images -> a file. Only reads the project: it may be on a read-only disk that many machines share.
+//! Mines a shard of a round's training images and writes a file. Only reads the project: it may be on a read-only disk shared by many
+//! machines.
 
 use std::path::{Path, PathBuf};
 
@@ -13,8 +14,7 @@ use crate::workflow::mine::{MineRequest, Plan, detector_of, files_of, seen};
 use crate::workflow::outputs::OutputPolicy;
 use crate::workflow::{Observer, Project, WorkEvent, WorkflowError};
 
-/// Detects on the shard's images of a round and writes what is found to a file in the folder `out`. A file that is there already and
-/// whole, of the same work, is left as it is.
+/// Detects on the shard's images of a round and writes a file in the folder `out`. A complete file of the same work is kept.
 pub fn mine_shard(
     project: &Project,
     request: &MineRequest,
@@ -57,7 +57,7 @@ pub fn mine_shard(
     placed(grow(&source, &task, &to, line, observer, cancel)?, &header, &out, observer)
 }
 
-/// What a shard of the plan says of itself.
+/// Returns the header of a shard of the plan.
 pub(super) fn header(plan: &Plan, shard: Shard) -> Header {
     let images = fingerprint(plan.target.images.iter().map(|image| image.content_hash.as_str()));
     Header {
@@ -69,14 +69,14 @@ pub(super) fn header(plan: &Plan, shard: Shard) -> Header {
     }
 }
 
-/// Whether a shard's file is to be written.
+/// Whether a shard's file has to be written.
 pub(super) enum Ready {
     Done(ShardReport),
     ToWrite(Output),
 }
 
-/// Looks at the place of a shard's file in the folder `out`, which is made where it is missing. What is there of the same work is done if
-/// it is whole, and written again if it is not; another file is replaced only with permission.
+/// Checks the path of a shard's file in the folder `out`, which is created if missing. An existing file of the same work is kept if
+/// complete, and rewritten otherwise; any other file is replaced only with permission.
 pub(super) fn ready(policy: &OutputPolicy, out: &Output, name: &str, header: &Header) -> Result<Ready, WorkflowError> {
     let file = out.path.join(name);
     let is_ours = file.is_file() && header_of(&file).is_ok_and(|found| found == *header);
@@ -105,7 +105,7 @@ pub(super) fn report(
     ShardReport { shard: header.shard, of: header.of, images, detections, unreadable, out, was_done }
 }
 
-/// The file takes its place.
+/// Moves the file to its final path.
 pub(super) fn placed(
     grown: Grown,
     header: &Header,
@@ -117,7 +117,7 @@ pub(super) fn placed(
     Ok(report(header, images, detections, unreadable, out.path.clone(), false))
 }
 
-/// A file of another run than the header says.
+/// Refuses a file whose header belongs to another run.
 pub(super) fn refuse_other(path: &Path, found: &Header, expected: &Header, whose: &str) -> Result<(), WorkflowError> {
     if found.of_run() == expected.of_run() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Detection split over machines: each works on a shard of the images and writes one file, and the files are merged. Starting and
+//! Distributes detection over machines: each processes a shard of the images and writes one file, and the files are merged. Starting and
 //! restarting the machines is left to a scheduler.
 
 mod detect;
@@ -28,14 +28,14 @@ pub struct ShardReport {
     pub detections: usize,
     #[serde(serialize_with = "shown_paths")]
     pub unreadable: Vec<PathBuf>,
-    /// The file that was written.
+    /// The written file.
     #[serde(serialize_with = "shown_path")]
     pub out: PathBuf,
-    /// The file was there already, whole and of the same work: nothing was done.
+    /// A complete file of the same work already existed: nothing was done.
     pub was_done: bool,
 }
 
-/// `1, 5 and 9 of 64`, at most as many as can be read.
+/// Formats `1, 5 and 9 of 64`, with at most as many numbers as are readable.
 fn numbers_in_words(numbers: &[u32], of: u32) -> String {
     const NAMED: usize = 20;
     let named: Vec<String> = numbers.iter().take(NAMED).map(u32::to_string).collect();

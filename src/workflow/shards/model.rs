@@ -1,5 +1,5 @@
-//! A shard of the images that a third-party model is mined on -> a file, and what a merge makes of such files. The shard only reads the
-//! project; the round begins with the first merge.
+//! Mines a shard of a project's images with a third-party model and writes a file, and merges such files. A shard only reads the project;
+//! the round is created by the first merge.
 
 use std::path::PathBuf;
 
@@ -16,8 +16,8 @@ use crate::workflow::mine::{Seen, Target, files_of};
 use crate::workflow::outputs::OutputPolicy;
 use crate::workflow::{Observer, Project, WorkflowError};
 
-/// Detects with a third-party model on the shard's images of a project and writes what is found to a file in the folder `out`. A file that
-/// is there already and whole, of the same work, is left as it is; one that was interrupted is continued.
+/// Detects with a third-party model on the shard's images of a project and writes a file in the folder `out`. A complete file of the same
+/// work is kept; an interrupted one is continued.
 pub fn mine_model_shard(
     project: &Project,
     request: &ModelRequest,
@@ -74,7 +74,7 @@ fn model_header(request: &ModelRequest, info: &ModelInfo) -> ModelHeader {
     }
 }
 
-/// What a shard of the run says of itself.
+/// Returns the header of a shard of the run.
 fn header(run: &ModelRun, model: ModelHeader, classes: Vec<String>, shard: Shard) -> Header {
     let images = fingerprint(run.images().iter().map(|image| image.content_hash.as_str()));
     Header {
@@ -84,13 +84,13 @@ fn header(run: &ModelRun, model: ModelHeader, classes: Vec<String>, shard: Shard
     }
 }
 
-/// A model's name as part of a file's.
+/// Converts a model's name to a part of a file name.
 fn file_stem(name: &str) -> String {
     let plain = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' };
     format!("model-{}", name.chars().map(plain).collect::<String>())
 }
 
-/// The run that shards with this header are of, as the project has it now, and what each of its shards says of itself.
+/// Returns the run of the shards with this header in the project's current state, and the header of its shards.
 pub(super) fn run_of(
     store: &mut Store,
     found: &Header,
@@ -113,7 +113,7 @@ pub(super) fn run_of(
     Ok((run, expected))
 }
 
-/// The round that the shards become: the one that they went into before, or the model's next.
+/// Returns the round for the shards: the one that earlier shards were merged into, or the model's next.
 pub(super) fn round_of(
     run: &ModelRun,
     store: &mut Store,
@@ -127,7 +127,7 @@ pub(super) fn round_of(
     }
 }
 
-/// What the run makes of a shard's detections, which have the model's labels.
+/// Converts a shard's detections, which have the model's labels, for the round.
 pub(super) fn seen(run: &mut ModelRun, image: &ImageRecord, found: Vec<Seen>) -> Vec<Seen> {
     let of_model = |(detection, _): Seen| ModelDetection {
         class: usize::try_from(detection.class.0 - 1).unwrap_or(usize::MAX),

@@ -1,6 +1,6 @@
-//! All shards of a list, image by image in the list's order, a line of one shard in memory at a time.
+//! Iterates over all shards of a list, image by image in list order, with one line of one shard in memory at a time.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use crate::detector::LabelledDetection;
@@ -8,27 +8,27 @@ use crate::domain::Cancel;
 use crate::workflow::WorkflowError;
 use crate::workflow::detect::{ShardFile, ShardLines, refused};
 
-/// Files that are open at once; of more shards each is opened again for each line.
+/// Maximum number of open files; with more shards, each is reopened for every line.
 const OPEN: usize = 256;
 
-/// The files of all shards of a run, the first shard first.
+/// The files of all shards of a run, in shard order.
 pub(super) struct Together<'a> {
     pub files: Vec<&'a ShardFile>,
-    /// Images of the list.
+    /// Number of images in the list.
     pub count: u64,
 }
 
 /// An image of a list.
 pub(super) struct FoundOnImage {
-    /// From 0, in the list.
+    /// Index in the list, from 0.
     pub place: usize,
     pub name: String,
-    /// `None` where it could not be read.
+    /// `None` if it could not be read.
     pub found: Option<Vec<LabelledDetection>>,
 }
 
 impl Together<'_> {
-    /// Every image in the order of the list, which the shards hold in turn.
+    /// Calls `take` for every image in list order, which the shards contain in turn.
     pub fn each(
         &self,
         cancel: &Cancel,

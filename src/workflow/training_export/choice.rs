@@ -7,10 +7,10 @@ use crate::domain::ImageId;
 use crate::geometry::BoundingBox;
 use crate::store::MinedNegative;
 
-/// Regions of an image that overlap as much are the same one, mined in several rounds.
+/// Regions of an image with this IoU or more are the same one, mined in several rounds.
 const SAME_REGION: f64 = 0.7;
 
-/// The chosen ones, best first, and how many the dose left. `with_objects`: images with objects that are trained on.
+/// Returns the selected ones, best first, and how many the dose excluded. `with_objects`: number of training images with objects.
 pub(super) fn choose(mined: &[MinedNegative], dose: &Dose, with_objects: usize) -> (Vec<MinedNegative>, usize) {
     let mut taken: HashMap<ImageId, Vec<BoundingBox>> = HashMap::new();
     let mut of_group = HashMap::new();

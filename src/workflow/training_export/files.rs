@@ -1,5 +1,5 @@
-//! The image files of the export: links and copies of the datasets' own, crops, and copies with ignored regions painted out. The export is
-//! made in a temporary folder, which is renamed when it is complete.
+//! The image files of the export: links and copies of the datasets' own, crops, and copies with ignored regions painted over. The export is
+//! made in a temporary folder, which is renamed when complete.
 
 use std::fs;
 use std::io::{self, Cursor};
@@ -17,9 +17,9 @@ use crate::geometry::BoundingBox;
 use crate::store::Store;
 use crate::workflow::{Observer, WorkEvent, WorkflowError};
 
-/// Images between two checks for cancellation.
+/// Number of images between two checks for cancellation.
 const BATCH: usize = 64;
-/// What regions are painted with: the grey that ultralytics pads images with.
+/// The fill colour: the grey that ultralytics pads images with.
 const GREY: Rgb<u8> = Rgb([114, 114, 114]);
 /// Extensions that ultralytics and most other programs read.
 const COMMON: [&str; 7] = ["jpg", "jpeg", "png", "bmp", "tif", "tiff", "webp"];
@@ -31,7 +31,7 @@ pub(super) struct Made {
     pub item: Item,
     /// Relative to the folder, with `/`.
     pub file: String,
-    /// Ignored regions that were painted out.
+    /// Number of ignored regions painted over.
     pub painted: usize,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Materialised {
     pub excluded: Vec<Excluded>,
 }
 
-/// Refuses a folder that holds anything.
+/// Refuses a folder that is not empty.
 pub(super) fn check_new(out: &Path) -> Result<(), WorkflowError> {
     let mut entries = match fs::read_dir(out) {
         Ok(entries) => entries,
@@ -54,7 +54,7 @@ pub(super) fn check_new(out: &Path) -> Result<(), WorkflowError> {
     Ok(())
 }
 
-/// A folder beside `out` that is gone when it is dropped.
+/// Creates a folder next to `out`, which is removed on drop.
 pub(super) fn unfinished_folder(out: &Path) -> Result<TempDir, WorkflowError> {
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(WorkflowError::io(parent, ADVICE))?;
@@ -62,24 +62,24 @@ pub(super) fn unfinished_folder(out: &Path) -> Result<TempDir, WorkflowError> {
     made.map_err(WorkflowError::io(parent, ADVICE))
 }
 
-/// Lets the finished folder take the name that was asked for.
+/// Renames the finished folder to the requested name.
 pub(super) fn place(unfinished: TempDir, out: &Path) -> Result<(), WorkflowError> {
-    // An empty folder of that name may be there; whatever came into it meanwhile stays, and the rename fails.
+    // An empty folder with that name may exist; anything created in it meanwhile stays, and the rename fails.
     let _ = fs::remove_dir(out);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        // Passing folders are the user's alone.
+        // Temporary folders are private.
         let rights = fs::Permissions::from_mode(0o755);
         fs::set_permissions(unfinished.path(), rights).map_err(WorkflowError::io(out, ADVICE))?;
     }
     fs::rename(unfinished.path(), out).map_err(WorkflowError::io(out, ADVICE))?;
-    // It has another name now: there is nothing left to remove.
+    // It was renamed: there is nothing left to remove.
     let _ = unfinished.keep();
     Ok(())
 }
 
-/// Writes `folder/name`; folders on the way are made.
+/// Writes `folder/name` and creates missing folders.
 pub(super) fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), WorkflowError> {
     let path = folder.join(name);
     if let Some(parent) = path.parent() {
@@ -88,8 +88,8 @@ pub(super) fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Workflo
     fs::write(&path, bytes).map_err(WorkflowError::io(&path, ADVICE))
 }
 
-/// Makes the file of every item below `folder/images`. What cannot be read, or is another file than the one that was imported, is left out
-/// and told.
+/// Creates the file of every item below `folder/images`. An image that cannot be read, or differs from the imported file, is skipped and
+/// reported.
 pub(super) fn materialise(
     store: &Store,
     settings: &TrainingExport,
@@ -129,7 +129,7 @@ pub(super) fn materialise(
     Ok(made)
 }
 
-/// An image that cannot be exported, or a folder that cannot be written.
+/// An image that cannot be exported, or a folder that cannot be written to.
 enum Failed {
     Image(String),
     Output(Box<WorkflowError>),
@@ -184,7 +184,7 @@ pub(in crate::workflow) fn link(source: &Path, target: &Path) -> io::Result<()> 
     })
 }
 
-/// Unique by the image's or the candidate's id; the dataset's own name follows for people.
+/// Unique by the image's or the candidate's id; followed by the dataset's own name for readability.
 fn file_name(item: &Item, extension: &str) -> String {
     let part = item.part.word();
     let stem =
@@ -197,7 +197,7 @@ fn file_name(item: &Item, extension: &str) -> String {
     }
 }
 
-/// Paints a region grey but for the pixels of objects; whether any pixel was.
+/// Paints a region grey except for the pixels of objects; returns whether any pixel was painted.
 fn paint_out(pixels: &mut RgbImage, region: &BoundingBox, objects: &[BoundingBox]) -> bool {
     let inside = region.clipped(f64::from(pixels.width()), f64::from(pixels.height()));
     let mut any = false;

@@ -1,5 +1,5 @@
-//! A project as the folder that other programs train from: images, labels, the chosen dose of hard negatives, and a manifest that says how
-//! it was made. Only reviewed images count as background. The project and its datasets are only read.
+//! Exports a project as a training folder for other programs: images, labels, the selected dose of hard negatives, and a manifest that
+//! records how it was made. Only reviewed images are used as background. The project and its datasets are only read.
 
 mod choice;
 pub(super) mod files;
@@ -20,20 +20,20 @@ use super::{Observer, WorkflowError};
 use crate::domain::{Cancel, HardNegativeSource, Output, csv_text, shown_path};
 use crate::store::{Store, now_ms};
 
-/// The file that is written last: while it is missing, the folder is not complete.
+/// The file written last: without it, the folder is incomplete.
 pub const MANIFEST: &str = "manifest.json";
 
-/// What the folder is for.
+/// The target format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TrainingFormat {
-    /// `data.yaml`, a list for each part and `labels/`: ultralytics reads it as it is.
+    /// `data.yaml`, a list for each part and `labels/`: read by ultralytics directly.
     Yolo,
     /// `train.json`, `val.json`, `test.json`.
     Coco,
 }
 
-/// How images come into the folder.
+/// How images are placed in the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ImagesAs {
@@ -42,26 +42,26 @@ pub enum ImagesAs {
     Copy,
 }
 
-/// How hard negatives on images with objects are shown to the training.
+/// How hard negatives on images with objects are included in training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NegativesAs {
-    /// Cut out, as images without objects; where an object is in the region, its image is repeated.
+    /// As crops, which are images without objects; if an object is in the region, its image is repeated.
     Crops,
-    /// Their images are in the training list more often.
+    /// By listing their images several times.
     Repeats,
 }
 
-/// How many hard negatives are exported. Those of the highest score come first.
+/// How many hard negatives are exported, highest scores first.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Dose {
-    /// At most this many.
+    /// Maximum number.
     pub number: Option<usize>,
-    /// At most this share of what is trained on, 0 to 1: hard negatives beside images with objects.
+    /// Maximum fraction of hard negatives among the training images (hard negatives plus images with objects), 0 to 1.
     pub share: Option<f64>,
-    /// At most this many of a group of similar ones.
+    /// Maximum number per group of similar ones.
     pub per_group: Option<usize>,
-    /// How much more often an image with a hard negative is in the list.
+    /// How much more often an image with a hard negative is listed.
     pub repeat: u32,
 }
 
@@ -79,7 +79,7 @@ pub struct TrainingExport {
     pub hard_negatives: HardNegativeSource,
     pub negatives_as: NegativesAs,
     pub dose: Dose,
-    /// Splits to validate and to test on; all others are trained on. Nothing of the mined comes into these.
+    /// Validation and test splits; all others are trained on. No mined data enters these.
     pub val: Vec<String>,
     pub test: Vec<String>,
     #[serde(skip)]
@@ -87,7 +87,7 @@ pub struct TrainingExport {
 }
 
 impl TrainingExport {
-    /// Of the whole project, with everything as `quarry export training` has it where nothing else is said.
+    /// The whole project with the defaults of `quarry export training`.
     pub fn usual(store: &Store, format: TrainingFormat) -> Result<Self, WorkflowError> {
         let scope = ExportScope::default();
         let [val, test] = usual_splits(store, &scope)?;
@@ -104,36 +104,36 @@ impl TrainingExport {
     }
 }
 
-/// What was written, as counted while it was made; reading the folder again has to find the same.
+/// What was written, as counted while writing; reading the folder back must give the same.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrainingExportReport {
     #[serde(serialize_with = "shown_path")]
     pub folder: PathBuf,
     #[serde(flatten)]
     pub settings: TrainingExport,
-    /// Of the project.
+    /// The project's classes.
     pub classes: Vec<String>,
-    /// What the files hold, read again after they were written.
+    /// The content of the files, read back after writing.
     pub found: Counted,
-    /// Hard negatives that the dose took, and those that it left.
+    /// Hard negatives that the dose selected, and those that it excluded.
     pub hard_negatives_chosen: usize,
     pub hard_negatives_left: usize,
-    /// As crops, as images without objects, and by repeating their images.
+    /// Numbers by form: as crops, as images without objects, and by repeating their images.
     pub crops: usize,
     pub on_background_images: usize,
     pub repeated_images: usize,
-    /// Copies in which ignored regions are painted out.
+    /// Number of copies with ignored regions painted over.
     pub painted_images: usize,
     pub painted_regions: usize,
-    /// Images and hard negatives that are not in the export; `excluded.csv` says why.
+    /// Images and hard negatives missing from the export; `excluded.csv` gives the reasons.
     pub excluded: usize,
-    /// Of them images without objects that nobody marked as complete.
+    /// Of these, images without objects that nobody marked as complete.
     pub unreviewed_background: usize,
-    /// Whole sentences on what the format cannot hold and what to do.
+    /// Complete sentences on what the format cannot represent and what to do.
     pub losses: Vec<String>,
 }
 
-/// The splits of the scope that are held out where nothing else is said: to validate on `val`, to test on `test`.
+/// Returns the scope's default held-out splits: `val` for validation, `test` for testing.
 pub fn usual_splits(store: &Store, scope: &ExportScope) -> Result<[Vec<String>; 2], WorkflowError> {
     let images = images_in(store, scope)?;
     let is_there =
@@ -141,7 +141,7 @@ pub fn usual_splits(store: &Store, scope: &ExportScope) -> Result<[Vec<String>; 
     Ok(["val", "test"].map(|split| Some(split).filter(is_there).map(str::to_owned).into_iter().collect()))
 }
 
-/// Something that is not in the export.
+/// Something missing from the export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Excluded {
     dataset: String,
@@ -149,8 +149,8 @@ struct Excluded {
     reason: String,
 }
 
-/// Writes the folder `out`, which must be new or empty, are outside of every dataset and belong to no project. After an error nothing of it
-/// is there.
+/// Writes the folder `out`, which must be new or empty, outside of every dataset and not part of a project. After an error nothing of it
+/// remains.
 pub fn export_training(
     store: &Store,
     settings: &TrainingExport,

@@ -1,4 +1,4 @@
-//! Plans the export: images with their objects, background, and what is left out and why.
+//! Plans the export: images with their objects, background, and what is excluded and why.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,14 +11,14 @@ use crate::workflow::WorkflowError;
 use crate::workflow::copies::Copies;
 use crate::workflow::export::images_in;
 
-/// Why an image without objects is left out.
+/// Why an image without objects is excluded.
 pub(super) const UNREVIEWED: &str = "no object is annotated, and nobody said that nothing is missed in it";
-/// What ultralytics reads; smaller images are refused there.
+/// ultralytics refuses smaller images.
 const SMALLEST_SIDE: f64 = 10.0;
-/// How far a crop reaches beyond its region, as a share of the region's sides, where the whole image was reviewed.
+/// Margin of a crop around its region, as a fraction of the region's sides, if the whole image was reviewed.
 const MARGIN: f64 = 0.5;
 
-/// What an image is for.
+/// The part that an image belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Part {
     Train,
@@ -38,7 +38,7 @@ impl Part {
     }
 }
 
-/// An object with its class's place in [`Plan::classes`].
+/// An object with the index of its class in [`Plan::classes`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Labelled {
     pub class: usize,
@@ -46,19 +46,19 @@ pub(super) struct Labelled {
     pub source: &'static str,
 }
 
-/// An image of the export, whole or a part of one.
+/// An image of the export: whole, or a crop.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Item {
     pub image: ImageRecord,
     pub part: Part,
-    /// Pixels of the image that are cut out: whole numbers within it. `None`: the whole image.
+    /// The region to crop in whole pixels. `None`: the whole image.
     pub crop: Option<BoundingBox>,
     pub objects: Vec<Labelled>,
     /// Neither objects nor background.
     pub ignored: Vec<(usize, BoundingBox)>,
-    /// The hard negatives that it shows.
+    /// The hard negatives that it contains.
     pub negatives: Vec<MinedNegative>,
-    /// Lines of the training list beside its own.
+    /// Additional entries in the training list.
     pub repeats: u32,
 }
 
@@ -72,7 +72,7 @@ impl Item {
     }
 }
 
-/// The export before any file is made.
+/// The export before any file is written.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Plan {
     pub classes: Vec<String>,
@@ -80,14 +80,14 @@ pub(super) struct Plan {
     pub excluded: Vec<Excluded>,
     pub class_names: HashMap<ClassId, String>,
     pub datasets: HashMap<DatasetId, String>,
-    /// Hard negatives that the dose took and left.
+    /// Hard negatives that the dose selected and excluded.
     pub chosen: usize,
     pub left: usize,
-    /// Images without objects that nobody marked as complete.
+    /// Number of images without objects that nobody marked as complete.
     pub unreviewed: usize,
 }
 
-/// What is known of an image.
+/// What is known about an image.
 struct Known {
     image: ImageRecord,
     part: Part,
@@ -101,13 +101,13 @@ impl Known {
         self.annotations.iter().any(|a| !a.ignored)
     }
 
-    /// Whether no annotated object, ignored ones among them, and no rejected region reaches into it.
+    /// Whether no annotated object, including ignored ones, and no rejected region overlaps it.
     fn is_free(&self, region: &BoundingBox) -> bool {
         let boxes = self.annotations.iter().map(|a| a.shape.bounding_box()).chain(self.rejected.iter().map(|r| r.1));
         boxes.into_iter().all(|b| b.x1 >= region.x2 || b.x2 <= region.x1 || b.y1 >= region.y2 || b.y2 <= region.y1)
     }
 
-    /// The region to cut out for a hard negative: whole pixels, free of everything else. More than the region itself only where the whole
+    /// Returns the crop for a hard negative: whole pixels, without anything else in it. Larger than the region itself only if the whole
     /// image was reviewed.
     fn crop(&self, bbox: &BoundingBox) -> Result<BoundingBox, &'static str> {
         let (width, height) = (f64::from(self.image.width), f64::from(self.image.height));
@@ -161,7 +161,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The images that count, with all that is known of them.
+    /// Returns the images in use, with everything known about them.
     fn known(
         &mut self,
         store: &Store,
@@ -244,7 +244,7 @@ impl Plan {
         }
     }
 
-    /// The image as a whole, where it can be exported so.
+    /// Exports the image as a whole, if possible.
     fn whole(&mut self, known: &Known, settings: &TrainingExport, index: &HashMap<ClassId, usize>) -> Option<Item> {
         if known.annotations.is_empty() && !known.is_complete {
             self.unreviewed += 1;
@@ -281,7 +281,7 @@ impl Plan {
     }
 }
 
-/// Refuses splits that no image has, and one that is asked for twice.
+/// Refuses splits without images, and repeated ones.
 fn check_splits(images: &[ImageRecord], settings: &TrainingExport) -> Result<(), WorkflowError> {
     let mut there: Vec<String> = images.iter().filter_map(|image| image.split.clone()).collect();
     sort_splits(&mut there);

@@ -1,6 +1,6 @@
-//! Reads an export back from its files, as a trainer does, and counts its content.
+//! Reads an export back from its files, like a trainer, and counts its content.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,23 +14,23 @@ use super::plan::Part;
 use crate::domain::{limits, open_regular, read_text};
 use crate::workflow::WorkflowError;
 
-/// What an export holds.
+/// The content of an export.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Counted {
-    /// Files.
+    /// Number of files.
     pub images: usize,
-    /// Of `train`, `val` and `test`.
+    /// In `train`, `val` and `test`.
     pub of_part: BTreeMap<String, usize>,
-    /// Of the training list, repeated ones among them.
+    /// Entries of the training list, including repeated ones.
     pub lines: usize,
     pub objects: usize,
     /// Regions that are neither objects nor background (COCO).
     pub ignored: usize,
-    /// Images whose label is there and says that they have no object.
+    /// Images whose label exists and contains no object.
     pub empty: usize,
 }
 
-/// Every image and every label has to be there.
+/// Every image and every label must exist.
 pub(super) fn count(format: TrainingFormat, folder: &Path) -> Result<Counted, WorkflowError> {
     let mut found = Counted::default();
     for part in Part::ALL {
@@ -54,7 +54,7 @@ fn yolo(folder: &Path, part: Part, found: &mut Counted) -> Result<(), WorkflowEr
     }
     for file in &files {
         open_regular(&folder.join(file))?;
-        // ultralytics' rule: the last `/images/` is `/labels/`, the extension `txt`.
+        // ultralytics' rule: the last `/images/` becomes `/labels/`, the extension `txt`.
         let label = Path::new(&file.replacen("/images/", "/labels/", 1)).with_extension("txt");
         let label = read_text(&folder.join(label), limits::TEXT)?;
         found.objects += label.lines().count();

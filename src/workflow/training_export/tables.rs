@@ -1,4 +1,4 @@
-//! The annotation files of the export, and the tables of weights beside them.
+//! The annotation files of the export, and the tables of weights.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use crate::domain::csv_text;
 use crate::geometry::BoundingBox;
 use crate::workflow::WorkflowError;
 
-/// Writes everything but the images and the manifest; what reading it again has to find.
+/// Writes everything but the images and the manifest; returns what reading it back must find.
 pub(super) fn write(
     settings: &TrainingExport,
     plan: &Plan,
@@ -47,7 +47,7 @@ pub(super) fn write(
                 mined.negative.score,
                 mined.round,
                 mined.group.map_or(String::new(), |group| group.to_string()),
-                // A region that the detector was more confident of weighs more: from 1 to 2.
+                // A region with a higher detection score has a higher weight, from 1 to 2.
                 1.0 + mined.negative.score.clamp(0.0, 1.0)
             );
         }
@@ -57,7 +57,7 @@ pub(super) fn write(
     Ok(expected(settings.format, items))
 }
 
-/// How often an image is to be drawn, for samplers that take weights.
+/// Returns how often an image should be sampled, for samplers with weights.
 fn weight(item: &Item) -> u32 {
     1 + item.repeats
 }
@@ -83,7 +83,7 @@ fn expected(format: TrainingFormat, items: &[Made]) -> Counted {
     }
 }
 
-/// Width and height in pixels of what the item shows.
+/// Returns width and height in pixels of the item's image or crop.
 fn size(item: &Item) -> (f64, f64) {
     match &item.crop {
         Some(crop) => (crop.width(), crop.height()),
@@ -91,7 +91,7 @@ fn size(item: &Item) -> (f64, f64) {
     }
 }
 
-/// A region of the image in the pixels of what the item shows.
+/// Converts a region of the image to pixels of the item's image or crop.
 fn relative(bbox: &BoundingBox, item: &Item) -> BoundingBox {
     let (x, y) = item.crop.as_ref().map_or((0.0, 0.0), |crop| (crop.x1, crop.y1));
     let (width, height) = size(item);
@@ -128,14 +128,14 @@ fn yolo(plan: &Plan, items: &[Made], folder: &Path) -> Result<(), WorkflowError>
                 put(folder, &format!("{word}.txt"), list.as_bytes())?;
                 let _ = writeln!(yaml, "{word}: {word}.txt");
             }
-            // ultralytics asks for both.
+            // ultralytics requires both.
             None if part == Part::Val && !train.is_empty() => yaml.push_str("val: train.txt # nothing was held out\n"),
             None => {}
         }
     }
     let _ = writeln!(yaml, "nc: {}\nnames:", plan.classes.len());
     for (k, class) in plan.classes.iter().enumerate() {
-        // A JSON text is a YAML text too.
+        // JSON text is also valid YAML.
         let _ = writeln!(yaml, "  {k}: {}", Value::from(class.as_str()));
     }
     put(folder, "data.yaml", yaml.as_bytes())

@@ -1,5 +1,5 @@
-//! Precision over recall and the miss rate over false positives per image: lines by round, the best threshold marked, a readout under the
-//! pointer, a click that filters the review.
+//! Plots precision over recall and the miss rate over false positives per image: a line per round, the best threshold marked, a readout
+//! under the pointer, and a click that filters the review.
 
 use egui::{Painter, Pos2, RichText, Stroke, Ui, pos2, vec2};
 use egui_plot::{GridInput, GridMark, Plot, PlotPoint, PlotTransform};
@@ -12,17 +12,17 @@ use crate::app::theme;
 use crate::evaluation::miss_rate::REFERENCE_FPPI;
 use crate::evaluation::{Metric, percent_g};
 
-/// How near the pointer must be to a point, in points of the screen.
+/// Maximum distance of the pointer from a point, in screen points.
 const REACH: f32 = 28.0;
 const NAME_HEIGHT: f32 = 14.0;
-/// Room for the names right of the axis's end, as a part of it.
+/// Space for names right of the axis's end, as a fraction of it.
 const NAMES_WIDTH: f64 = 0.06;
-/// Where the axis of false positives per image begins at the latest: at the first point that the log-average reads.
+/// Maximum start of the axis of false positives per image: the first point of the log-average.
 const FIRST_FPPI: f64 = 0.01;
-/// The lowest miss rate that the axis goes down to.
+/// The lowest miss rate on the axis.
 const LEAST_MISS_RATE: f64 = 1e-3;
 
-/// An axis from `low` to `high`; values outside are at its ends.
+/// An axis from `low` to `high`; values outside are clamped.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Axis {
     pub low: f64,
@@ -45,7 +45,7 @@ impl Axis {
         percent_g((value * 1e6).round() / 1e6)
     }
 
-    /// Powers of ten with the lines between them.
+    /// Powers of ten with intermediate lines.
     fn marks(&self) -> Vec<GridMark> {
         let (low, high) = self.ends();
         let decades = low.floor() as i32..=high.ceil() as i32;
@@ -55,7 +55,7 @@ impl Axis {
     }
 }
 
-/// The axes that fit the lines.
+/// Returns axes that fit the lines.
 pub(super) fn axes(metric: Metric, lines: &[MetricLine], from_zero: bool) -> (Axis, Axis) {
     let points = || lines.iter().flat_map(|line| &line.points);
     if metric == Metric::PrecisionRecall {
@@ -146,7 +146,7 @@ impl Place<'_> {
     }
 }
 
-/// The nine points that the log-average reads.
+/// Marks the nine points of the log-average.
 fn paint_references(painter: &Painter, place: &Place<'_>) {
     for fppi in REFERENCE_FPPI {
         let (low, high) = (place.at(fppi, place.y_axis.low), place.at(fppi, place.y_axis.high));
@@ -202,7 +202,7 @@ fn readout(name: &str, metric: Metric, point: &MetricPoint, is_own: bool) -> Str
     format!("{name}\n{numbers}{score}")
 }
 
-/// A small mark of the best threshold, for the legend.
+/// Draws a small mark of the best threshold for the legend.
 pub(super) fn best_mark(ui: &mut Ui) {
     ui.horizontal(|ui| {
         let (rect, _) = ui.allocate_exact_size(vec2(14.0, 14.0), egui::Sense::hover());
@@ -230,7 +230,7 @@ mod tests {
         let (x, y) = axes(Metric::MissRate, &[line(&[(0.0, 0.9), (0.05, 0.6), (3.0, 0.21), (4.0, 0.0)])], false);
         let near = |a: f64, b: f64| (a / b - 1.0).abs() < 1e-9;
         assert!(near(x.low, 0.01) && near(x.high, 10.0) && near(y.low, 0.1), "{x:?} {y:?}");
-        // Without lines there is an axis all the same.
+        // Without lines there is still an axis.
         for metric in [Metric::PrecisionRecall, Metric::MissRate] {
             let (x, y) = axes(metric, &[], false);
             assert!(x.low < x.high && y.low < y.high && x.marks().len() < 100, "{x:?} {y:?}");

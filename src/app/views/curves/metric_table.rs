@@ -1,4 +1,4 @@
-//! Paints the tables of a metric: a row a round, and below it in small the difference to the round before.
+//! Draws a metric's tables: a row per round, and below it in small the difference from the previous round.
 
 use egui::{Color32, Grid, RichText, ScrollArea, Ui, vec2};
 
@@ -7,14 +7,14 @@ use super::plot::paint_sample;
 use crate::app::theme;
 use crate::app::views::start::card;
 
-/// A row with the gap below it, in points of the screen.
+/// Height of a row with the gap below it, in screen points.
 const ROW: f32 = 33.0;
-/// A card's frame with its title and the header.
+/// Height of a card's frame with its title and the header.
 const FRAME: f32 = 92.0;
-/// What a place without a number shows.
+/// Placeholder for a missing number.
 const NONE: &str = "–";
 
-/// How high the tables are when nothing is cut off.
+/// Returns the tables' full height.
 pub(super) fn height(tables: &[MetricTable]) -> f32 {
     let rows = |table: &MetricTable| table.rows.iter().map(|row| 1 + usize::from(row.since.is_some())).sum::<usize>();
     tables.iter().map(|table| FRAME + ROW * rows(table) as f32 + theme::GAP).sum()
@@ -76,12 +76,12 @@ fn number(column: &Column, value: f64, narrow: bool) -> String {
     format!("{value:.digits$}")
 }
 
-/// Four decimals need room that narrow windows lack.
+/// Narrow windows lack space for four decimals.
 fn digits(column: &Column, narrow: bool) -> usize {
     if narrow { column.digits.min(3) } else { column.digits }
 }
 
-/// With its sign, and coloured by whether it is better; a change below the shown digits counts as none.
+/// Formats a signed difference, coloured by whether it is better; a change below the shown digits is zero.
 fn difference_text(column: &Column, difference: Option<f64>, narrow: bool) -> (String, Color32) {
     let Some(difference) = difference else { return (String::new(), theme::WEAK.now()) };
     let digits = digits(column, narrow);

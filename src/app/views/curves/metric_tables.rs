@@ -1,4 +1,4 @@
-//! The numbers of a metric as tables: a row a round, and below it the difference to the round before. No egui.
+//! Builds a metric's tables: a row per round, and below it the difference from the previous round. No egui.
 
 use super::metrics::{MetricsModel, counts_at_best};
 use crate::app::command::CurveKey;
@@ -13,7 +13,7 @@ use crate::workflow::round_metrics::RoundMetrics;
 pub enum Better {
     Higher,
     Lower,
-    /// A threshold, neither better nor worse.
+    /// A threshold, which has no better direction.
     Neither,
 }
 
@@ -21,7 +21,7 @@ pub enum Better {
 pub struct Column {
     pub name: &'static str,
     pub hint: &'static str,
-    /// Decimals.
+    /// Number of decimals.
     pub digits: usize,
     pub better: Better,
 }
@@ -31,13 +31,13 @@ pub struct MetricRow {
     pub name: String,
     pub style: Option<CurveStyle>,
     pub values: Vec<Option<f64>>,
-    /// The round before with the differences to it.
+    /// The previous round, with the differences from it.
     pub since: Option<(u32, Vec<Option<f64>>)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricTable {
-    /// With the thresholds that its numbers hold at.
+    /// Includes the thresholds of its numbers.
     pub title: String,
     pub columns: Vec<Column>,
     pub rows: Vec<MetricRow>,
@@ -47,7 +47,7 @@ const fn column(name: &'static str, hint: &'static str, digits: usize, better: B
     Column { name, hint, digits, better }
 }
 
-/// The tables of `metric` over the rounds `shown`.
+/// Returns the tables of `metric` for the rounds `shown`.
 pub fn tables(model: &MetricsModel, metric: Metric, shown: &[&CurveKey]) -> Vec<MetricTable> {
     let class = model.class();
     let of = |title: String, columns: Vec<Column>, values: &dyn Fn(&RoundMetrics) -> Vec<Option<f64>>| MetricTable {
@@ -231,7 +231,7 @@ fn coco(m: &RoundMetrics, class: Option<&str>, from: usize) -> Vec<Option<f64>> 
     CocoMetrics::values(&metrics)[from..from + 6].to_vec()
 }
 
-/// The classes of the newest round that is shown, where there are several.
+/// Returns the classes of the newest shown round, if there are several.
 fn by_class(model: &MetricsModel, shown: &[&CurveKey]) -> Option<MetricTable> {
     let (key, metrics) = shown.iter().rev().find_map(|key| Some((key, model.get(key)?)))?;
     let classes = &metrics.suite.coco.classes;
@@ -268,7 +268,7 @@ fn by_class(model: &MetricsModel, shown: &[&CurveKey]) -> Option<MetricTable> {
     })
 }
 
-/// The kinds of error under tidecv's names, then all false positives and misses; of costs also the AP.
+/// The error types under tidecv's names, then all false positives and misses; for costs also the AP.
 fn tide_columns(digits: usize, hint: &'static str) -> Vec<Column> {
     let kinds = ErrorKind::ALL.map(|kind| column(kind.name(), hint, 2 * digits, Better::Lower));
     let special = ["FalsePos", "FalseNeg"].map(|name| column(name, hint, 2 * digits, Better::Lower));

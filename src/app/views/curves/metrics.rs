@@ -1,4 +1,4 @@
-//! The box metrics of each round: which measure and class are shown, their lines, and warnings about comparisons. No egui, no files.
+//! The box metrics of each round: the selected metric and class, their lines, and warnings about comparisons. No egui, no files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,20 +8,20 @@ use crate::evaluation::miss_rate::MissRateClass;
 use crate::evaluation::precision_recall::{PrCurve, PrPoint};
 use crate::workflow::round_metrics::RoundMetrics;
 
-/// The label of the curves that stand for a round as a whole: all metrics are of boxes.
+/// The label of the curves that represent a round as a whole: all metrics are for boxes.
 const BOXES: &str = "rectangle";
 
-/// The metrics of the rounds, and of the rounds of cross-validations.
+/// The metrics of the rounds, including cross-validation rounds.
 #[derive(Debug, Default)]
 pub struct MetricsModel {
     rounds: BTreeMap<CurveKey, RoundMetrics>,
-    /// On corrected ground truth, of rounds on whose test images something is corrected.
+    /// On corrected ground truth, for rounds with corrections on their test images.
     corrected: BTreeMap<CurveKey, RoundMetrics>,
     /// Whether those are shown.
     on_corrected: bool,
-    /// As it was picked; what fits the data until then.
+    /// The user's choice; until then a default for the data.
     picked: Option<Metric>,
-    /// Picked among the classes; all of them without.
+    /// The selected class; `None` for all.
     class: Option<String>,
 }
 
@@ -30,7 +30,7 @@ pub struct MetricsModel {
 pub struct MetricPoint {
     pub x: f64,
     pub y: f64,
-    /// Detections from this score on count; `None` for a mean over classes.
+    /// The score threshold; `None` for a mean over classes.
     pub threshold: Option<f64>,
     pub f1: Option<f64>,
 }
@@ -39,11 +39,11 @@ pub struct MetricPoint {
 pub struct MetricLine {
     pub key: CurveKey,
     pub points: Vec<MetricPoint>,
-    /// The point with the largest F1.
+    /// The point with the best F1.
     pub best: Option<MetricPoint>,
 }
 
-/// The curve that a round's metrics belong to.
+/// Returns the curve that a round's metrics belong to.
 pub fn key_of(run: Option<String>, round: u32) -> CurveKey {
     CurveKey { run, ..CurveKey::new(round, BOXES) }
 }
@@ -53,18 +53,18 @@ impl MetricsModel {
         *self = Self::default();
     }
 
-    /// Takes a round's metrics in; the previous ones are replaced.
+    /// Stores a round's metrics, replacing the previous ones.
     pub fn put(&mut self, round: u32, metrics: RoundMetrics) {
         self.rounds.insert(key_of(None, round), metrics);
     }
 
-    /// Takes in those of the cross-validations, all of them: the previous ones are gone.
+    /// Replaces the metrics of all cross-validations.
     pub fn set_runs(&mut self, runs: impl IntoIterator<Item = (CurveKey, RoundMetrics)>) {
         self.rounds.retain(|key, _| key.run.is_none());
         self.rounds.extend(runs);
     }
 
-    /// Takes in the metrics on corrected ground truth, all of them.
+    /// Replaces all metrics on corrected ground truth.
     pub fn set_corrected(&mut self, corrected: Vec<(u32, RoundMetrics)>) {
         self.corrected = corrected.into_iter().map(|(round, metrics)| (key_of(None, round), metrics)).collect();
     }
@@ -81,7 +81,7 @@ impl MetricsModel {
         self.on_corrected && self.has_corrected()
     }
 
-    /// Those that are shown: on the imported ground truth, or on the corrected.
+    /// Returns the shown metrics: on imported or on corrected ground truth.
     fn known(&self) -> &BTreeMap<CurveKey, RoundMetrics> {
         if self.is_on_corrected() { &self.corrected } else { &self.rounds }
     }
@@ -94,8 +94,8 @@ impl MetricsModel {
         self.known().iter()
     }
 
-    /// The measures that there is something to show of, what fits the dataset first: FDDB's curves for faces and ellipses, for other
-    /// data those that its users look at.
+    /// Returns the metrics with data, the most suitable for the dataset first: FDDB's curves for faces and ellipses, otherwise the common
+    /// ones for such data.
     pub fn available(&self, has_roc: bool) -> Vec<Metric> {
         let boxes = [Metric::PrecisionRecall, Metric::MissRate, Metric::Coco, Metric::Tide];
         let boxes = boxes.into_iter().filter(|_| !self.rounds.is_empty());
@@ -107,7 +107,7 @@ impl MetricsModel {
         }
     }
 
-    /// What is shown.
+    /// Returns the shown metric.
     pub fn metric(&self, has_roc: bool) -> Metric {
         let available = self.available(has_roc);
         let picked = self.picked.filter(|metric| available.contains(metric));
@@ -118,14 +118,14 @@ impl MetricsModel {
         self.picked = Some(metric);
     }
 
-    /// The names of all classes, by name.
+    /// Returns the names of all classes in alphabetical order.
     pub fn classes(&self) -> Vec<&str> {
         let names = self.rounds.values().flat_map(|metrics| &metrics.suite.coco.classes);
         let names: BTreeSet<&str> = names.map(|class| class.class.name.as_str()).collect();
         names.into_iter().collect()
     }
 
-    /// The class that is shown; `None` for all together.
+    /// Returns the shown class; `None` for all together.
     pub fn class(&self) -> Option<&str> {
         let class = self.class.as_deref()?;
         self.classes().into_iter().find(|known| *known == class)
@@ -135,7 +135,7 @@ impl MetricsModel {
         self.class = class;
     }
 
-    /// Precision over recall, or the miss rate over false positives per image, of a round.
+    /// Returns a round's precision over recall, or miss rate over false positives per image.
     pub fn line(&self, key: &CurveKey, metric: Metric) -> Option<MetricLine> {
         let suite = &self.get(key)?.suite;
         let class = self.class();
@@ -158,7 +158,7 @@ impl MetricsModel {
         Some(MetricLine { key: key.clone(), points, best: None })
     }
 
-    /// Why curves of `shown` do not compare: they are of other images or objects.
+    /// Returns why curves in `shown` are not comparable: they are for different images or objects.
     pub fn different_data(&self, shown: &[&CurveKey]) -> Option<String> {
         let mut of_data: BTreeMap<&str, (Vec<String>, &RoundMetrics)> = BTreeMap::new();
         for key in shown {
@@ -180,7 +180,7 @@ impl MetricsModel {
         Some(format!("These were tested on different data, so their numbers do not compare: {}.", told.join("; ")))
     }
 
-    /// The project's round before `key` that was tested on the same data.
+    /// Returns the project's round before `key` that was tested on the same data.
     pub fn before(&self, key: &CurveKey) -> Option<(u32, &RoundMetrics)> {
         let metrics = self.get(key)?;
         let earlier = self.known().range(..key_of(key.run.clone(), key.round)).rev();
@@ -207,7 +207,7 @@ fn missed(class: &MissRateClass) -> Vec<MetricPoint> {
     class.points.iter().map(point).collect()
 }
 
-/// The mean over the classes that have objects, at the points that the log-average reads.
+/// Returns the mean over classes with objects, at the points of the log-average.
 fn mean_missed(classes: &[MissRateClass], reference: &[f64]) -> Vec<MetricPoint> {
     let with_objects: Vec<&MissRateClass> = classes.iter().filter(|class| !class.at_reference.is_empty()).collect();
     let mean = |k: usize| {
@@ -218,7 +218,7 @@ fn mean_missed(classes: &[MissRateClass], reference: &[f64]) -> Vec<MetricPoint>
     points.map(|(k, fppi)| MetricPoint { x: *fppi, y: mean(k), threshold: None, f1: None }).collect()
 }
 
-/// The detections and objects at the threshold with the largest F1: found, false and missed.
+/// Counts detections and objects at the threshold with the best F1: true positives, false positives and misses.
 pub(super) fn counts_at_best(curve: &PrCurve) -> Option<(u64, u64, u64)> {
     let best = curve.best?;
     let found = (best.recall * curve.objects as f64).round();

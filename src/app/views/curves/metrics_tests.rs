@@ -1,11 +1,11 @@
-//! The metrics' state and tables, without a window.
+//! Tests the metrics' state and tables without a window.
 
 use super::super::metric_tables::{MetricTable, tables};
 use super::*;
 use crate::app::views::curves::CurvesModel;
 use crate::evaluation::{EvaluationSet, SetClass, SetDetection, SetImage, SetObject, Suite, XywhBox};
 
-/// Two classes with two objects each on two images; of every object with a number below `hits` a detection.
+/// Two classes with two objects each on two images; one detection for each object with a number below `hits`.
 fn set(hits: usize) -> EvaluationSet {
     let class = |k: usize| SetClass { id: k as i64, name: ["cat", "dog"][k].to_owned(), listed: true };
     let bbox = |k: usize| XywhBox { x: 100.0 * k as f64, y: 0.0, w: 50.0, h: 50.0 };
@@ -112,7 +112,7 @@ fn curves_of_different_data_are_warned_of() {
     assert!(warning.contains("Round 1, Round 2 (4 objects on 2 images)") && warning.contains("Round 3"), "{warning}");
 }
 
-/// FDDB's published curves over a few objects, and own curves of different tests.
+/// FDDB's published curves with few objects, and own curves of different tests.
 #[test]
 fn the_roc_screen_warns_where_curves_do_not_compare() {
     use crate::evaluation::{PlotCurve, RocCurve, RocPoint};

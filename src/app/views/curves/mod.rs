@@ -1,4 +1,4 @@
-//! The Curves screen: the rounds' metrics, one measure at a time, as a plot and as a table. Measures nothing itself.
+//! The Curves screen: the rounds' metrics, one at a time, as a plot and as a table. Computes nothing itself.
 
 mod metric_plot;
 mod metric_table;
@@ -23,7 +23,7 @@ use crate::evaluation::roc_file::ColumnOrder;
 use crate::evaluation::{Metric, ScoreKind};
 use crate::workflow::tested_round::GroundTruth;
 
-/// The table's part of the screen at most; what is longer can be scrolled.
+/// Maximum fraction of the screen for the table; a longer one scrolls.
 const TABLE_PART: f32 = 0.45;
 const METRIC_TABLES_PART: f32 = 0.5;
 
@@ -72,7 +72,7 @@ impl CurvesView<'_> {
         table::show(ui, self.model);
     }
 
-    /// What the evaluators of boxes say: a plot where there is something to plot, and the numbers.
+    /// Shows the box evaluators' results: a plot if there is something to plot, and the numbers.
     fn boxes(&mut self, ui: &mut Ui, metric: Metric) {
         let model = self.model;
         let shown = model.shown_rounds();
@@ -135,7 +135,7 @@ impl CurvesView<'_> {
         }
     }
 
-    /// Which measure, and of which class.
+    /// The selection of metric and class.
     fn measure(&mut self, ui: &mut Ui, metric: Metric) {
         super::start::card(ui, "Measure", |ui| {
             let available = self.model.available();
@@ -189,7 +189,7 @@ impl CurvesView<'_> {
         });
     }
 
-    /// A switch for each pooled curve that `is_wanted`, with its folds; of boxes one for each round.
+    /// A switch for each pooled curve for which `is_wanted` holds, with its folds; for box metrics one per round.
     fn toggles(&mut self, ui: &mut Ui, metric: Metric, is_wanted: impl Fn(&CurveKey) -> bool) {
         if metric != Metric::Fddb {
             let rounds = self.model.metrics.rounds().map(|(key, _)| key).filter(|key| is_wanted(key));
@@ -335,7 +335,7 @@ impl CurvesView<'_> {
                         ExportFormat::Official => "FDDB text…".to_owned(),
                         other => format!("{}…", other.extension().to_uppercase()),
                     };
-                    // FDDB's text holds counts, which only one's own curves have.
+                    // FDDB's text contains counts, which only own curves have.
                     let enabled = match format {
                         ExportFormat::Official => self.model.shown().next().is_some(),
                         _ => self.model.shows_anything(),
@@ -364,7 +364,7 @@ impl CurvesView<'_> {
     }
 }
 
-/// What the picker calls a measure.
+/// Returns a metric's title in the picker.
 fn title(metric: Metric) -> &'static str {
     match metric {
         Metric::Fddb => "ROC (FDDB)",

@@ -1,4 +1,4 @@
-//! The curves' state: what was measured, what is shown, and the lines ready to be drawn. No egui, no files.
+//! The curves' state: what was evaluated, what is shown, and the lines ready to draw. No egui, no files.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,37 +13,37 @@ use crate::evaluation::axes::{FalsePositiveAxis, RateAxis};
 use crate::evaluation::palette::{CurveStyle, imported_style};
 use crate::evaluation::{FoldSpread, Metric, PlotCurve, RocCurve, ScoreKind};
 
-/// Points that a drawn line keeps at most, about.
+/// Approximate maximum number of points per line.
 const LINE_POINTS_MAX: usize = 1200;
-/// Colours that the theme has for third-party curves.
+/// Number of theme colours for third-party curves.
 const REFERENCE_COLOURS: usize = 6;
-/// In FDDB's ten folds: what published curves count.
+/// Number of faces in FDDB's ten folds: the basis of published curves.
 const FDDB_FACES: u64 = 5171;
-/// False positives of the table's columns.
+/// False positive counts of the table's columns.
 pub const TABLE_AT: [u64; 8] = [10, 20, 50, 100, 200, 500, 1000, 2000];
 
-/// A line as it is drawn: points from few false positives to many.
+/// A line ready to draw: points by ascending false positives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DrawnLine {
     pub key: CurveKey,
     pub step: u64,
-    /// 0 for the newest evaluation of its curve, then 1, 2 ... back in time.
+    /// 0 for the newest evaluation of its curve, then 1, 2 ... for earlier ones.
     pub age: usize,
     pub curve: Arc<PlotCurve>,
 }
 
-/// A third-party curve behind one's own: from the literature, or imported.
+/// A third-party curve behind the user's: from the literature, or imported.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Published {
     pub name: String,
-    /// What to know before comparing, e.g. that the curve was smoothed.
+    /// Caveats for comparisons, e.g. that the curve was smoothed.
     pub notes: String,
     pub discrete: PlotCurve,
     pub continuous: PlotCurve,
     pub shown: bool,
-    /// Whether the user brought it in, and can take it out again. Else it is reference points, of which nothing is between.
+    /// Whether the user imported it and can remove it. Otherwise it consists of reference points without a line between.
     pub imported: bool,
-    /// Its own among those that were imported, or among the reference points; its style goes by it.
+    /// Its index among the imported curves or the reference points, which determines its style.
     pub number: usize,
 }
 
@@ -60,17 +60,17 @@ impl Published {
         match (self.number / REFERENCE_COLOURS).checked_sub(1) {
             _ if self.imported => style,
             None => CurveStyle { dash: &[], ..style },
-            // Colours begin again, with dashes.
+            // The colours repeat with dashes.
             Some(again) => CurveStyle { dash: imported_style(again).dash, ..style },
         }
     }
 
-    /// A, B, C ... at an imported curve's end.
+    /// Returns A, B, C ... for an imported curve's end.
     pub fn short(&self) -> String {
         char::from(b'A' + (self.number % 26) as u8).to_string()
     }
 
-    /// The rate at a number of false positives; of reference points only where there is one.
+    /// Returns the rate at a false positive count; for reference points only if there is one.
     pub fn rate_at(&self, kind: ScoreKind, at: u64) -> Option<f64> {
         let curve = self.curve(kind);
         let is_known = self.imported || curve.points.iter().any(|p| p.false_positives == at as f64);
@@ -81,13 +81,13 @@ impl Published {
 /// One evaluation of a curve.
 #[derive(Debug)]
 struct Evaluation {
-    /// Whole while it is the newest, then thinned.
+    /// Complete while it is the newest, then thinned.
     curve: RocCurve,
     discrete: Arc<PlotCurve>,
     continuous: Arc<PlotCurve>,
     /// Discrete and continuous at [`TABLE_AT`].
     rates: Vec<(f64, f64)>,
-    /// The scores from which detections count there; `None` where none does.
+    /// The score thresholds there; `None` without detections.
     scores: Vec<Option<f64>>,
 }
 
@@ -96,7 +96,7 @@ impl Evaluation {
         let thin = curve.thinned(LINE_POINTS_MAX);
         let line = |kind| Arc::new(PlotCurve::of(&thin, kind));
         let rates = TABLE_AT.map(|at| (curve.discrete_tpr_at(at), curve.continuous_tpr_at(at))).to_vec();
-        // Points come by rising threshold, so by falling false positives.
+        // Points have ascending thresholds, so descending false positives.
         let score = |at: u64| {
             let point = curve.points.iter().find(|p| p.false_positives <= at);
             point.map(|p| p.threshold).filter(|threshold| *threshold != f64::MAX)
@@ -116,24 +116,24 @@ impl Evaluation {
 #[derive(Debug)]
 pub struct CurvesModel {
     pub log_x: bool,
-    /// Where the axis of false positives ends; fitted to the curves without.
+    /// The end of the false positive axis; `None` fits it to the curves.
     pub x_max: Option<u64>,
-    /// Start y axis at 0, not from a round number below the lowest curve.
+    /// Start the rate axis at 0 instead of a round number below the lowest curve.
     pub from_zero: bool,
     pub earlier_shown: bool,
     pub published: Vec<Published>,
-    /// What the evaluators of boxes made of the rounds.
+    /// The box evaluators' results.
     pub metrics: MetricsModel,
-    /// A ROC file that waits for the user to say which of its columns is the rate.
+    /// A ROC file for which the user has to choose the rate column.
     pub ambiguous: Option<PathBuf>,
-    /// An export that would replace files, and waits for the user to allow it.
+    /// An export that would replace files and waits for the user's permission.
     pub replacing: Option<(ExportFormat, PathBuf)>,
-    /// By round: the newest step that has it.
+    /// By round: the newest step with a value.
     precision: BTreeMap<u32, (u64, AveragePrecision)>,
     curves: BTreeMap<CurveKey, BTreeMap<u64, Evaluation>>,
-    /// Of pooled curves with two folds or more.
+    /// For pooled curves with at least two folds.
     spreads: BTreeMap<CurveKey, Vec<FoldSpread>>,
-    /// Shown although it is a fold's, or hidden although it is not.
+    /// Fold curves that are shown, and other curves that are hidden.
     toggled: BTreeSet<CurveKey>,
     discrete: Vec<DrawnLine>,
     continuous: Vec<DrawnLine>,
@@ -179,19 +179,19 @@ impl CurvesModel {
         self.curves.is_empty()
     }
 
-    /// Takes an evaluation in; one of the same round, label and step is replaced.
+    /// Adds an evaluation; one with the same round, label and step is replaced.
     pub fn put(&mut self, key: CurveKey, step: u64, curve: RocCurve) {
         self.put_all([(key, step, curve)]);
     }
 
-    /// Takes many in at once.
+    /// Adds many evaluations.
     pub fn put_all(&mut self, curves: impl IntoIterator<Item = (CurveKey, u64, RocCurve)>) {
         let mut changed = BTreeSet::new();
         for (key, step, curve) in curves {
             changed.insert(key.pooled());
             let steps = self.curves.entry(key).or_default();
             steps.insert(step, Evaluation::new(curve));
-            // Only the newest is exported and told in numbers.
+            // Only the newest is exported and listed.
             for (_, earlier) in steps.iter_mut().rev().skip(1) {
                 if earlier.curve.points.len() > LINE_POINTS_MAX {
                     earlier.curve = earlier.curve.thinned(LINE_POINTS_MAX);
@@ -204,14 +204,14 @@ impl CurvesModel {
         self.redraw();
     }
 
-    /// Takes the cross-validations' curves in, all of them: the previous ones are gone.
+    /// Replaces the curves of all cross-validations.
     pub fn set_runs(&mut self, curves: impl IntoIterator<Item = (CurveKey, RocCurve)>) {
         self.curves.retain(|key, _| key.run.is_none());
         self.spreads.retain(|key, _| key.run.is_none());
         self.put_all(curves.into_iter().map(|(key, curve)| (key, 0, curve)));
     }
 
-    /// Takes in the average precision of a round's evaluations; the newest is kept.
+    /// Stores the average precision of a round's evaluation; the newest is kept.
     pub fn put_precision(&mut self, round: u32, step: u64, precision: AveragePrecision) {
         let known = self.precision.entry(round).or_insert((step, precision));
         if known.0 <= step {
@@ -224,7 +224,7 @@ impl CurvesModel {
         self.precision.iter().map(|(round, (_, precision))| (*round, *precision))
     }
 
-    /// The round that grows now; its curve is marked.
+    /// Sets the running round, whose curve is marked.
     pub fn set_running(&mut self, round: Option<u32>) {
         self.running = round;
     }
@@ -237,7 +237,7 @@ impl CurvesModel {
         self.curves.keys()
     }
 
-    /// The folds' curves that `pooled` pools, by fold.
+    /// Returns the fold curves of `pooled`, by fold.
     pub fn folds_of(&self, pooled: &CurveKey) -> Vec<CurveKey> {
         let is_fold_of = |key: &&CurveKey| key.fold().is_some() && key.pooled() == *pooled;
         let mut folds: Vec<CurveKey> = self.curves.keys().filter(is_fold_of).cloned().collect();
@@ -245,7 +245,7 @@ impl CurvesModel {
         folds
     }
 
-    /// How far the folds of a pooled curve differ at each of the table's false positives; empty for fewer than two folds.
+    /// Returns the spread of a pooled curve's folds at each false positive count of the table; empty with fewer than two folds.
     pub fn spread(&self, pooled: &CurveKey) -> &[FoldSpread] {
         self.spreads.get(pooled).map_or(&[], Vec::as_slice)
     }
@@ -257,7 +257,7 @@ impl CurvesModel {
         self.spreads.insert(pooled, spread);
     }
 
-    /// Puts an imported curve behind one's own, shown; one of the same name is replaced.
+    /// Adds and shows an imported curve; one with the same name is replaced.
     pub fn put_imported(&mut self, mut imported: Published) {
         let same = self.published.iter().position(|p| p.imported && p.name == imported.name);
         let numbers = || self.published.iter().filter(|p| p.imported).map(|p| p.number);
@@ -272,7 +272,7 @@ impl CurvesModel {
         key.fold().is_none() != self.toggled.contains(key)
     }
 
-    /// Whether the plots show anything at all.
+    /// Whether the plots show anything.
     pub fn shows_anything(&self) -> bool {
         self.shown().next().is_some() || self.published.iter().any(|p| p.shown)
     }
@@ -284,24 +284,24 @@ impl CurvesModel {
         self.redraw();
     }
 
-    /// The newest evaluation of a curve.
+    /// Returns the newest evaluation of a curve.
     pub fn newest(&self, key: &CurveKey) -> Option<(u64, &RocCurve)> {
         self.curves.get(key)?.last_key_value().map(|(step, evaluation)| (*step, &evaluation.curve))
     }
 
-    /// The curves that are shown, for an export.
+    /// Returns the shown curves, for an export.
     pub fn shown(&self) -> impl Iterator<Item = (&CurveKey, &RocCurve)> {
         let shown = self.curves.keys().filter(|key| self.is_shown(key));
         shown.filter_map(move |key| self.newest(key).map(|(_, curve)| (key, curve)))
     }
 
-    /// Discrete and continuous rates of a curve's newest evaluation at [`TABLE_AT`].
+    /// Returns the discrete and continuous rates of a curve's newest evaluation at [`TABLE_AT`].
     pub fn rates(&self, key: &CurveKey) -> &[(f64, f64)] {
         let newest = self.curves.get(key).and_then(|steps| steps.last_key_value());
         newest.map_or(&[], |(_, evaluation)| evaluation.rates.as_slice())
     }
 
-    /// In the order in which they are painted: the oldest first, and folds before what they are pooled to.
+    /// In painting order: the oldest first, and folds before their pooled curve.
     pub fn lines(&self, kind: ScoreKind) -> &[DrawnLine] {
         match kind {
             ScoreKind::Discrete => &self.discrete,
@@ -313,7 +313,7 @@ impl CurvesModel {
         FalsePositiveAxis { logarithmic: self.log_x, end: self.x_end() as f64 }
     }
 
-    /// As it was chosen, else a round number that no curve goes beyond, 10 to 2000.
+    /// Returns the chosen end, otherwise a round number that no curve exceeds, 10 to 2000.
     pub fn x_end(&self) -> u64 {
         if let Some(chosen) = self.x_max {
             return chosen;
@@ -324,7 +324,7 @@ impl CurvesModel {
         TABLE_AT.into_iter().find(|end| *end as f64 >= largest).unwrap_or(TABLE_AT[TABLE_AT.len() - 1])
     }
 
-    /// The curve of the same shape of the round before, where it was tested on the same data: its round and its rates.
+    /// Returns the previous round's curve of the same shape, if it was tested on the same data: its round and rates.
     pub fn before(&self, key: &CurveKey) -> Option<(u32, &[(f64, f64)])> {
         let is_before = |other: &&CurveKey| other.run == key.run && other.label == key.label && other.round < key.round;
         let before = self.curves.keys().filter(is_before).max_by_key(|other| other.round)?;
@@ -335,13 +335,13 @@ impl CurvesModel {
         is_same.then(|| (before.round, self.rates(before)))
     }
 
-    /// The scores from which detections count at [`TABLE_AT`].
+    /// Returns the score thresholds at [`TABLE_AT`].
     pub fn scores(&self, key: &CurveKey) -> &[Option<f64>] {
         let newest = self.curves.get(key).and_then(|steps| steps.last_key_value());
         newest.map_or(&[], |(_, evaluation)| evaluation.scores.as_slice())
     }
 
-    /// The measure that is shown.
+    /// Returns the shown metric.
     pub fn metric(&self) -> Metric {
         self.metrics.metric(self.has_roc())
     }
@@ -354,12 +354,12 @@ impl CurvesModel {
         !self.curves.is_empty() || self.published.iter().any(|p| p.shown)
     }
 
-    /// The rounds with metrics that are shown.
+    /// Returns the shown rounds with metrics.
     pub fn shown_rounds(&self) -> Vec<&CurveKey> {
         self.metrics.rounds().map(|(key, _)| key).filter(|key| self.is_shown(key)).collect()
     }
 
-    /// Warnings before the shown curves are compared.
+    /// Returns warnings about comparing the shown curves.
     pub fn warnings(&self) -> Vec<String> {
         if self.metric() != Metric::Fddb {
             return self.metrics.different_data(&self.shown_rounds()).into_iter().collect();
@@ -388,7 +388,7 @@ impl CurvesModel {
         warnings
     }
 
-    /// As low as the newest evaluations need; those before may leave it.
+    /// Low enough for the newest evaluations; earlier ones may extend below it.
     pub fn rate_axis(&self, kind: ScoreKind) -> RateAxis {
         if self.from_zero {
             return RateAxis::FROM_ZERO;
@@ -414,8 +414,8 @@ impl CurvesModel {
         lines
     }
 
-    /// The point, of all lines that are shown but for earlier evaluations, that comes closest to a place of the plot. `distance` takes
-    /// false positives and rate, and measures in points of the screen.
+    /// Returns the point closest to a position in the plot, among all shown lines except earlier evaluations. `distance` takes false
+    /// positives and rate, and returns screen points.
     pub fn nearest(&self, kind: ScoreKind, distance: impl Fn(f64, f64) -> f32, within: f32) -> Option<Readout> {
         let own = self.lines(kind).iter().filter(|line| line.age == 0);
         let own = own.map(|line| (line.key.text(), line.key.style(), Some(&line.key), &*line.curve));

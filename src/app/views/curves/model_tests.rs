@@ -1,4 +1,4 @@
-//! The curves' state, without a window.
+//! Tests the curves' state without a window.
 
 use super::*;
 use crate::evaluation::{CurvePoint, RocPoint};
@@ -43,7 +43,7 @@ fn a_line_runs_from_few_to_many_with_the_best_rate_of_each() {
     assert_eq!(model.rates(&key(1))[0].0, 0.9);
 }
 
-/// A running round: its curve grows with every evaluation, those before fade behind it, and no curve's past lies over a newest line.
+/// A running round: its curve grows with every evaluation, earlier ones fade behind it, and no earlier curve covers a newest line.
 #[test]
 fn a_running_round_grows_and_its_past_lies_behind_all_newest_lines() {
     let mut model = CurvesModel::default();
@@ -57,7 +57,7 @@ fn a_running_round_grows_and_its_past_lies_behind_all_newest_lines() {
     let order: Vec<_> = model.lines(ScoreKind::Discrete).iter().map(|l| (l.key.round, l.step, l.age)).collect();
     assert_eq!(order, [(2, 100, 2), (2, 200, 1), (1, 900, 0), (2, 300, 0)]);
     assert!(model.is_running(&key(2)) && !model.is_running(&key(1)));
-    // A step that is measured again is replaced.
+    // A repeated step is replaced.
     model.put(key(2), 300, curve(&[(0.5, 1, 8.0)]));
     assert_eq!(model.lines(ScoreKind::Discrete).len(), 4);
     assert_eq!(model.rates(&key(2))[0].0, 0.8);
@@ -136,7 +136,7 @@ fn the_nearest_point_is_read_out_only_within_reach_and_of_others_too() {
     assert!(model.nearest(ScoreKind::Discrete, to(58.0), 5.0).is_none());
 }
 
-/// False positives may fall when a detection enters: the nearest is by place, not by order.
+/// False positives may fall when a detection is added: the nearest point is found by position, not by order.
 #[test]
 fn a_curve_that_runs_back_is_read_out_where_the_pointer_is() {
     let mut model = CurvesModel::default();

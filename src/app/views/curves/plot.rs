@@ -1,4 +1,4 @@
-//! One ROC plot: lines by round (colour) and output (dash), a readout under the pointer, a click that filters the review.
+//! One ROC plot: a line per round (colour) and output shape (dash), a readout under the pointer, and a click that filters the review.
 
 use egui::{Color32, FontId, Painter, Pos2, Rect, RichText, Shape, Stroke, Ui, pos2, vec2};
 use egui_plot::{GridInput, GridMark, Plot, PlotPoint, PlotTransform};
@@ -11,15 +11,15 @@ use crate::evaluation::axes::{FalsePositiveAxis, RateAxis, spread_apart};
 use crate::evaluation::palette::{CurveStyle, strokes};
 use crate::evaluation::{PlotCurve, ScoreKind};
 
-/// How near the pointer must be to a point, in points of the screen.
+/// Maximum distance of the pointer from a point, in screen points.
 const REACH: f32 = 28.0;
-/// A name at a line's end with the room around it, in points of the screen.
+/// Height of a label at a line's end with its margins, in screen points.
 const NAME_HEIGHT: f32 = 14.0;
-/// Room for the names right of the axis's end, as a part of it.
+/// Space for labels right of the axis's end, as a fraction of it.
 const NAMES_WIDTH: f64 = 0.09;
-/// Points from which on a plot has room for its axis's title between the marks.
+/// Minimum width in points for the axis's title between the tick marks.
 const WIDE: f32 = 290.0;
-/// How a curve continues that ends before the axis does: it keeps its last value.
+/// Dash pattern for the extension of a curve that ends before the axis at its last value.
 const KEPT_VALUE: &[u32] = &[1, 4];
 
 pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, kind: ScoreKind, height: f32) {
@@ -91,20 +91,20 @@ impl Place<'_> {
         line
     }
 
-    /// Where a line's name stands.
+    /// Returns the position of a line's label.
     fn end(&self, last: Pos2) -> Pos2 {
         pos2(self.on_screen(self.x_axis.range().1, 1.0).x, last.y)
     }
 }
 
-/// A name at the end of a line.
+/// A label at the end of a line.
 pub(super) struct Name {
     pub at: Pos2,
     pub text: String,
     pub color: Color32,
 }
 
-/// Paints in order of importance: third-party curves, earlier evaluations, folds, the newest curves; then the names.
+/// Paints in order of importance: third-party curves, earlier evaluations, folds, the newest curves; then the labels.
 fn paint(painter: &Painter, view: &CurvesView<'_>, kind: ScoreKind, place: &Place<'_>) {
     let mut names = Vec::new();
     let mut long_names = Vec::new();
@@ -124,13 +124,13 @@ fn paint(painter: &Painter, view: &CurvesView<'_>, kind: ScoreKind, place: &Plac
     }
     for name in apart(names, NAME_HEIGHT, frame) {
         let galley = painter.layout_no_wrap(name.text, FontId::proportional(12.0), name.color);
-        // In a narrow plot a name stands over the end of its line.
+        // In a narrow plot a label is above the end of its line.
         let x = (name.at.x + 6.0).min(painter.clip_rect().right() - galley.size().x - 1.0);
         painter.galley(pos2(x, name.at.y - galley.size().y / 2.0), galley, name.color);
     }
 }
 
-/// Reference points have dots; an imported curve has a dot where it ends. Gives the place of its last point.
+/// Reference points have dots; an imported curve has a dot at its end. Returns the position of its last point.
 fn paint_others(painter: &Painter, published: &Published, kind: ScoreKind, place: &Place<'_>) -> Option<Pos2> {
     let (curve, style) = (published.curve(kind), published.style());
     let line = place.line(curve);
@@ -161,7 +161,7 @@ fn paint_own(painter: &Painter, line: &DrawnLine, place: &Place<'_>) -> Option<N
     Some(Name { at: place.end(last), text: line.key.short(), color })
 }
 
-/// A curve that ends before the axis has a dot there and continues, faintly, with its last value.
+/// Marks the end of a curve that ends before the axis with a dot, and extends its last value with a faint line.
 fn paint_end(painter: &Painter, last: Pos2, place: &Place<'_>, style: CurveStyle, color: Color32) {
     let end = place.end(last);
     if last.x + 0.5 < end.x {
@@ -188,7 +188,7 @@ pub(super) fn color(style: CurveStyle) -> Color32 {
     }
 }
 
-/// Every mark of a linear axis; of a logarithmic one also the lines between its powers of ten.
+/// Every tick of a linear axis; for a logarithmic one also the lines between its powers of ten.
 fn x_marks(axis: &FalsePositiveAxis) -> Vec<GridMark> {
     let marks = axis.marks();
     if !axis.logarithmic {
@@ -202,7 +202,8 @@ fn x_marks(axis: &FalsePositiveAxis) -> Vec<GridMark> {
     marks.into_iter().map(|value| GridMark { value, step_size: 1.0 }).chain(between).collect()
 }
 
-/// Names at the ends of lines, highest first, each at least `height` below the one before, and whole within `frame` where they have room.
+/// Positions labels at the ends of lines, highest first, each at least `height` below the previous one, and inside `frame` if there is
+/// room.
 pub(super) fn apart(mut names: Vec<Name>, height: f32, frame: Rect) -> Vec<Name> {
     names.sort_by(|a, b| a.at.y.total_cmp(&b.at.y));
     let places: Vec<f64> = names.iter().map(|name| f64::from(name.at.y)).collect();
@@ -221,7 +222,7 @@ pub(super) fn apart(mut names: Vec<Name>, height: f32, frame: Rect) -> Vec<Name>
     names
 }
 
-/// The line's look beside its name.
+/// Draws a sample of the line style next to its name.
 pub(super) fn paint_sample(painter: &Painter, rect: Rect, style: CurveStyle) {
     paint_line(painter, &[rect.left_center(), rect.right_center()], style, color(style));
 }
@@ -231,7 +232,7 @@ fn paint_readout(ui: &Ui, place: &Place<'_>, readout: &Readout, frame: Rect) {
     paint_box(ui, at, color(readout.style), readout.text(), frame);
 }
 
-/// A ring around the point `at`, and `text` in a box beside it.
+/// Draws a ring around the point `at`, and `text` in a box next to it.
 pub(super) fn paint_box(ui: &Ui, at: Pos2, ring: Color32, text: String, frame: Rect) {
     let painter = ui.painter().with_clip_rect(frame);
     painter.circle(at, 5.0, ring, Stroke::new(1.5, theme::STRONG));

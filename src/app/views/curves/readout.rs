@@ -9,7 +9,7 @@ use crate::evaluation::{CurvePoint, percent_g};
 pub struct Readout {
     pub name: String,
     pub style: CurveStyle,
-    /// The project's round; `None`: a third-party curve.
+    /// The project's round; `None` for a third-party curve.
     pub key: Option<CurveKey>,
     pub point: CurvePoint,
 }
@@ -31,12 +31,12 @@ impl Readout {
         format!("{}\n{false_positives:.0} false positives\nrate {rate:.4}{score}", self.name)
     }
 
-    /// The score from which a right click lets the review begin; third-party scores mean nothing there.
+    /// Returns the score for a right click that filters the review; third-party scores have no meaning there.
     pub fn review_from(&self) -> Option<f64> {
         self.point.threshold.filter(|_| self.key.is_some())
     }
 
-    /// The curve and the score whose errors a click shows: those of a cross-validation are in its folds' own projects.
+    /// Returns the curve and score whose errors a click shows; those of a cross-validation are in its folds' own projects.
     pub fn errors_from(&self) -> Option<(&CurveKey, f64)> {
         let key = self.key.as_ref().filter(|key| key.run.is_none())?;
         Some((key, self.point.threshold?))

@@ -1,5 +1,5 @@
-//! True positive rates at fixed numbers of false positives with the scores there and what changed since the round before, and average
-//! precision.
+//! The table of true positive rates at fixed false positive counts, with the score thresholds and the change from the previous round, and
+//! average precision.
 
 use egui::{Grid, Label, RichText, ScrollArea, Ui, vec2};
 
@@ -9,18 +9,18 @@ use crate::app::theme;
 use crate::app::views::start::card;
 use crate::evaluation::{ScoreKind, percent_g};
 
-/// A row with the gap below it, in points of the screen.
+/// Height of a row with the gap below it, in screen points.
 const ROW: f32 = 33.0;
-/// The card around the rows, with its title and its header.
+/// Height of the card's frame with its title and header.
 const FRAME: f32 = 84.0;
-/// A pair of rates in four decimals with the gap beside it.
+/// Width of a pair of rates with four decimals and a gap.
 const RATES_WIDTH: f32 = 118.0;
-/// A row's name.
+/// Width of a row's name.
 const NAME_WIDTH: f32 = 150.0;
-/// What a place without a number shows.
+/// Placeholder for a missing number.
 const NONE: &str = "–";
 
-/// How high the table is when nothing is cut off.
+/// Returns the table's full height.
 pub(super) fn height(model: &CurvesModel) -> f32 {
     let of_curve =
         |key: &CurveKey| 2 + usize::from(!model.spread(key).is_empty()) + usize::from(model.before(key).is_some());
@@ -30,12 +30,12 @@ pub(super) fn height(model: &CurvesModel) -> f32 {
     FRAME + ROW * (rates + precisions) as f32
 }
 
-/// Rounds whose metrics are known have them under their own measures.
+/// Rounds with stored metrics show it under their own metrics instead.
 fn has_precision(model: &CurvesModel) -> bool {
     model.metrics.rounds().next().is_none() && model.precision().next().is_some()
 }
 
-/// The places of [`TABLE_AT`] that the axis reaches, and of them as many as `width` has room for, the last among them.
+/// Returns the columns of [`TABLE_AT`] within the axis, as many as fit `width`, including the last.
 fn columns(model: &CurvesModel, width: f32) -> Vec<usize> {
     let end = model.x_end();
     let known: Vec<usize> = (0..TABLE_AT.len()).filter(|&k| TABLE_AT[k] <= end.max(TABLE_AT[0])).collect();
@@ -75,7 +75,7 @@ pub(super) fn show(ui: &mut Ui, model: &CurvesModel) {
     });
 }
 
-/// Cut where it would push the numbers out; the whole of it on hover.
+/// Truncates a name that would displace the numbers; the whole name is shown on hover.
 fn name(ui: &mut Ui, text: &str) {
     let width = NAME_WIDTH;
     ui.allocate_ui(vec2(width, ui.spacing().interact_size.y), |ui| {
@@ -84,7 +84,7 @@ fn name(ui: &mut Ui, text: &str) {
     });
 }
 
-/// The differences to the round before.
+/// Shows the differences from the previous round.
 fn since(ui: &mut Ui, model: &CurvesModel, key: &CurveKey, columns: &[usize]) {
     let Some((before, rates)) = model.before(key) else { return };
     ui.label(RichText::new(format!("   since round {before}")).small().color(theme::WEAK));
@@ -101,7 +101,7 @@ fn since(ui: &mut Ui, model: &CurvesModel, key: &CurveKey, columns: &[usize]) {
     ui.end_row();
 }
 
-/// The confidence thresholds that the rates hold at.
+/// Shows the score thresholds of the rates.
 fn scores(ui: &mut Ui, model: &CurvesModel, key: &CurveKey, columns: &[usize]) {
     ui.label(RichText::new("   score from").small().color(theme::WEAK));
     for score in columns.iter().filter_map(|&k| model.scores(key).get(k)) {
@@ -112,7 +112,7 @@ fn scores(ui: &mut Ui, model: &CurvesModel, key: &CurveKey, columns: &[usize]) {
     ui.end_row();
 }
 
-/// A third-party curve; of reference points only where there is one.
+/// Shows a third-party curve; for reference points only existing ones.
 fn others(ui: &mut Ui, published: &Published, columns: &[usize]) {
     name(ui, &published.name);
     for at in columns.iter().map(|&k| TABLE_AT[k]) {
@@ -126,7 +126,7 @@ fn others(ui: &mut Ui, published: &Published, columns: &[usize]) {
     ui.end_row();
 }
 
-/// How far the folds of a pooled curve lie apart, at their share of each number of false positives.
+/// Shows the spread of a pooled curve's folds, at their share of each false positive count.
 fn spread(ui: &mut Ui, model: &CurvesModel, pooled: &CurveKey, columns: &[usize]) {
     let spread = model.spread(pooled);
     if spread.is_empty() {
@@ -142,7 +142,7 @@ fn spread(ui: &mut Ui, model: &CurvesModel, pooled: &CurveKey, columns: &[usize]
     ui.end_row();
 }
 
-/// COCO's numbers of each round's boxes.
+/// Shows COCO's metrics of each round's boxes.
 fn precision(ui: &mut Ui, model: &CurvesModel) {
     ui.add_space(ROW);
     let hint = "As pycocotools computes it on the boxes of the last evaluation: for datasets that are not FDDB";

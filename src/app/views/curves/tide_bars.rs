@@ -1,4 +1,4 @@
-//! What each kind of error costs, as bars: a group a kind, a bar a round.
+//! The cost of each error type as bars: a group per type, a bar per round.
 
 use egui::{Align2, FontId, Rect, RichText, Sense, Ui, pos2, vec2};
 
@@ -8,13 +8,13 @@ use crate::app::command::CurveKey;
 use crate::app::theme;
 use crate::evaluation::tide::{ErrorKind, TideReport};
 
-/// Room below the bars for the kinds, and above them for the numbers.
+/// Space below the bars for the types, and above them for the numbers.
 const BELOW: f32 = 22.0;
 const ABOVE: f32 = 16.0;
-/// A bar with its number needs this much.
+/// Minimum width of a bar with its number.
 const NUMBER_WIDTH: f32 = 34.0;
 
-/// What a kind of error is called, and what it is.
+/// Returns an error type's name and description.
 pub(super) fn words(kind: ErrorKind) -> (&'static str, &'static str) {
     match kind {
         ErrorKind::Classification => ("Classification", "Enough overlap with an object, and the wrong class"),

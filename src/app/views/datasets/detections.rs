@@ -1,4 +1,4 @@
-//! The preview of imported detections: the model's name, crops of each class of the file, and how classes map to the project's.
+//! The preview of imported detections: the model's name, crops of each class in the file, and the mapping of classes to the project's.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,21 +11,21 @@ use crate::app::theme;
 use crate::domain::{Class, printable};
 use crate::workflow::detections::ClassSample;
 
-/// What is chosen, and what is known of the file.
+/// The user's choices, and what is known about the file.
 pub struct DetectionsForm {
     pub path: PathBuf,
     pub name: String,
     pub samples: Vec<ClassSample>,
     /// Class number -> the project's class.
     pub chosen: BTreeMap<i64, String>,
-    /// What a dry run said of these choices; an error is what has to be chosen still.
+    /// The result of a dry run with these choices; an error says what still has to be chosen.
     pub said: Option<Result<String, String>>,
     textures: Vec<Vec<TextureHandle>>,
 }
 
 impl DetectionsForm {
-    /// Class numbers without a name are proposed to be the project's classes in their order: from 0, as YOLO counts them, or from 1 where
-    /// that fits, as COCO does. The crops beside them show whether that is right.
+    /// Maps unnamed class numbers to the project's classes in order: from 0, as in YOLO, or from 1 if that fits, as in COCO. The crops show
+    /// whether that is right.
     pub fn new(path: PathBuf, samples: Vec<ClassSample>, classes: &[Class]) -> Self {
         let stem = path.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned());
         let unnamed: Vec<i64> =
@@ -87,7 +87,7 @@ impl DetectionsForm {
     }
 }
 
-/// What the file calls a class, how it looks, and the project's class that it is.
+/// Shows a class's name in the file, its crops, and the project's class.
 fn class_row(
     ui: &mut Ui,
     sample: &ClassSample,

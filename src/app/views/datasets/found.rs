@@ -1,4 +1,4 @@
-//! What an import found and would change, before anything is written.
+//! The preview of an import: what was found and would change.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::app::theme;
 use crate::domain::{printable, printable_line};
 use crate::workflow::import::ImportReport;
 
-/// Entries of a list that are shown; the report that stays with the dataset has all.
+/// Maximum number of list entries shown; the dataset's report has all.
 const SHOWN: usize = 200;
 
 pub(super) fn show(ui: &mut Ui, path: &str, report: &ImportReport, height: f32, commands: &mut Vec<Command>) {
@@ -68,7 +68,7 @@ fn numbers(ui: &mut Ui, report: &ImportReport) {
     });
 }
 
-/// Numbers (FDDB's folds) in their order; at most twenty names.
+/// Formats counts by number (FDDB's folds) in order; at most twenty names.
 fn counted(counts: &BTreeMap<String, usize>, none: &str) -> String {
     if counts.is_empty() {
         return none.to_owned();

@@ -1,5 +1,5 @@
-//! The window over the Project screen for what is done with datasets: what an import found before anything is written, its report later, a
-//! check of the files, a deletion's preview, and a detector's results.
+//! The window over the Project screen for dataset operations: import previews and reports, file checks, deletion previews, and a detector's
+//! results.
 
 mod detections;
 mod found;
@@ -21,7 +21,7 @@ use crate::workflow::import::{ImportReport, ReadDataset};
 pub enum DatasetWindow {
     #[default]
     Closed,
-    /// Something is read or done; `stoppable`: closing stops it.
+    /// A task is running; `stoppable`: closing the window stops it.
     Working {
         title: String,
         stoppable: bool,
@@ -37,18 +37,18 @@ pub enum DatasetWindow {
     Model(Box<ModelForm>),
 }
 
-/// Something to read, and what can be done about it.
+/// A text to read, and a possible action.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DatasetText {
     pub title: String,
     pub text: String,
-    /// It is an error.
+    /// Whether it is an error.
     pub is_problem: bool,
-    /// The text of a button and what it does; it cannot be undone.
+    /// A button's text and its command, which cannot be undone.
     pub action: Option<(String, DatasetCommand)>,
 }
 
-/// The window, and what it shows beside its own state.
+/// The window, and what it shows in addition to its own state.
 pub struct DatasetView<'a> {
     pub window: &'a mut DatasetWindow,
     pub progress: Option<Progress>,
@@ -92,7 +92,7 @@ fn title(ui: &mut Ui, title: &str) {
     ui.add_space(6.0);
 }
 
-/// The field with the name of a model, as the project knows it.
+/// The field with a model's name in the project.
 fn model_name(ui: &mut Ui, name: &str, hint: &str, commands: &mut Vec<Command>) {
     ui.label(RichText::new("Model").color(theme::WEAK));
     let mut name = name.to_owned();

@@ -1,4 +1,4 @@
-//! A third-party model before it is run: its name, its device, and how its classes map to the project's.
+//! The preview of a third-party model: its name, its device, and the mapping of its classes to the project's.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,19 +11,19 @@ use crate::app::theme;
 use crate::domain::{Class, printable};
 use crate::workflow::detections::{DEFAULT_MIN_SCORE, ModelClass, ModelPreview, ModelRequest};
 
-/// What is chosen, and what is known of the model.
+/// The user's choices, and what is known about the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelForm {
     pub path: PathBuf,
     pub name: String,
     pub device: String,
     pub look: ModelPreview,
-    /// Class of the model -> class of the project, where one is chosen.
+    /// Class of the model -> class of the project, if chosen.
     pub chosen: BTreeMap<String, String>,
 }
 
 impl ModelForm {
-    /// Classes of the same name are proposed.
+    /// Initially maps classes with equal names.
     pub fn new(path: PathBuf, look: ModelPreview) -> Self {
         let stem = path.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned());
         let chosen = look.classes.iter().filter_map(|class| Some((class.name.clone(), class.in_project.clone()?)));
@@ -31,9 +31,9 @@ impl ModelForm {
         Self { path, name: stem.trim().to_owned(), device: DEVICES[0].to_owned(), look, chosen }
     }
 
-    /// What running it asks for.
+    /// Returns the request to run it.
     pub fn request(&self) -> ModelRequest {
-        // What is not chosen must not be found by its name.
+        // Classes without a choice must not be matched by name.
         let left_out = self.look.classes.iter().filter(|class| !self.chosen.contains_key(&class.name));
         let left_out = left_out.map(|class| (class.name.clone(), String::new()));
         ModelRequest {

@@ -8,7 +8,7 @@ use crate::app::theme;
 use crate::domain::RoundId;
 use crate::workflow::inspect::{Change, ImageQuery, OutputShape, Role};
 
-/// The rounds and the threshold.
+/// The selection of rounds and threshold.
 pub(super) fn rounds(ui: &mut Ui, view: &mut ImagesView<'_>) {
     let query = view.model.query.clone();
     let round = choose_round(ui, view, "Round", query.round, "No round");
@@ -42,7 +42,7 @@ pub(super) fn rounds(ui: &mut Ui, view: &mut ImagesView<'_>) {
     }
 }
 
-/// The round that is chosen now.
+/// Returns the selected round.
 fn choose_round(
     ui: &mut Ui,
     view: &ImagesView<'_>,
@@ -69,7 +69,7 @@ fn choose_round(
     picked
 }
 
-/// The conditions as chips; a click takes one away.
+/// The conditions as chips; a click removes one.
 pub(super) fn chips(ui: &mut Ui, view: &mut ImagesView<'_>) {
     let query = view.model.query.clone();
     for (text, without) in chips_of(&query, view) {
@@ -88,7 +88,7 @@ pub(super) fn chips(ui: &mut Ui, view: &mut ImagesView<'_>) {
     }
 }
 
-/// Each condition in words, with the query that lacks it.
+/// Returns each condition's text, with the query without it.
 fn chips_of(query: &ImageQuery, view: &ImagesView<'_>) -> Vec<(String, ImageQuery)> {
     use crate::workflow::inspect::{ANY_COUNT, CountRange, NO_LIMIT};
     let fresh = ImageQuery::default();

@@ -1,4 +1,4 @@
-//! All images as a grid of thumbnails. Only the visible rows are laid out, asked for and painted.
+//! All images as a grid of thumbnails. Only the visible rows are laid out, requested and painted.
 
 use std::ops::Range;
 
@@ -14,9 +14,9 @@ use crate::app::widgets::tiles::ImageSource;
 use crate::workflow::inspect::{FileProblem, ImageSort, ListedImage, Listing, Role, TableImage};
 
 const GAP: f32 = 10.0;
-/// Name and counts below a thumbnail.
+/// Height of name and counts below a thumbnail.
 const CAPTION: f32 = 36.0;
-/// Sides of thumbnails that are decoded, in pixels; the next larger one is taken.
+/// Sizes at which thumbnails are decoded, in pixels; the next larger one is used.
 const SIDES: [u32; 4] = [96, 160, 256, 384];
 
 pub(super) fn show(ui: &mut Ui, view: &mut ImagesView<'_>) {
@@ -78,7 +78,7 @@ fn order(ui: &mut Ui, view: &mut ImagesView<'_>) {
     view.set_query(|query| (query.sort, query.descending) = chosen);
 }
 
-/// Each order with the direction that is wanted first.
+/// Each order with its default direction.
 const SORTS: [(ImageSort, bool); 9] = [
     (ImageSort::Import, false),
     (ImageSort::Name, false),
@@ -105,7 +105,7 @@ fn sort_text(sort: ImageSort) -> &'static str {
     }
 }
 
-/// The sums over what is listed.
+/// Shows the totals of the listed images.
 fn totals(ui: &mut Ui, view: &ImagesView<'_>) {
     let Some(listing) = &view.model.listing else { return };
     let small = |text: String| RichText::new(text).small();
@@ -134,7 +134,7 @@ fn grid(ui: &mut Ui, view: &mut ImagesView<'_>, listing: &Listing) {
     let wanted = view.model.thumbnail;
     let width = ui.available_width() - 14.0 + GAP;
     let columns = (width / (wanted + GAP)).floor().max(1.0) as usize;
-    // The columns take the whole width.
+    // The columns fill the width.
     let side = (width / columns as f32 - GAP).max(wanted);
     let pitch = vec2(side + GAP, side + CAPTION + GAP);
     let rows = listing.images.len().div_ceil(columns);
@@ -143,7 +143,7 @@ fn grid(ui: &mut Ui, view: &mut ImagesView<'_>, listing: &Listing) {
     let place = (current_row, columns);
     let moved = ui.data(|data| data.get_temp::<(usize, usize)>(id)) != Some(place);
     ui.data_mut(|data| data.insert_temp(id, place));
-    // A key shows its row at once.
+    // A key scrolls to its row immediately.
     let area = ScrollArea::vertical().id_salt("images").auto_shrink(false).animated(false);
     area.show_viewport(ui, |ui, viewport| {
         ui.set_height(rows as f32 * pitch.y);
@@ -184,7 +184,7 @@ pub(super) fn source(image: &TableImage) -> Option<ImageSource<'_>> {
     Some(ImageSource { image: record.id, path: image.file.as_deref()?, content_hash: &record.content_hash })
 }
 
-/// The side that is decoded for a thumbnail of this many points.
+/// Returns the decoded size for a thumbnail of this many points.
 fn pixels(ui: &Ui, points: f32) -> u32 {
     let wanted = (points * ui.ctx().pixels_per_point()) as u32;
     SIDES.into_iter().find(|side| wanted <= *side).unwrap_or(SIDES[SIDES.len() - 1])
@@ -224,7 +224,7 @@ fn cell(ui: &Ui, view: &mut ImagesView<'_>, listing: &Listing, index: usize, rec
     } else if response.clicked() {
         view.push(ImagesCommand::GoTo(index));
     }
-    // A name that is there whole needs no tooltip, which would cover the images beside it.
+    // A complete name needs no tooltip, which would cover neighbouring images.
     if is_cut {
         response.on_hover_text(&image.record.name);
     }
@@ -234,7 +234,7 @@ fn source_size(image: &TableImage) -> crate::geometry::BoundingBox {
     crate::geometry::BoundingBox::new(0.0, 0.0, f64::from(image.record.width), f64::from(image.record.height))
 }
 
-/// What a screen reader says of an image.
+/// Returns an image's label for screen readers.
 fn label(row: &ListedImage, image: &TableImage) -> String {
     let mut text = format!("{}, {} objects", image.record.name, image.objects);
     if let Some(counts) = row.counts {
@@ -247,7 +247,7 @@ fn label(row: &ListedImage, image: &TableImage) -> String {
     text
 }
 
-/// Gives whether the name was shortened.
+/// Draws the caption; returns whether the name was shortened.
 fn caption(painter: &Painter, rect: Rect, picture: Rect, row: &ListedImage, image: &TableImage) -> bool {
     let painter = painter.with_clip_rect(rect.intersect(painter.clip_rect()));
     let top = picture.bottom() + 3.0;
@@ -281,7 +281,7 @@ fn caption(painter: &Painter, rect: Rect, picture: Rect, row: &ListedImage, imag
     is_cut
 }
 
-/// The end of a name, which tells images of one folder apart.
+/// Returns the end of a name, which distinguishes images of one folder.
 fn shortened(painter: &Painter, name: &str, width: f32) -> String {
     let wide = |text: &str| {
         painter.layout_no_wrap(text.to_owned(), FontId::proportional(12.0), theme::TEXT.now()).size().x > width

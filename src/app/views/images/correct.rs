@@ -1,4 +1,4 @@
-//! Drawing an object and changing the shape of one, with the mouse on the image.
+//! Draws objects and changes their shapes with the mouse.
 
 use egui::{Color32, CursorIcon, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, vec2};
 
@@ -10,10 +10,10 @@ use crate::app::widgets::canvas::{self, Overlay, ScreenFit};
 use crate::geometry::BoundingBox;
 
 const HANDLE_RADIUS: f32 = 6.0;
-/// A drag over fewer pixels of the image draws nothing.
+/// Minimum drag length in image pixels for drawing.
 const SMALLEST: f64 = 3.0;
 
-/// Follows a drag that draws; the box is sent when it ends.
+/// Handles a drag that draws; the box is sent when it ends.
 pub(super) fn draw(ui: &Ui, view: &mut ImagesView<'_>, response: &Response, fit: &ScreenFit, whole: &BoundingBox) {
     let id = response.id.with("draws from");
     if !response.dragged() && !response.drag_stopped() {
@@ -43,7 +43,7 @@ pub(super) fn draw(ui: &Ui, view: &mut ImagesView<'_>, response: &Response, fit:
     }
 }
 
-/// Paints the shape that is adjusted with its handles, and follows them.
+/// Paints the shape being adjusted with its handles, and handles their drags.
 pub(super) fn adjust(ui: &Ui, view: &mut ImagesView<'_>, rect: Rect, fit: &ScreenFit) {
     let Tool::Adjust(object, shape) = view.model.tool else { return };
     let label = Some("adjusting".to_owned());
@@ -59,7 +59,7 @@ pub(super) fn adjust(ui: &Ui, view: &mut ImagesView<'_>, rect: Rect, fit: &Scree
     }
 }
 
-/// A handle at a place of the image; where it was dragged to, in pixels of the image.
+/// A handle at an image position; returns where it was dragged to, in image pixels.
 fn grip(ui: &Ui, fit: &ScreenFit, (x, y): (f64, f64), id: (&str, Handle)) -> Option<(f64, f64)> {
     let center = canvas::screen_pos(fit, x, y);
     let grip = Rect::from_center_size(center, vec2(4.0, 4.0) * HANDLE_RADIUS);

@@ -1,4 +1,4 @@
-//! The panel that changes which images are listed. Every change applies at once.
+//! The filter panel of the images. Every change applies at once.
 
 use egui::{ComboBox, DragValue, TextEdit, Ui};
 
@@ -8,7 +8,7 @@ use crate::app::command::ImagesCommand;
 use crate::app::theme;
 use crate::workflow::inspect::{ANY_COUNT, Change, CountRange, FileProblem, ImageQuery, NO_LIMIT, OutputShape, Role};
 
-/// Counts above this are entered as no limit.
+/// Larger counts mean no limit.
 const COUNT_MAX: u32 = 10_000;
 
 pub(super) fn show(ui: &mut Ui, view: &mut ImagesView<'_>) {
@@ -59,7 +59,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ImagesView<'_>) {
     view.set_query(|known| *known = query);
 }
 
-/// Whether the name's field has had the focus since the panel was opened.
+/// Id for whether the name field has had focus since the panel was opened.
 fn focus_id() -> egui::Id {
     egui::Id::unique("image name has had the focus")
 }
@@ -125,7 +125,7 @@ fn range(ui: &mut Ui, name: &str, range: &mut CountRange) {
     *range = if (low, high) == ANY_COUNT { ANY_COUNT } else { (low, high) };
 }
 
-/// Looking at every file, which reads them all.
+/// The check of all files, which reads them completely.
 fn files(ui: &mut Ui, view: &mut ImagesView<'_>) {
     if let Some(check) = view.model.check {
         ui.label(format!("Checking files: {} of {}", check.done, check.total));

@@ -1,4 +1,4 @@
-//! The shapes drawn over an image: each status has its own colour and dashes.
+//! The overlays of an image: each status has its own colour and dashes.
 
 use crate::app::command::{Layers, Pick};
 use crate::app::theme;
@@ -6,10 +6,10 @@ use crate::app::widgets::marks::{Mark, MarkStyle};
 use crate::domain::{AnnotationSource, Class, ClassId, FalsePositiveKind, Shape};
 use crate::workflow::inspect::{Change, ErrorKind, OpenedImage, Side, Status};
 
-/// Labels that are laid out at most.
+/// Maximum number of labels.
 const LABELS_MAX: usize = 120;
 
-/// The style of a detection.
+/// Returns the style of a detection.
 pub fn status_style(status: Status) -> MarkStyle {
     let style = |color, width, dash, fill| MarkStyle { color, width, dash, fill };
     match status {
@@ -44,7 +44,8 @@ pub fn class_name(classes: &[Class], class: ClassId) -> &str {
     classes.iter().find(|known| known.id == class).map_or("?", |known| known.name.as_str())
 }
 
-/// What is drawn over one side of an image, with what a click on it picks. What is picked comes first, then detections by score.
+/// Returns the overlays of one side of an image, each with the selection for a click. The selected one comes first, then detections by
+/// score.
 pub fn marks(
     opened: &OpenedImage,
     side_number: usize,
@@ -133,12 +134,12 @@ fn object_marks(
     objects.collect()
 }
 
-/// Whether an error became this. What both rounds make is shown on both sides.
+/// Whether an error has this change. Errors of both rounds are shown on both sides.
 fn is_of_change(opened: &OpenedImage, pick: Pick, change: Change) -> bool {
     let (is_missed, side, place) = match pick {
         Pick::Detection(side, place) => (false, side, place),
         Pick::Object(side, place) => (true, side, place),
-        // No round's error.
+        // Not an error of a round.
         Pick::Corrected(..) => return true,
     };
     let is_at = |kind: ErrorKind, at: u32| (kind == ErrorKind::Missed) == is_missed && at as usize == place;

@@ -1,5 +1,5 @@
-//! The Images screen: all images as a grid, one image with what rounds found on it, two rounds side by side. Shows the model and pushes
-//! commands; decides nothing.
+//! The Images screen: all images as a grid, one image with the rounds' results, two rounds side by side. Shows the model and pushes
+//! commands only.
 
 mod bar;
 mod browse;
@@ -77,14 +77,14 @@ impl ImagesView<'_> {
         &self.details.overview.classes
     }
 
-    /// A round as it is called in lists; `No round` for ground truth alone.
+    /// Returns a round's name in lists; `No round` for ground truth alone.
     fn round_name(&self, round: Option<RoundId>) -> String {
         let known = round.and_then(|id| self.details.overview.rounds.iter().find(|round| round.id == id));
         known.map_or_else(|| "No round".to_owned(), |round| format!("Round {}", self.details.round_text(round.number)))
     }
 }
 
-/// A sentence in the middle of an empty screen.
+/// Shows a sentence in the middle of an empty screen.
 fn quiet(ui: &mut Ui, title: &str, hint: &str) {
     ui.add_space(ui.available_height() * 0.3);
     ui.vertical_centered(|ui| {

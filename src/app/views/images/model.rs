@@ -1,4 +1,4 @@
-//! The Images screen's state: the list, the position in it, the open image and what is picked on it. No egui, no SQL.
+//! The Images screen's state: the list, the position in it, the open image and the selection on it. No egui, no SQL.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,39 +14,39 @@ use crate::workflow::inspect::{
     Role, Side, Status, TableImage,
 };
 
-/// Points of a thumbnail's side.
+/// Minimum side of a thumbnail in points.
 pub const THUMBNAIL_MIN: f32 = 80.0;
 pub const THUMBNAIL_MAX: f32 = 320.0;
 
-/// What a key does to the part of the image that is seen.
+/// The effect of a key on the viewport.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ViewNudge {
     Zoom(f64),
-    /// In steps to the right and down.
+    /// In steps right and down.
     Pan(f32, f32),
     Fit,
-    /// A pixel of the image for each of the display.
+    /// One image pixel per display pixel.
     Full,
 }
 
-/// A decision that waits for its turn.
+/// A pending decision.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ImageDecision {
-    /// On the picked detection.
+    /// On the selected detection.
     Verdict(Verdict, Option<ClassId>),
-    /// Of an object of the ground truth.
+    /// A correction of a ground truth object.
     Correct(GroundTruthId, ObjectChange),
-    /// An object that was drawn.
+    /// A drawn object.
     Add(ImageId, Shape, ClassId),
     Undo,
     Redo,
 }
 
-/// All files are being looked at.
+/// The state of a running file check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileCheck {
     pub depth: FileDepth,
-    /// Place in the table up to which files were asked for.
+    /// Index in the table up to which files were requested.
     pub asked: usize,
     pub done: usize,
     pub total: usize,
@@ -56,40 +56,40 @@ pub struct FileCheck {
 #[expect(clippy::struct_excessive_bools, reason = "what is wanted and what is open have nothing to do with each other")]
 pub struct ImagesModel {
     pub query: ImageQuery,
-    /// A round was chosen, by the user or as the newest.
+    /// Whether a round was selected, by the user or by default.
     pub is_set_up: bool,
     pub listing: Option<Arc<Listing>>,
-    /// The list has to be read again.
+    /// The list has to be reloaded.
     pub list_wanted: bool,
     /// Row of the list.
     pub position: usize,
-    /// The image to select when a new list comes.
+    /// The image to select when a new list arrives.
     stays_on: Option<ImageId>,
     pub open: Option<ImageId>,
     pub opened: Option<OpenedImage>,
-    /// The open image has to be read again.
+    /// The open image has to be reloaded.
     pub open_wanted: bool,
     /// Why the list or the image cannot be shown.
     pub failure: Option<String>,
     pub picked: Option<Pick>,
     pub layers: Layers,
-    /// Keys that zoom and pan, until the canvas has followed them.
+    /// Pending keys that zoom and pan.
     pub nudges: Vec<ViewNudge>,
-    /// Points of a thumbnail's side.
+    /// Side of a thumbnail in points.
     pub thumbnail: f32,
     pub filter_open: bool,
     pub problems: Arc<FileProblems>,
     pub check: Option<FileCheck>,
-    /// Of the grid, for the keys.
+    /// Columns of the grid, for the keys.
     pub columns: usize,
     pub rows_visible: usize,
-    /// What the mouse does on the image.
+    /// The active mouse tool.
     pub tool: Tool,
-    /// The class of objects that are drawn; `None`: the first.
+    /// The class of drawn objects; `None`: the first.
     pub new_class: Option<ClassId>,
-    /// Asks for the class of an object.
+    /// Asks for an object's class.
     pub picker: Option<ClassPicker>,
-    /// The decision that is being saved.
+    /// The decision being saved.
     pub saving: Option<ImageDecision>,
     pub queued: VecDeque<ImageDecision>,
 }
@@ -126,13 +126,13 @@ impl Default for ImagesModel {
 }
 
 impl ImagesModel {
-    /// Chooses the newest round that has detections, until somebody chooses one.
+    /// Selects the newest round with detections, until the user selects one.
     pub fn set_up(&mut self, rounds: &[RoundRecord]) {
         let has_detections =
             |round: &&RoundRecord| round.state == RoundState::Mined || round.state == RoundState::Trained;
         let newest = rounds.iter().rfind(has_detections).map(|round| round.id);
         let is_gone = |id: Option<RoundId>| id.is_some_and(|id| rounds.iter().all(|round| round.id != id));
-        // A round that was chosen before the rounds were read stays.
+        // A round selected before the rounds were loaded is kept.
         let is_first = !self.is_set_up && self.query.round.is_none();
         self.is_set_up |= !rounds.is_empty();
         if is_first || is_gone(self.query.round) || is_gone(self.query.against) {
@@ -153,7 +153,7 @@ impl ImagesModel {
         self.stays_on = self.stays_on.or(self.open).or(self.current().map(|image| image.record.id));
     }
 
-    /// Ground truth, verdicts or rounds may have changed.
+    /// Called when ground truth, verdicts or rounds may have changed.
     pub fn changed(&mut self) {
         self.list_wanted = true;
         self.open_wanted = self.open.is_some();
@@ -170,12 +170,12 @@ impl ImagesModel {
         self.listing.as_ref().map_or(&[], |listing| &listing.images)
     }
 
-    /// The image at the row at the current position.
+    /// Returns the image at the current position.
     pub fn current(&self) -> Option<&TableImage> {
         self.listing.as_ref()?.image(self.position)
     }
 
-    /// How many images are listed.
+    /// Returns the number of listed images.
     pub fn count(&self) -> usize {
         self.rows().len()
     }
@@ -217,7 +217,7 @@ impl ImagesModel {
         self.picker = None;
     }
 
-    /// In a blind review others' decisions are hidden.
+    /// In a blind review others' decisions are removed.
     pub fn came(&mut self, mut opened: OpenedImage, is_blind: bool) {
         self.layers.promoted = !is_blind;
         if is_blind {
@@ -228,7 +228,7 @@ impl ImagesModel {
             let object = self.picked_object().map(|(id, _)| id);
             self.opened = Some(opened);
             self.picked = match (self.picked, object) {
-                // Objects have other places once one is corrected: what is picked stays the same object, or nothing is.
+                // Indices change when an object is corrected: keep the same object selected, or nothing.
                 (Some(Pick::Object(side, _) | Pick::Corrected(side, _)), Some(id)) => self.place_of(side, id),
                 (picked, _) => picked.filter(|pick| self.has(*pick)),
             };
@@ -240,7 +240,7 @@ impl ImagesModel {
         Some(OpenQuery { image: self.open?, round, against, threshold, shape })
     }
 
-    /// The open image, once it was read.
+    /// Returns the open image once loaded.
     pub fn shown(&self) -> Option<&OpenedImage> {
         self.opened.as_ref().filter(|opened| Some(opened.record.id) == self.open)
     }
@@ -266,7 +266,7 @@ impl ImagesModel {
             .or_else(|| corrected().map(|place| Pick::Corrected(side_number, place)))
     }
 
-    /// What the keys step through: with two rounds what differs, else the detections that are shown and the missed objects.
+    /// Returns what the keys step through: with two rounds the differences, otherwise the shown detections and missed objects.
     pub fn picks(&self) -> Vec<Pick> {
         let Some(opened) = self.shown() else { return Vec::new() };
         if opened.sides.len() > 1 && !opened.changes.is_empty() {
@@ -295,7 +295,7 @@ impl ImagesModel {
         self.picked = picks.get(next as usize).copied();
     }
 
-    /// The picked detection was decided on: it no longer waits, whatever is read of it later.
+    /// Marks the selected detection as decided, even before it is reloaded.
     pub fn mark_decided(&mut self, verdict: Verdict) {
         let Some(Pick::Detection(side, place)) = self.picked else { return };
         let side = self.opened.as_mut().and_then(|opened| opened.sides.get_mut(side));
@@ -304,8 +304,8 @@ impl ImagesModel {
         }
     }
 
-    /// The next detection that waits for a verdict, behind the picked one; where none does nothing is picked, so that keys that were typed
-    /// ahead decide nothing.
+    /// Selects the next undecided detection after the current one; if there is none, selects nothing, so that keys typed ahead decide
+    /// nothing.
     pub fn step_to_waiting(&mut self) {
         let waits = |pick: &Pick| match *pick {
             Pick::Detection(side, place) => {
@@ -323,7 +323,7 @@ impl ImagesModel {
         self.side(side)?.candidates.get(place)?.as_ref()
     }
 
-    /// What corrections name the picked object by, and how it stands; `None` where it is known from a copy of the image alone.
+    /// Returns the selected object's correction id and state; `None` if it only comes from a copy of the image.
     pub fn picked_object(&self) -> Option<(GroundTruthId, ObjectState)> {
         match self.picked? {
             Pick::Detection(..) => None,
@@ -341,7 +341,7 @@ impl ImagesModel {
         }
     }
 
-    /// The picked object is corrected: keys that were typed ahead are about how it stands since.
+    /// Applies a correction to the selected object, so that keys typed ahead see its new state.
     pub fn mark_corrected(&mut self, change: ObjectChange) {
         match (self.picked, change) {
             (_, ObjectChange::Deleted(true)) => self.picked = None,
@@ -355,7 +355,7 @@ impl ImagesModel {
         }
     }
 
-    /// The candidate that the picked detection became.
+    /// Returns the candidate made from the selected detection.
     pub fn picked_candidate(&self) -> Option<&Candidate> {
         match self.picked? {
             Pick::Detection(side, place) => self.candidate_of(side, place),
@@ -363,7 +363,7 @@ impl ImagesModel {
         }
     }
 
-    /// Why nothing can be decided on what is picked; `None`: a verdict can be given.
+    /// Returns why the selection cannot be decided; `None` if it can.
     pub fn refusal(&self) -> Option<&'static str> {
         let Some(pick) = self.picked else { return Some("Click a detection first, or press Tab") };
         let Pick::Detection(side, place) = pick else {
@@ -385,7 +385,7 @@ impl ImagesModel {
         })
     }
 
-    /// The class of the object that overlaps the picked detection most and is of another class.
+    /// Returns the class of the most overlapping object of another class.
     pub fn nearest_other_class(&self) -> Option<ClassId> {
         let Pick::Detection(side, place) = self.picked? else { return None };
         let side = self.side(side)?;
@@ -396,7 +396,7 @@ impl ImagesModel {
         overlaps.filter(|(iou, _)| *iou > 0.0).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, class)| class)
     }
 
-    /// Takes in what was found out about files.
+    /// Stores the results of file checks.
     pub fn checked(&mut self, found: Vec<(ImageId, Option<FileProblem>)>) {
         let mut changed = false;
         if let Some(check) = &mut self.check {
@@ -404,7 +404,7 @@ impl ImagesModel {
         }
         let problems = Arc::make_mut(&mut self.problems);
         for (image, problem) in found {
-            // That a file is there says nothing of its bytes.
+            // An existing file may still have wrong content.
             let is_known = problems.get(&image) == problem.as_ref();
             let is_shallow = self.check.is_some_and(|check| check.depth == FileDepth::Presence);
             if is_known || (problem.is_none() && is_shallow && problems.get(&image) != Some(&FileProblem::Missing)) {
@@ -424,7 +424,7 @@ impl ImagesModel {
     }
 }
 
-/// Where an error of a comparison is shown: what is fixed on the first side, what is new or still there on the second.
+/// Returns where a comparison's error is shown: fixed ones on the first side, new or remaining ones on the second.
 pub fn pick_of(change: Change, kind: ErrorKind, place: u32) -> Pick {
     let side = usize::from(change != Change::Fixed);
     match kind {

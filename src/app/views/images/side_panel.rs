@@ -1,4 +1,4 @@
-//! The panel beside an image: the legend with counts, what is picked, and the possible decisions.
+//! The side panel of an image: the legend with counts, the selection, and the possible decisions.
 
 use egui::{Rect, RichText, ScrollArea, Sense, Shape, Stroke, Ui, pos2, vec2};
 
@@ -14,7 +14,7 @@ use crate::app::widgets::marks::MarkStyle;
 use crate::domain::{Annotation, Class, FalsePositiveKind, ObjectChange, ObjectState, Verdict};
 use crate::workflow::inspect::{Change, ErrorKind, OpenedImage, Side, Status};
 
-/// Errors of a comparison that are listed at most.
+/// Maximum number of listed comparison errors.
 const LISTED_MAX: usize = 200;
 
 pub(super) fn show(ui: &mut Ui, view: &mut ImagesView<'_>, opened: &OpenedImage) {
@@ -40,7 +40,7 @@ fn heading(ui: &mut Ui, text: &str) {
     ui.label(RichText::new(text).strong().color(theme::STRONG));
 }
 
-/// What is picked, and the verdicts on it.
+/// Shows the selection and its verdict buttons.
 fn picked(ui: &mut Ui, view: &mut ImagesView<'_>, opened: &OpenedImage) {
     let pick = view.model.picked;
     match pick.and_then(|pick| Some((pick, opened.sides.get(pick.side())?))) {
@@ -142,7 +142,7 @@ fn object(ui: &mut Ui, view: &mut ImagesView<'_>, side: &Side, place: usize) {
     corrections(ui, view);
 }
 
-/// An object that was corrected or added on an image that is tested on.
+/// Shows a corrected or added object on a test image.
 fn corrected(ui: &mut Ui, view: &mut ImagesView<'_>, side: &Side, place: usize) {
     let Some(row) = side.corrected.get(place) else { return };
     let title = if row.own.is_some() { "Corrected object" } else { "Added object" };
@@ -157,7 +157,7 @@ fn corrected(ui: &mut Ui, view: &mut ImagesView<'_>, side: &Side, place: usize) 
     corrections(ui, view);
 }
 
-/// What an annotator changed of an object that the curves count as the dataset has it.
+/// Describes an annotator's change to an object that the curves count as in the dataset.
 fn difference(own: &Annotation, now: &ObjectState, classes: &[Class]) -> String {
     if now.deleted {
         return "deleted".to_owned();
@@ -175,7 +175,7 @@ fn difference(own: &Annotation, now: &ObjectState, classes: &[Class]) -> String 
     words.join(", ")
 }
 
-/// How the picked object is corrected. The dataset's files stay as they are.
+/// Shows the corrections of the selected object. The dataset's files are unaffected.
 fn corrections(ui: &mut Ui, view: &mut ImagesView<'_>) {
     let Some((id, state)) = view.model.picked_object() else {
         let text = "It is annotated on a copy of this image: correct it there.";
@@ -222,7 +222,7 @@ fn corrections(ui: &mut Ui, view: &mut ImagesView<'_>) {
     ui.add(egui::Label::new(RichText::new(text).small().color(theme::WEAK)).wrap());
 }
 
-/// Drawing an object, and what is being done with the mouse.
+/// Shows the drawing controls and the active tool.
 fn tools(ui: &mut Ui, view: &mut ImagesView<'_>) {
     match view.model.tool {
         Tool::Adjust(_, shape) => {
@@ -290,7 +290,7 @@ fn facts(ui: &mut Ui, lines: &[(&str, String)]) {
     });
 }
 
-/// What differs between two rounds: counts that filter, and the list.
+/// Shows the differences between two rounds: counts that filter, and the list.
 fn changes(ui: &mut Ui, view: &mut ImagesView<'_>, opened: &OpenedImage) {
     heading(ui, "From the first round to the second");
     let count = |change| opened.changes.iter().filter(|c| c.change == change).count();
@@ -344,7 +344,7 @@ fn change_color(change: Change) -> theme::Tone {
     }
 }
 
-/// The statuses with their styles and how often they occur on this image.
+/// Shows the statuses with their styles and counts on this image.
 fn legend(ui: &mut Ui, view: &ImagesView<'_>, opened: &OpenedImage, side: &Side) {
     let title = if side.round.is_some() { view.round_name(side.round) } else { "Ground truth".to_owned() };
     heading(ui, &title);
@@ -378,7 +378,7 @@ fn legend(ui: &mut Ui, view: &ImagesView<'_>, opened: &OpenedImage, side: &Side)
     }
 }
 
-/// A line of the legend: a sample of the look and its words.
+/// A line of the legend: a style sample and text.
 fn line(ui: &mut Ui, style: MarkStyle, text: &str) {
     ui.horizontal(|ui| {
         let (rect, _) = ui.allocate_exact_size(vec2(26.0, 14.0), Sense::hover());

@@ -1,4 +1,4 @@
-//! One image with what one round found on it, or two rounds side by side with the same zoom.
+//! One image with one round's results, or two rounds side by side with the same zoom.
 
 use egui::{Align2, Color32, CursorIcon, Rect, RichText, Sense, Ui, UiBuilder, vec2};
 
@@ -18,9 +18,9 @@ use crate::app::widgets::viewport::{PAN_STEP, Viewport, navigate};
 use crate::geometry::BoundingBox;
 use crate::workflow::inspect::{OpenedImage, Role};
 
-/// Points of the facts' column.
+/// Width of the side panel in points.
 const SIDE_WIDTH: f32 = 268.0;
-/// Images larger than this are not decoded ahead: one of them fills the decoders' memory.
+/// Larger images are not prefetched: one of them fills the decoders' memory.
 const AHEAD_MAX: u64 = 32_000_000;
 
 pub(super) fn show(ui: &mut Ui, view: &mut ImagesView<'_>) {
@@ -85,7 +85,7 @@ fn held_out(ui: &mut Ui) {
     });
 }
 
-/// One canvas a side, all with the same viewport.
+/// One canvas per side, all with the same viewport.
 fn canvases(ui: &mut Ui, view: &mut ImagesView<'_>, opened: &OpenedImage, area: Rect) {
     let count = opened.sides.len().max(1);
     let width = (area.width() - theme::GAP * (count - 1) as f32) / count as f32;
@@ -109,7 +109,7 @@ fn canvases(ui: &mut Ui, view: &mut ImagesView<'_>, opened: &OpenedImage, area: 
     }
 }
 
-/// The viewport after the keys that zoom and pan.
+/// Returns the viewport after zoom and pan keys.
 fn follow_keys(ui: &Ui, view: &ImagesView<'_>, whole: &BoundingBox, canvas: Rect) -> Viewport {
     let canvas = canvas.shrink(6.0);
     let mut viewport = view.viewport;
@@ -124,7 +124,7 @@ fn follow_keys(ui: &Ui, view: &ImagesView<'_>, whole: &BoundingBox, canvas: Rect
     viewport
 }
 
-/// The box of what was picked since the last frame.
+/// Returns the box of a selection made since the last frame.
 fn newly_picked(ui: &Ui, view: &ImagesView<'_>, opened: &OpenedImage) -> Option<BoundingBox> {
     let id = ui.scope_id().with("picked before");
     let now = (opened.record.id, view.model.picked);
@@ -145,7 +145,7 @@ fn newly_picked(ui: &Ui, view: &ImagesView<'_>, opened: &OpenedImage) -> Option<
     }
 }
 
-/// Paints a side; the viewport after what was done with the mouse.
+/// Paints a side; returns the viewport after mouse input.
 fn canvas(
     ui: &mut Ui,
     view: &mut ImagesView<'_>,
@@ -162,7 +162,7 @@ fn canvas(
     let whole = BoundingBox::new(0.0, 0.0, f64::from(record.width), f64::from(record.height));
     let inner = rect.shrink(6.0);
     let is_drawing = view.model.tool == Tool::Draw && number == 0;
-    // While an object is drawn the drag is the tool's; the wheel zooms all the same.
+    // While drawing, drags belong to the tool; the wheel still zooms.
     let moved = if is_drawing && (response.dragged() || response.drag_stopped()) {
         None
     } else {
@@ -247,7 +247,7 @@ fn hover_text(view: &ImagesView<'_>, opened: &OpenedImage, pick: Pick) -> Option
     }
 }
 
-/// Which round a side is, and what is wrong with the file.
+/// Shows a side's round, and problems with the file.
 fn tags(ui: &Ui, view: &ImagesView<'_>, opened: &OpenedImage, number: usize, rect: Rect, shown: &Shown) {
     let side = &opened.sides[number];
     let mut corner = rect.left_top() + vec2(8.0, 8.0);
@@ -271,7 +271,7 @@ fn zoom_text(fit: &ScreenFit, pixels_per_point: f32) -> String {
     format!("{:.0} %", fit.scale_x * f64::from(pixels_per_point) * 100.0)
 }
 
-/// Asks for the image behind this one, and the one before it.
+/// Requests the next and the previous image.
 fn decode_ahead(view: &mut ImagesView<'_>) {
     let Some(listing) = view.model.listing.clone() else { return };
     let at = view.model.position;

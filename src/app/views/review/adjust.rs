@@ -1,21 +1,21 @@
-//! Adjusting the shape of an object by keys and handles: ellipses turn, rectangles do not. Pure geometry.
+//! Adjusts an object's shape by keys and handles: ellipses rotate, rectangles do not. Pure geometry.
 
 use crate::domain::Shape;
 use crate::geometry::{BoundingBox, Ellipse};
 
-/// Smallest half axis of an ellipse, and half side of a rectangle, in image pixels; what is smaller already is not made smaller.
+/// Minimum semi-axis of an ellipse, and half side of a rectangle, in image pixels; a smaller shape is not shrunk further.
 const SMALLEST: f64 = 2.0;
 
-/// What a handle of the shape does when it is dragged.
+/// The effect of dragging a shape's handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Handle {
-    /// Moves the whole.
+    /// Moves the shape.
     Center,
-    /// End of the ellipse's half axis `ra`, either side; turns and stretches.
+    /// Either end of the semi-axis `ra`; rotates and stretches.
     Long(bool),
-    /// End of the ellipse's half axis `rb`, either side; stretches.
+    /// Either end of the semi-axis `rb`; stretches.
     Short(bool),
-    /// Corner of a rectangle: right or left, bottom or top.
+    /// A rectangle's corner: right or left, bottom or top.
     Corner(bool, bool),
 }
 
@@ -30,7 +30,7 @@ impl Handle {
         Self::Center,
     ];
 
-    /// The handles that a shape has.
+    /// Returns a shape's handles.
     pub fn of(shape: &Shape) -> [Self; 5] {
         match shape {
             Shape::Ellipse(_) => Self::OF_ELLIPSE,
@@ -38,7 +38,7 @@ impl Handle {
         }
     }
 
-    /// Where the handle sits, in image pixels.
+    /// Returns the handle's position in image pixels.
     pub fn position(self, shape: &Shape) -> (f64, f64) {
         match shape {
             Shape::Ellipse(ellipse) => self.on_ellipse(ellipse),
@@ -59,8 +59,8 @@ impl Handle {
         }
     }
 
-    /// The shape after the handle was dragged to `(x, y)`. The centre of an ellipse, and the other corners' sides of a rectangle, stay
-    /// unless they are dragged themselves.
+    /// Returns the shape after dragging the handle to `(x, y)`. An ellipse's centre, and a rectangle's opposite sides, stay fixed unless
+    /// they are dragged themselves.
     pub fn drag(self, shape: &Shape, x: f64, y: f64) -> Shape {
         match shape {
             Shape::Ellipse(ellipse) => Shape::Ellipse(self.drag_ellipse(ellipse, x, y)),
@@ -106,7 +106,7 @@ impl Handle {
     }
 }
 
-/// One press of a key.
+/// The effect of one key press.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Nudge {
     Move { dx: f64, dy: f64 },
@@ -115,7 +115,7 @@ pub enum Nudge {
     Turn(f64),
 }
 
-/// The shape after one press. Steps grow with the object so that every size takes as many presses. A rectangle does not turn.
+/// Returns the shape after one key press. Steps grow with the object so that every size takes as many presses. A rectangle does not rotate.
 pub fn nudge(shape: &Shape, by: Nudge) -> Shape {
     match shape {
         Shape::Ellipse(ellipse) => Shape::Ellipse(nudge_ellipse(ellipse, by)),
@@ -125,7 +125,7 @@ pub fn nudge(shape: &Shape, by: Nudge) -> Shape {
 
 fn nudge_rectangle(b: &BoundingBox, by: Nudge) -> BoundingBox {
     let step = (b.width().max(b.height()) * 0.025).max(1.0);
-    // Both sides move, as an ellipse's do.
+    // Both sides move, as in an ellipse.
     let grown = |low: f64, high: f64, direction: f64| {
         let half = (high - low) / 2.0;
         let by = (half + direction * step).max(SMALLEST.min(half)) - half;
@@ -162,7 +162,7 @@ fn stretched(e: &Ellipse, by: f64, first_axis: bool) -> Ellipse {
     Ellipse::new(ra.max(SMALLEST), rb.max(SMALLEST), e.theta, e.cx, e.cy)
 }
 
-/// The same ellipse's angle within (-90, 90] degrees.
+/// Normalises an ellipse's angle to (-90, 90] degrees.
 fn normal_angle(theta: f64) -> f64 {
     use std::f64::consts::{FRAC_PI_2, PI};
     let mut angle = theta.rem_euclid(PI);
@@ -172,7 +172,7 @@ fn normal_angle(theta: f64) -> f64 {
     angle
 }
 
-/// Where the adjustment starts: what the candidate's box holds, in the shape that objects of its class have.
+/// Returns the initial shape: derived from the candidate's box, with the shape type of its class.
 pub fn start(bbox: &BoundingBox, is_elliptic: bool) -> Shape {
     if is_elliptic { Shape::Ellipse(Ellipse::inscribed(bbox)) } else { Shape::Rectangle(*bbox) }
 }

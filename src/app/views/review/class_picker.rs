@@ -1,18 +1,18 @@
-//! The state of the class picker: which class a missed object has, or an object that the detector gave another one. No egui.
+//! The state of the class picker for a missed object, or an object that the detector misclassified. No egui.
 
 use crate::app::command::Picked;
 use crate::domain::{CandidateId, Class, ClassId, GroundTruthId};
 
-/// What is decided with the class.
+/// What the class is chosen for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Question {
     MissedObject,
     WrongClass,
-    /// Of an object of the ground truth.
+    /// For a ground truth object.
     ObjectClass(GroundTruthId),
 }
 
-/// A key as the picker reads it.
+/// A key as interpreted by the picker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PickerKey<'a> {
     Enter,
@@ -27,7 +27,7 @@ pub enum PickerKey<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClassPicker {
     pub question: Question,
-    /// The current candidate when it was opened; `None`: the question is about no candidate.
+    /// The current candidate when it was opened; `None` if it is not about a candidate.
     pub candidate: Option<CandidateId>,
     classes: Vec<Class>,
     proposal: ClassId,
@@ -56,14 +56,14 @@ impl ClassPicker {
         }
     }
 
-    /// The classes whose names hold the filter, in the project's order.
+    /// Returns the classes whose names contain the filter, in project order.
     pub fn listed(&self) -> impl Iterator<Item = &Class> {
         let filter = self.filter.to_lowercase();
         self.classes.iter().filter(move |class| class.name.to_lowercase().contains(&filter))
     }
 
-    /// What Enter takes: a class called as the filter, else the proposal, else the first listed that begins with the filter, else the
-    /// first listed.
+    /// Returns the class for Enter: an exact match, else the proposal, else the first listed that starts with the filter, else the first
+    /// listed.
     pub fn marked(&self) -> Option<ClassId> {
         let filter = self.filter.to_lowercase();
         let rank = |class: &Class| match class.name.to_lowercase() {

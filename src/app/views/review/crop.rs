@@ -11,13 +11,13 @@ use crate::geometry::BoundingBox;
 use crate::jobs::{DecodeKey, DecodeRequest};
 use crate::store::CandidateRow;
 
-/// Pixels of the largest crop.
+/// Maximum size of the crop in pixels.
 const CROP_SIDE: u32 = 640;
-/// Times the box's longer side that are shown around it, and when zoomed in.
+/// Context around the box as a multiple of its longer side, normally and when zoomed in.
 const CONTEXT: f64 = 2.0;
 const CONTEXT_ZOOMED: f64 = 1.15;
 
-/// The image that the queue shows of a candidate.
+/// Returns the image key of a candidate's crop in the queue.
 pub fn key(row: &CandidateRow) -> DecodeKey {
     DecodeKey::Crop { candidate: row.candidate.id, side: CROP_SIDE }
 }
@@ -56,7 +56,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     }
 }
 
-/// `×n` for one of n similar ones, and how many are left where only some are decided.
+/// Formats `×n` for one of n similar candidates, and how many are left if only some are decided.
 pub(super) fn group_text(row: &CandidateRow) -> Option<String> {
     let (size, left) = (row.group_size, row.group_waiting);
     match left {

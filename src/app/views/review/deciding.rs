@@ -1,7 +1,7 @@
-//! Decisions: shown at once, saved by the store's one writer, undone if saving fails. No egui, no SQL.
+//! Decisions: shown immediately, saved by the writer thread, reverted if saving fails. No egui, no SQL.
 //!
-//! Invariant: only one decision is being saved at a time. Keys pressed meanwhile are `queued`; when a decision cannot be saved it is
-//! undone, the queued keys are dropped, `failure` says why and nothing is decided until the user continues.
+//! Invariant: only one decision is saved at a time. Keys pressed meanwhile are `queued`; if a decision cannot be saved it is reverted, the
+//! queued keys are dropped, `failure` says why and nothing is decided until the user continues.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,11 +14,10 @@ use crate::domain::{
 };
 use crate::store::{CandidateRow, Inheritable};
 
-/// Words for the keys 1 to 9: why a candidate is not to be trained on as background. A verdict keeps the words, so that it reads the same
-/// wherever it is shown.
+/// Texts for the keys 1 to 9: why a candidate is not a training negative. A verdict stores the text, so that it reads the same everywhere.
 pub type Reasons = [&'static str; 9];
 
-/// Where candidates are of any class.
+/// For candidates of any class.
 const OF_ANY_CLASS: Reasons = [
     "drawing, print or screen",
     "statue, model or toy",
@@ -31,7 +30,7 @@ const OF_ANY_CLASS: Reasons = [
     "doubtful",
 ];
 
-/// Where the project's only class is the face.
+/// If the project's only class is the face.
 const OF_FACES: Reasons = [
     "drawn or printed face",
     "statue, mask or doll",
@@ -44,7 +43,7 @@ const OF_FACES: Reasons = [
     "doubtful",
 ];
 
-/// The reasons of a project with these classes.
+/// Returns the reasons for a project with these classes.
 pub fn reasons(classes: &[Class]) -> &'static Reasons {
     match classes {
         [only] if only.name.trim().eq_ignore_ascii_case("face") => &OF_FACES,
@@ -53,7 +52,7 @@ pub fn reasons(classes: &[Class]) -> &'static Reasons {
 }
 
 impl<Key> ReviewModel<Key> {
-    /// What a decision is about: the selection in the grid, else the current candidate; nothing where none is shown.
+    /// Returns the targets of a decision: the selection in the grid, otherwise the current candidate; empty if none is shown.
     fn targets(&self) -> Vec<usize> {
         match self.layout {
             layout if !layout.shows_candidates() => Vec::new(),
@@ -65,29 +64,28 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Whether what is pending gives a verdict, rather than taking one back or repeating it.
+    /// Whether the pending decision gives a verdict, rather than undoing or redoing one.
     pub fn is_deciding(&self) -> bool {
         let is_verdict = |pending: &Pending| !matches!(pending.decision, Decision::Undo | Decision::Redo);
         self.pending.as_ref().is_some_and(is_verdict)
     }
 
-    /// Whether what is pending corrects ground truth.
+    /// Whether the pending decision corrects ground truth.
     pub fn is_correcting(&self) -> bool {
         self.pending.as_ref().is_some_and(|pending| pending.decision.is_correction())
     }
 
-    /// Whether a verdict on this candidate is pending: it waits for none.
+    /// Whether a verdict on this candidate is pending, so that it is not undecided.
     pub(super) fn is_being_decided(&self, candidate: CandidateId) -> bool {
         self.pending.as_ref().is_some_and(|pending| pending.before.contains_key(&candidate))
     }
 
-    /// Whether a decision is pending; until it is confirmed keys have to wait.
+    /// Whether a decision is pending; keys wait until it is confirmed.
     pub fn is_saving(&self) -> bool {
         self.pending.is_some()
     }
 
-    /// Whether a key that comes now has to be queued: behind a decision on its way, behind rows that it is about, or behind earlier
-    /// keys.
+    /// Whether a new key has to be queued: behind a pending decision, behind rows that it needs, or behind earlier keys.
     pub fn must_wait(&self) -> bool {
         self.is_held_up() || self.has_queued()
     }
@@ -109,27 +107,27 @@ impl<Key> ReviewModel<Key> {
         self.queued.iter()
     }
 
-    /// Forgets the queued keys.
+    /// Drops the queued keys.
     pub fn drop_queued(&mut self) {
         self.queued.clear();
     }
 
-    /// The next queued key, once nothing holds it up.
+    /// Returns the next queued key, once nothing blocks it.
     pub fn next_queued(&mut self) -> Option<Key> {
         if self.is_held_up() { None } else { self.queued.pop_front() }
     }
 
-    /// The next queued key where it is what `wanted` says, whatever holds the line up.
+    /// Returns the next queued key if `wanted` accepts it, even if the queue is blocked.
     pub fn next_queued_if(&mut self, wanted: impl FnOnce(&Key) -> bool) -> Option<Key> {
         if self.queued.front().is_some_and(wanted) { self.queued.pop_front() } else { None }
     }
 
-    /// Decides, shows it at once and returns what is to be saved. `None` when there is nothing to decide on.
+    /// Decides, shows it immediately and returns what has to be saved. `None` if there is nothing to decide.
     pub fn decide(&mut self, verdict: Verdict, reason: Option<&str>) -> Option<Decision> {
         self.decide_as(verdict, None, reason)
     }
 
-    /// As [`ReviewModel::decide`]: the objects are of this class.
+    /// Like [`ReviewModel::decide`]: the objects have this class.
     pub fn decide_class(&mut self, class: ClassId) -> Option<Decision> {
         self.decide_as(Verdict::WrongClass, Some(class), None)
     }
@@ -148,7 +146,7 @@ impl<Key> ReviewModel<Key> {
         Some(self.send(decision, &targets, Some(verdict)))
     }
 
-    /// Decides on what [`ReviewModel::decide`] would and on all that waits of those candidates' groups, as one gesture.
+    /// Decides the targets of [`ReviewModel::decide`] and all undecided members of their groups, as one gesture.
     pub fn decide_group(&mut self, verdict: Verdict) -> Option<Decision> {
         let mut targets = self.targets();
         if targets.is_empty() || self.failure.is_some() {
@@ -171,7 +169,7 @@ impl<Key> ReviewModel<Key> {
         Some(self.send(decision, &targets, Some(verdict)))
     }
 
-    /// Of what is loaded only that shows the verdict which the filter still finds: what was decided since does not match it.
+    /// Among the loaded rows, only those that the filter still matches show the verdict: rows decided since no longer match.
     fn decide_all(&mut self, decision: Decision, selected: &[usize], verdict: Verdict) -> Decision {
         let targets: Vec<usize> = selected.iter().copied().filter(|i| self.is_found(&self.rows[*i])).collect();
         let decision = self.send(decision, &targets, Some(verdict));
@@ -179,7 +177,7 @@ impl<Key> ReviewModel<Key> {
         decision
     }
 
-    /// Gives the rest of the groups that were decided on last the same verdict. `None` when nothing is on offer.
+    /// Gives the rest of the last decided groups the same verdict. `None` if there is no offer.
     pub fn decide_rest(&mut self) -> Option<Decision> {
         if !self.layout.shows_candidates() || self.failure.is_some() {
             return None;
@@ -190,7 +188,7 @@ impl<Key> ReviewModel<Key> {
         Some(self.send(decision, &targets, Some(verdict)))
     }
 
-    /// Takes over what earlier rounds decided on what [`ReviewModel::decide`] would decide on. `None` where they decided nothing.
+    /// Carries over earlier rounds' verdicts on the targets of [`ReviewModel::decide`]. `None` if there are none.
     pub fn decide_as_before(&mut self) -> Option<Decision> {
         if self.failure.is_some() {
             return None;
@@ -203,7 +201,7 @@ impl<Key> ReviewModel<Key> {
         Some(self.send_as_before(Decision::AsBefore(candidates), &targets))
     }
 
-    /// Takes over what earlier rounds decided on all that the filter finds. `None` where nothing was found to take over.
+    /// Carries over earlier rounds' verdicts on all matches of the filter. `None` if there are none.
     pub fn decide_all_as_before(&mut self) -> Option<Decision> {
         let is_offered = self.layout.shows_candidates() && self.inheritable.confirmed + self.inheritable.rejected > 0;
         if !is_offered || self.failure.is_some() || self.filter.blind {
@@ -215,7 +213,7 @@ impl<Key> ReviewModel<Key> {
         Some(self.send_as_before(Decision::AllAsBefore, &targets))
     }
 
-    /// Each of `targets` shows the verdict that it takes over.
+    /// Shows the carried-over verdict of each of `targets`.
     fn send_as_before(&mut self, decision: Decision, targets: &[usize]) -> Decision {
         let decision = self.send(decision, targets, Some(Verdict::Confirmed));
         for index in targets {
@@ -225,7 +223,7 @@ impl<Key> ReviewModel<Key> {
         decision
     }
 
-    /// After a random sample: confirms all unseen candidates that the filter finds. `None` without a sample.
+    /// After a random sample: confirms all unseen candidates that match the filter. `None` without a sample.
     pub fn estimate_rest(&mut self) -> Option<Decision> {
         let sample = self.numbers.map(|numbers| numbers.sample).filter(|_| self.filter.order == Order::Random)?;
         let is_there = sample.rest.sample > 0 && sample.waiting > 0;
@@ -237,7 +235,7 @@ impl<Key> ReviewModel<Key> {
         Some(self.send(Decision::Estimate, &targets, Some(Verdict::Confirmed)))
     }
 
-    /// `groups` in order.
+    /// Counts undecided members of `groups`, in order.
     fn waiting_of(&self, groups: &[GroupId]) -> impl Iterator<Item = usize> {
         let waits = move |row: &CandidateRow| {
             let Candidate { kind, verdict, .. } = row.candidate;
@@ -246,7 +244,7 @@ impl<Key> ReviewModel<Key> {
         self.rows.iter().enumerate().filter(move |(_, row)| waits(row)).map(|(index, _)| index)
     }
 
-    /// Decides that the adjusted shape is an object, or the shape of the object that is adjusted.
+    /// Decides that the adjusted shape is an object, or the new shape of the object being adjusted.
     pub fn commit_adjusted(&mut self) -> Option<Decision> {
         if self.failure.is_some() {
             return None;
@@ -266,7 +264,7 @@ impl<Key> ReviewModel<Key> {
         Some(self.send(decision, index.as_slice(), Some(Verdict::MissedObject)))
     }
 
-    /// Corrects objects of the ground truth; at the current position among the candidates stays.
+    /// Corrects ground truth objects; the position among the candidates stays.
     pub fn correct(&mut self, objects: Vec<GroundTruthId>, change: ObjectChange) -> Option<Decision> {
         let is_possible = self.failure.is_none() && !objects.is_empty();
         is_possible.then(|| self.send(Decision::Correct { objects, change }, &[], None))
@@ -276,7 +274,7 @@ impl<Key> ReviewModel<Key> {
         self.failure.is_none().then(|| self.send(Decision::AddObject { image, shape, class }, &[], None))
     }
 
-    /// Whether what is being saved is a decision that is done again.
+    /// Whether the decision being saved is a redo.
     pub fn is_redoing(&self) -> bool {
         self.pending.as_ref().is_some_and(|pending| pending.decision == Decision::Redo)
     }
@@ -317,7 +315,7 @@ impl<Key> ReviewModel<Key> {
         let from = self.counts.of(old);
         *from = from.saturating_sub(1);
         *self.counts.of(verdict) += 1;
-        // Whether a group is done the store knows, which counts again after every decision.
+        // Only the store knows whether a group is done; it counts again after every decision.
         if self.rows[index].group.is_none() {
             match (old, verdict) {
                 (None, Some(_)) => self.counts.decisions = self.counts.decisions.saturating_sub(1),
@@ -328,10 +326,10 @@ impl<Key> ReviewModel<Key> {
         self.counts.decisions = self.counts.decisions.min(self.counts.undecided);
     }
 
-    /// The store has the decision. `now_s` is any clock in seconds.
+    /// Called when the store has saved the decision. `now_s` is any clock in seconds.
     pub fn confirmed(&mut self, saved: &Saved, now_s: f64) {
         let Some(pending) = self.pending.take() else { return };
-        // What is decided in bulk unseen says nothing about how fast somebody decides.
+        // A bulk decision on unseen candidates does not count for the reviewing speed.
         let is_bulk = matches!(pending.decision, Decision::All { .. } | Decision::AllAsBefore | Decision::Estimate);
         let is_verdict =
             !matches!(pending.decision, Decision::Undo | Decision::Redo) && !pending.decision.is_correction();
@@ -353,7 +351,7 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Goes to the first candidate, as they are listed here, of a gesture that was undone or redone.
+    /// Goes to the first listed candidate of an undone or redone gesture.
     fn show_first_of(&mut self, saved: &Saved) {
         let candidates: HashSet<CandidateId> = saved.candidates.iter().copied().collect();
         let listed = self.rows.iter().find(|row| candidates.contains(&row.candidate.id));
@@ -362,8 +360,8 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// The images on which an object may come, go or change its class with a gesture over `candidates`: one of those was, or is now, an
-    /// object to anyone. `changed` is what the gesture left behind.
+    /// Returns the images where an object may appear, disappear or change class through a gesture on `candidates`: one of those was, or is
+    /// now, an object to any annotator. `changed` are the rows after the gesture.
     pub fn images_of_faces(&self, candidates: &[CandidateId], changed: &[CandidateRow]) -> HashSet<ImageId> {
         let candidates: HashSet<CandidateId> = candidates.iter().copied().collect();
         let known = self.rows.iter().chain(changed);
@@ -371,7 +369,7 @@ impl<Key> ReviewModel<Key> {
         touched.map(|row| row.candidate.image).collect()
     }
 
-    /// Shows candidates as they stand now.
+    /// Updates the rows of candidates.
     pub fn refresh(&mut self, changed: &[CandidateRow]) {
         let changed: HashMap<CandidateId, &CandidateRow> = changed.iter().map(|row| (row.candidate.id, row)).collect();
         if changed.is_empty() {
@@ -385,13 +383,13 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Others decided on candidates: they are shown as they stand now, but for those that are being decided on here.
+    /// Updates candidates that others decided, except those being decided here.
     pub fn decided_elsewhere(&mut self, mut rows: Vec<CandidateRow>) {
         rows.retain(|row| !self.is_being_decided(row.candidate.id));
         self.refresh(&rows);
     }
 
-    /// The store could not save it: what was shown is undone and the queue stops until [`ReviewModel::go_on`].
+    /// Called when the store failed to save: reverts what was shown and blocks the queue until [`ReviewModel::go_on`].
     pub fn failed(&mut self, reason: String) {
         self.queued.clear();
         self.failure = Some(reason);
@@ -406,7 +404,7 @@ impl<Key> ReviewModel<Key> {
         if let Some(index) = listed {
             self.go_to(index);
         }
-        // What was drawn is not lost: it is there to be written again, whatever is listed by now.
+        // A drawn shape is not lost: it can be saved again, whatever is listed by now.
         let at = pending.at.as_ref().map(|row| row.candidate.id);
         let drawn = match &pending.decision {
             Decision::Face { candidate, shape, class } => Some((*candidate, *shape, *class, None)),
@@ -424,13 +422,13 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// The failure was seen: keys decide again.
+    /// Acknowledges the failure: keys decide again.
     pub fn go_on(&mut self) {
         self.failure = None;
     }
 }
 
-/// Whether anyone holds that this is an object, missed or of a wrong class.
+/// Whether any annotator says that this is an object, missed or of a wrong class.
 fn is_object(row: &CandidateRow) -> bool {
     row.candidate.verdict.is_some_and(Verdict::has_class) || row.held.iter().any(|held| held.verdict.has_class())
 }

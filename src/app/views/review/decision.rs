@@ -1,4 +1,4 @@
-//! A decision of the review: what is to be written, what is being saved, and what the store answers.
+//! A review decision: what to write, what is being saved, and the store's reply.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,39 +6,39 @@ use super::layout::Layout;
 use crate::domain::{CandidateId, ClassId, GroundTruthId, GroupId, ImageId, ObjectChange, Shape, Verdict};
 use crate::store::CandidateRow;
 
-/// What is to be written.
+/// What to write.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
-    /// The candidates, and all that waits of the groups.
+    /// The candidates, and all undecided members of the groups.
     Verdict {
         candidates: Vec<CandidateId>,
         groups: Vec<GroupId>,
         verdict: Verdict,
-        /// Of a wrong class.
+        /// For a wrong class.
         class: Option<ClassId>,
         reason: Option<String>,
     },
-    /// All that the filter finds when it is written; `alike`: each one of it, where groups are listed as one.
+    /// All matches of the filter when written; `alike`: every one of them, even if groups are listed as one.
     All {
         alike: bool,
         verdict: Verdict,
-        /// Of a wrong class.
+        /// For a wrong class.
         class: Option<ClassId>,
         reason: Option<String>,
     },
-    /// What earlier rounds decided on these candidates.
+    /// Earlier rounds' verdicts on these candidates.
     AsBefore(Vec<CandidateId>),
-    /// What earlier rounds decided on all that the filter finds.
+    /// Earlier rounds' verdicts on all matches of the filter.
     AllAsBefore,
-    /// All that waits and that the filter finds is confirmed, as estimated.
+    /// Confirms all undecided matches of the filter, as estimated.
     Estimate,
     Face {
         candidate: CandidateId,
         shape: Shape,
-        /// `None`: what the detector took it for.
+        /// `None`: the class that the detector predicted.
         class: Option<ClassId>,
     },
-    /// Of objects of the ground truth.
+    /// A correction of ground truth objects.
     Correct {
         objects: Vec<GroundTruthId>,
         change: ObjectChange,
@@ -58,31 +58,31 @@ impl Decision {
     }
 }
 
-/// The others of the groups, after some of them were decided on.
+/// The remaining members of groups, after some were decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupOffer {
     pub groups: Vec<GroupId>,
     pub verdict: Verdict,
     pub class: Option<ClassId>,
     pub reason: Option<String>,
-    /// Candidates of the groups that still wait.
+    /// Number of undecided candidates in the groups.
     pub waiting: u32,
 }
 
-/// What the store did.
+/// The result from the store.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Saved {
-    /// The candidates that the gesture was about; empty when there was nothing to undo or redo.
+    /// The gesture's candidates; empty if there was nothing to undo or redo.
     pub candidates: Vec<CandidateId>,
-    /// Candidates whose verdict, kind or overlap may have changed; none after a batch of very many.
+    /// Candidates whose verdict, kind or overlap may have changed; empty after a very large batch.
     pub changed: Vec<CandidateRow>,
-    /// The candidate that an undo or redo brings back, with its surroundings.
+    /// The candidate that an undo or redo restores, with its surroundings.
     pub row: Option<CandidateRow>,
-    /// The groups of a decision's candidates of which some still wait, and how many.
+    /// The groups with undecided members left, and how many.
     pub waiting: Vec<(GroupId, u32)>,
 }
 
-/// A decision on its way, and the previous state it.
+/// A pending decision, and the state before it.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     pub(super) decision: Decision,
@@ -91,6 +91,6 @@ pub(super) struct Pending {
     pub(super) all_selected: bool,
     pub(super) at: Option<CandidateRow>,
     pub(super) layout: Layout,
-    /// The shape of an object beside the current candidate was adjusted.
+    /// Whether it adjusted the shape of an object near the current candidate.
     pub(super) is_adjusted: bool,
 }

@@ -86,7 +86,7 @@ fn bulk_button(ui: &mut Ui, view: &mut ReviewView<'_>, action: Action, text: &st
     }
 }
 
-/// The stop as an action: what confirming all others would be right on.
+/// The stop action: the estimated precision of confirming all others.
 pub(super) fn estimate_text(sample: &SampleEstimate) -> Option<String> {
     let Proportion { low, high, sample: size, .. } = sample.rest;
     if size == 0 || sample.waiting == 0 {

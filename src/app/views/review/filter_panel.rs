@@ -31,7 +31,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFil
             let edit = TextEdit::singleline(&mut filter.name).desired_width(160.0);
             let response = ui.name_inputs("Image name", |ui| ui.add(edit));
             if view.model.typing_ahead {
-                // The cursor stands behind what was typed already.
+                // The cursor is after what was typed already.
                 TextEditState::default().store(ui.ctx(), response.id);
                 response.request_focus();
             }
@@ -72,7 +72,7 @@ fn intervals(ui: &mut Ui, filter: &mut ReviewFilter) {
     ui.name_inputs("Highest IoU", |ui| ui.add(share(&mut filter.iou.1)));
     ui.add_space(theme::GAP);
     ui.label("Size");
-    // A suffix would become the field's name for screen readers: the unit is beside it.
+    // A suffix would become the field's name for screen readers: the unit is next to it.
     let side = |value| DragValue::new(value).range(0.0..=SIZE_MAX).speed(1.0).fixed_decimals(0);
     ui.name_inputs("Smallest size", |ui| ui.add(side(&mut filter.size.0)));
     ui.label("to");
@@ -160,7 +160,7 @@ fn people(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
         .on_hover_text("Hide other annotators' verdicts: their candidates stay undecided for you");
 }
 
-/// How alike the members of a group are. Groups are found again on the button, as that may take a while.
+/// The similarity of group members. Regrouping needs a button, as it may take a while.
 fn grouping(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let mut grouping = view.model.grouping;
     ui.add(Label::new("Hash distance up to").extend());
@@ -188,7 +188,7 @@ fn grouping(ui: &mut Ui, view: &mut ReviewView<'_>) {
     ui.add_space(theme::GAP);
 }
 
-/// How many decisions the settings that are chosen would leave.
+/// Returns how many decisions the selected settings would leave.
 fn preview_text(view: &ReviewView<'_>) -> String {
     match view.model.group_preview {
         Some((told, preview)) if told == view.model.grouping => {
@@ -198,7 +198,7 @@ fn preview_text(view: &ReviewView<'_>) -> String {
     }
 }
 
-/// One step of the slider beyond a cosine of 1 compares nothing.
+/// One step of the slider beyond a cosine of 1 turns comparison off.
 fn least_cosine(ui: &mut Ui, least: &mut Option<f32>) -> bool {
     const STEP: f32 = 0.01;
     let off = 1.0 + STEP;

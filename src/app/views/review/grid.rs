@@ -1,4 +1,4 @@
-//! Many crops at once. Only the visible rows are laid out, asked for and painted.
+//! A grid of crops. Only the visible rows are laid out, requested and painted.
 
 use std::ops::Range;
 
@@ -14,19 +14,19 @@ use crate::domain::CandidateId;
 use crate::jobs::{DecodeKey, DecodeRequest};
 use crate::store::CandidateRow;
 
-/// Points of a cell's side at least, and the space between two.
+/// Minimum side of a cell in points, and the space between two.
 const CELL: f32 = 148.0;
 const CELL_GAP: f32 = 8.0;
-/// Pixels of a thumbnail.
+/// Side of a thumbnail in pixels.
 const THUMBNAIL_SIDE: u32 = 160;
 pub(super) const CONTEXT: f64 = 1.6;
-/// The file differs from the one that was mined.
+/// The file differs from the mined one.
 const CHANGED: &str = "changed";
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let width = ui.available_width() - 14.0;
     let columns = (width / (CELL + CELL_GAP)).floor().max(1.0) as usize;
-    // The columns take the whole width.
+    // The columns fill the width.
     let pitch = (width / columns as f32).max(CELL + CELL_GAP);
     let side = pitch - CELL_GAP;
     let count = view.model.rows().len();
@@ -37,7 +37,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let id = ui.scope_id().with("grid row");
     let moved = ui.data(|data| data.get_temp::<usize>(id)) != Some(current_row);
     ui.data_mut(|data| data.insert_temp(id, current_row));
-    // A key shows its row at once.
+    // A key scrolls to its row immediately.
     let area = ScrollArea::vertical().auto_shrink(false).animated(false);
     area.show_viewport(ui, |ui, viewport| {
         let total_rows = count.div_ceil(columns);
@@ -69,7 +69,7 @@ fn visible_rows(top: f32, bottom: f32, pitch: f32, total: usize) -> Range<usize>
     start..end
 }
 
-/// Asks for the crops of the next page after those that are visible.
+/// Requests the crops of the page after the visible one.
 fn decode_ahead(view: &mut ReviewView<'_>, visible_end: usize, count: usize) {
     let rows = view.model.rows();
     for row in &rows[visible_end.min(rows.len())..(visible_end + count).min(rows.len())] {
@@ -77,7 +77,7 @@ fn decode_ahead(view: &mut ReviewView<'_>, visible_end: usize, count: usize) {
     }
 }
 
-/// The thumbnail of a candidate.
+/// Returns the request for a candidate's thumbnail.
 pub(super) fn request(row: &CandidateRow) -> DecodeRequest {
     let candidate = &row.candidate;
     DecodeRequest {
@@ -157,7 +157,7 @@ fn clicked(candidate: CandidateId, modifiers: Modifiers) -> ReviewCommand {
     }
 }
 
-/// Where the cell is remembered in which a drag began.
+/// Id for the cell where a drag began.
 fn drag_key(ui: &Ui) -> egui::Id {
     ui.scope_id().with("drag of cells")
 }

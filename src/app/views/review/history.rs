@@ -1,4 +1,4 @@
-//! The log of decisions: who decided what and when, searchable; each can be revisited and changed.
+//! The log of decisions: who decided what and when, searchable; each entry can be revisited and changed.
 
 use egui::{Button, Grid, RichText, ScrollArea, TextEdit, Ui};
 use time::OffsetDateTime;
@@ -9,28 +9,28 @@ use crate::app::theme;
 use crate::domain::{AnnotationSource, Class, CorrectionAct};
 use crate::store::{Decided, GestureAction, HistoryStep};
 
-/// Steps that one request reads.
+/// Number of entries per request.
 pub const HISTORY_PAGE: usize = 200;
 
-/// What of the log was read.
+/// The loaded part of the log.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HistoryModel {
     /// Part of an image's name, an annotator, a verdict or a reason.
     pub text: String,
     /// Newest first.
     pub steps: Vec<HistoryStep>,
-    /// There is nothing older.
+    /// Everything is loaded.
     pub complete: bool,
-    /// The marked step.
+    /// The marked entry.
     pub at: usize,
-    /// The batch decision whose decisions are listed one by one, instead of all actions.
+    /// The opened batch, whose decisions are listed individually instead of all actions.
     pub batch: Option<i64>,
     above: Option<Batches>,
-    /// The action to mark when the list that it is in was read again.
+    /// The action to mark once its list is reloaded.
     mark: Option<i64>,
 }
 
-/// The list that a batch was opened from, for the way back.
+/// The list that a batch was opened from, for returning.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Batches {
     steps: Vec<HistoryStep>,
@@ -39,13 +39,13 @@ struct Batches {
 }
 
 impl HistoryModel {
-    /// What an older page has to come before: a gesture, or in an opened batch a row of the log. `None` for the newest page.
+    /// Returns the start of an older page: a gesture, or in an opened batch a log row. `None` for the newest page.
     pub fn oldest(&self) -> Option<i64> {
         let is_open = self.batch.is_some();
         self.steps.last().map(|step| if is_open { step.seq } else { step.gesture })
     }
 
-    /// Opens the batch at this step, or goes back to the list of actions. Whether the list has to be read.
+    /// Opens the batch at this entry, or returns to the list of actions. Returns whether the list has to be reloaded.
     pub fn toggle_batch(&mut self, index: usize) -> bool {
         if self.close_batch() {
             return self.is_near_start();
@@ -58,7 +58,7 @@ impl HistoryModel {
         true
     }
 
-    /// Back to the list of actions, where they were left. `false`: none is open.
+    /// Returns to the list of actions at the previous position. Returns false if no batch is open.
     pub fn close_batch(&mut self) -> bool {
         let Some(Batches { steps, complete, at }) = self.above.take() else { return false };
         self.mark = self.batch.take();
@@ -66,18 +66,18 @@ impl HistoryModel {
         true
     }
 
-    /// Whether the newest page has the marked step: it may be read again without losing the place.
+    /// Whether the marked entry is on the newest page, so that it can be reloaded without losing the position.
     fn is_near_start(&self) -> bool {
         self.at < HISTORY_PAGE / 2
     }
 
-    /// Another text is searched for, among all actions.
+    /// Starts a new search among all actions.
     pub fn search(&mut self, text: String) {
         self.close_batch();
         (self.text, self.at, self.mark) = (text, 0, None);
     }
 
-    /// The next, older steps. `from_start`: they are the newest ones.
+    /// Appends the next, older entries. `from_start`: they are the newest ones.
     pub fn extend(&mut self, steps: Vec<HistoryStep>, from_start: bool) {
         if from_start {
             self.steps.clear();
@@ -91,7 +91,7 @@ impl HistoryModel {
         self.step(0);
     }
 
-    /// Marks another step; whether older ones are wanted then.
+    /// Marks another entry; returns whether older ones have to be loaded.
     pub fn step(&mut self, by: isize) -> bool {
         let last = self.steps.len().saturating_sub(1);
         self.at = self.at.saturating_add_signed(by).min(last);
@@ -161,7 +161,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     }
 }
 
-/// Where the list has to stand so that the marked step is in its upper half, when another one was marked.
+/// Returns the scroll position that puts a newly marked entry in the upper half.
 fn scroll_to_marked(ui: &Ui, marked: usize, pitch: f32) -> Option<f32> {
     let id = ui.scope_id().with("marked step");
     let before = ui.data(|data| data.get_temp::<usize>(id)).unwrap_or(0);
@@ -189,7 +189,7 @@ fn row(ui: &mut Ui, step: &HistoryStep, classes: &[Class], index: usize, is_mark
                 return Some(ReviewCommand::Revisit(candidate));
             }
         }
-        // The columns stay in line.
+        // The columns stay aligned.
         Decided::Correction { .. } => {
             ui.label("");
         }
@@ -199,7 +199,7 @@ fn row(ui: &mut Ui, step: &HistoryStep, classes: &[Class], index: usize, is_mark
     is_opened.then_some(ReviewCommand::Batch(index))
 }
 
-/// What was decided, with the class where one was given and there are several: `Missed object: dog`, `class changed: dog  (undo)`.
+/// Formats the decision, with the class if given and there are several: `Missed object: dog`, `class changed: dog  (undo)`.
 fn decided_text(step: &HistoryStep, classes: &[Class]) -> String {
     let (text, class) = match step.what {
         Decided::Verdict { verdict, class, .. } => (verdict.map(verdict_text), class),
@@ -215,7 +215,7 @@ fn decided_text(step: &HistoryStep, classes: &[Class]) -> String {
     format!("{}{class}{again}", text.unwrap_or("undone"))
 }
 
-/// A time as `2026-11-24 09:05:07`, UTC; milliseconds since the Unix epoch. A time outside the supported years is printed as that number.
+/// Formats milliseconds since the Unix epoch as `2026-11-24 09:05:07`, UTC. A time outside the supported years is printed as that number.
 pub fn utc_text(time_ms: i64) -> String {
     let Ok(t) = OffsetDateTime::from_unix_timestamp(time_ms.div_euclid(1000)) else { return time_ms.to_string() };
     let (year, month, day) = t.to_calendar_date();

@@ -1,4 +1,4 @@
-//! The candidate's facts, and the reasons of the number keys.
+//! The candidate's data, and the reasons for the number keys.
 
 use egui::{RichText, Ui};
 
@@ -36,7 +36,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         facts.insert(0, ("Class", class.name.clone()));
     }
     if let Some(marked) = view.details.get(&row).map(|detail| &detail.complete_by).filter(|by| !by.is_empty()) {
-        // In a blind review others' marks are not told either.
+        // In a blind review others' marks are hidden too.
         if !view.model.filter.blind || marked.iter().any(|by| by == view.annotator) {
             facts.push(("Image", "complete".to_owned()));
         }
@@ -72,7 +72,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     });
     file_trouble(ui, view, &row);
     held(ui, &row);
-    // While an ellipse is adjusted it is the ellipse that is decided on.
+    // While an ellipse is adjusted, it is what is decided.
     if view.model.adjusting.is_some() {
         return;
     }
@@ -93,7 +93,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     reason_buttons(ui, view);
 }
 
-/// A name over its value, in one piece: what does not fit goes to the next row and never breaks within a word.
+/// Shows a name above its value as one unit: it moves to the next row as a whole and never breaks within a word.
 fn fact(ui: &mut Ui, name: &str, value: String) {
     let name = egui::WidgetText::from(RichText::new(name).small().color(theme::WEAK));
     let value = egui::WidgetText::from(RichText::new(value).color(theme::STRONG));
@@ -102,7 +102,7 @@ fn fact(ui: &mut Ui, name: &str, value: String) {
         text.clone().into_galley(ui, wrap, f32::INFINITY, egui::TextStyle::Body).size()
     };
     let (above, below) = (size(ui, &name), size(ui, &value));
-    // What is wider than the column wraps between words.
+    // A value wider than the column wraps between words.
     let width = above.x.max(below.x).min(ui.max_rect().width());
     let both = egui::vec2(width, above.y + below.y + 1.0);
     ui.allocate_ui_with_layout(both, egui::Layout::top_down(egui::Align::Min), |ui| {
@@ -113,9 +113,9 @@ fn fact(ui: &mut Ui, name: &str, value: String) {
     });
 }
 
-/// The reasons that the number keys give, close together.
+/// The reasons for the number keys, closely spaced.
 fn reason_buttons(ui: &mut Ui, view: &mut ReviewView<'_>) {
-    // Set outside the wrapped layout: it takes its rows' height from here.
+    // Set outside the wrapped layout, which takes its row height from here.
     ui.spacing_mut().item_spacing = egui::vec2(5.0, 4.0);
     ui.spacing_mut().interact_size.y = 18.0;
     ui.spacing_mut().button_padding = egui::vec2(7.0, 2.0);
@@ -144,7 +144,7 @@ fn held(ui: &mut Ui, row: &CandidateRow) {
     });
 }
 
-/// An image that is missing, or differs from the one that was mined.
+/// Reports a missing image, or one that differs from the mined one.
 fn file_trouble(ui: &mut Ui, view: &mut ReviewView<'_>, row: &CandidateRow) {
     let text = match view.textures.show(crop::request(row)) {
         Shown::Ready { is_changed: true, .. } => {

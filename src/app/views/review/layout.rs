@@ -6,14 +6,14 @@ pub enum Layout {
     #[default]
     Queue,
     Grid,
-    /// The log of decisions; nothing is decided there.
+    /// The log of decisions; nothing can be decided there.
     History,
-    /// Who decided how much; nothing is decided there.
+    /// The annotators' statistics; nothing can be decided there.
     Annotators,
 }
 
 impl Layout {
-    /// Whether candidates are shown, and can be decided on.
+    /// Whether candidates are shown and can be decided.
     pub fn shows_candidates(self) -> bool {
         matches!(self, Self::Queue | Self::Grid)
     }

@@ -1,4 +1,4 @@
-//! The review screen: one candidate at a time, or a grid of many. Shows the model and pushes commands; decides nothing.
+//! The review screen: one candidate at a time, or a grid of many. Shows the model and pushes commands only.
 
 mod adjust;
 mod annotators;
@@ -51,9 +51,9 @@ pub struct ReviewView<'a> {
     pub model: &'a ReviewModel<Command>,
     pub details: &'a Details,
     pub keymap: &'a Keymap,
-    /// Whose verdicts the keys give.
+    /// The annotator whose verdicts the keys give.
     pub annotator: &'a str,
-    /// The image that was zoomed or moved, and the part of it that is seen.
+    /// The image that was zoomed or panned, and its viewport.
     pub looked_at: (Option<crate::domain::ImageId>, Viewport),
     pub has_project: bool,
     pub textures: &'a mut Textures,
@@ -111,7 +111,7 @@ impl ReviewView<'_> {
         ui.add_space(6.0);
     }
 
-    /// Verdicts that were typed ahead of the last candidate must not fall on it: the screen says so instead.
+    /// Verdicts typed ahead must not decide the last candidate again: the screen says so instead.
     fn end_of_list(&mut self, ui: &mut Ui) {
         if !self.model.is_past_end() || !self.model.layout.shows_candidates() {
             return;
@@ -144,7 +144,7 @@ impl ReviewView<'_> {
         ui.add_space(6.0);
     }
 
-    /// The dataset of the current candidate's image: that whose folder the file is in.
+    /// Returns the dataset of the current candidate's image: the one whose folder contains the file.
     fn dataset_of_current(&self) -> Option<&crate::store::Dataset> {
         let row = self.model.current()?;
         let record = self.details.get(row).map(|detail| detail.record.dataset);
@@ -190,11 +190,11 @@ impl ReviewView<'_> {
         });
     }
 
-    /// Crop and facts on the left, the whole image on the right.
+    /// Crop and data on the left, the whole image on the right.
     fn queue(&mut self, ui: &mut Ui) {
         let rect = ui.available_rect_before_wrap();
         let crop_width = rect.width() * if self.model.zoomed { 0.62 } else { 0.44 };
-        // As high as the facts and reasons of any candidate were so far at this width: the crop does not jump from one to the next.
+        // The maximum height of data and reasons so far at this width: the crop does not jump between candidates.
         let height_key = ui.scope_id().with(("height of facts", crop_width.round() as i32));
         let wanted = ui.data(|data| data.get_temp::<f32>(height_key)).unwrap_or(INFO_HEIGHT);
         let info_height = wanted.min(rect.height() * INFO_PART);
@@ -224,7 +224,7 @@ impl ReviewView<'_> {
         self.decode_ahead();
     }
 
-    /// Asks for the images of the next candidates, so that they are there when the key comes.
+    /// Prefetches the images of the next candidates.
     fn decode_ahead(&mut self) {
         for row in self.model.upcoming(8) {
             self.textures.prefetch(crop::request(row));
@@ -239,7 +239,7 @@ impl ReviewView<'_> {
         ui.add_space(2.0);
         let has_classes = self.details.overview.classes.len() > 1;
         let needed = if has_classes { 5.0 } else { 4.0 } * LARGE_BUTTON + UNDO_AND_PROGRESS;
-        // In a narrow window the keys take as many rows as they need, and the progress stands behind them as plain text.
+        // In a narrow window the keys wrap to several rows, followed by the progress as plain text.
         let is_wide = ui.available_width() >= needed;
         let row = if is_wide { egui::Layout::left_to_right(Align::Center) } else { wrapped() };
         let size = egui::vec2(ui.available_width(), ui.spacing().interact_size.y);
@@ -291,7 +291,7 @@ impl ReviewView<'_> {
         });
     }
 
-    /// The rest of the group that was decided on last.
+    /// Offers the rest of the last decided group.
     fn offer(&mut self, ui: &mut Ui) {
         let Some(offer) = &self.model.offer else { return };
         ui.add_space(theme::GAP);
@@ -359,7 +359,7 @@ impl ReviewView<'_> {
     }
 }
 
-/// What the review shows of candidates, those of one image together: the image, the crop, the grid's crop.
+/// Returns the review's image requests for candidates, grouped by image: the image, the crop, the grid's crop.
 pub fn decode_requests(rows: &[CandidateRow]) -> Vec<Vec<DecodeRequest>> {
     let mut images: Vec<Vec<DecodeRequest>> = Vec::new();
     let mut place = HashMap::new();
@@ -375,11 +375,11 @@ pub fn decode_requests(rows: &[CandidateRow]) -> Vec<Vec<DecodeRequest>> {
     images
 }
 
-/// Height of a candidate's facts and reasons in points until it is known, and the part of the screen that they take at most.
+/// Height of a candidate's data and reasons in points until it is known, and their maximum fraction of the screen.
 const INFO_HEIGHT: f32 = 120.0;
 const INFO_PART: f32 = 0.6;
 
-/// Points that a verdict's button takes with the space behind it, and what undo, redo and the progress take.
+/// Width of a verdict button with its gap in points, and of undo, redo and the progress.
 const LARGE_BUTTON: f32 = 160.0;
 const UNDO_AND_PROGRESS: f32 = 600.0;
 
@@ -387,7 +387,7 @@ fn wrapped() -> egui::Layout {
     egui::Layout::left_to_right(Align::Center).with_main_wrap(true)
 }
 
-/// What is left: `489 left`, and in how many decisions where groups make fewer of them.
+/// Formats what is left: `489 left`, and in how many decisions if groups make it fewer.
 pub fn left_text(counts: &VerdictCounts) -> String {
     let VerdictCounts { undecided, decisions, .. } = counts;
     if counts.has_fewer_decisions() {
@@ -397,7 +397,7 @@ pub fn left_text(counts: &VerdictCounts) -> String {
     }
 }
 
-/// A time span in words, e.g. `3 min` or `1 h 20 min`.
+/// Formats a time span, e.g. `3 min` or `1 h 20 min`.
 pub fn minutes_text(minutes: f64) -> String {
     let whole = minutes.ceil().max(1.0) as u64;
     if whole < 60 { format!("{whole} min") } else { format!("{} h {} min", whole / 60, whole % 60) }

@@ -1,5 +1,5 @@
-//! The review's state: the queue of candidates, the position in it, what is selected and shown. No egui and no SQL; decisions are made in
-//! `deciding.rs`.
+//! The review's state: the queue of candidates, the position in it, the selection and the layout. No egui and no SQL; `deciding.rs` makes
+//! decisions.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -18,24 +18,24 @@ use crate::store::{CandidateRow, Inheritable};
 use crate::workflow::group::GroupPreview;
 use crate::workflow::review::{AnnotatorStatistics, ReviewNumbers};
 
-/// Rows that are loaded beyond what is shown.
+/// Number of rows loaded beyond the visible ones.
 const ROWS_AHEAD: usize = 200;
 
-/// The shape of an object while it is adjusted.
+/// The shape of an object being adjusted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adjusting {
-    /// The current candidate: it is a missed object, or is nearest to the object.
+    /// The current candidate: the missed object itself, or the one nearest to the object.
     pub candidate: CandidateId,
     pub shape: Shape,
-    /// Of a missed object; `None`: what the detector took it for.
+    /// For a missed object; `None`: the class that the detector predicted.
     pub class: Option<ClassId>,
-    /// The object of the ground truth that is adjusted; `None`: the candidate is a missed object.
+    /// The ground truth object being adjusted; `None`: the candidate is a missed object.
     pub object: Option<GroundTruthId>,
-    /// What was shown before, and is again afterwards.
+    /// The layout to return to.
     pub from: Layout,
 }
 
-/// What is drawn over the images; each can be switched off.
+/// The overlays on the images; each can be switched off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drawn {
     pub ground_truth: bool,
@@ -50,23 +50,23 @@ impl Default for Drawn {
     }
 }
 
-/// Where the next row is looked for while rows are still to come.
+/// Where the next row is searched while rows are still loading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seeking {
-    /// Below, after a decision; where none is found that was the last.
+    /// Below, after a decision; if there is none, that was the last.
     Below,
-    /// Below, then from the top on.
+    /// Below, then from the top.
     Around,
-    /// The row at this place, or the last one.
+    /// The row at this position, or the last one.
     Place(usize),
 }
 
-/// What had become of the candidate that a restart goes back to.
+/// The decided state of the candidate that a restart returns to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Past {
-    /// It was the last.
+    /// It was the last row.
     End,
-    /// The one that follows was looked for.
+    /// The following row was being searched.
     Seeking,
 }
 
@@ -75,7 +75,7 @@ enum Past {
 pub struct ReviewModel<Key> {
     pub filter: ReviewFilter,
     pub filter_open: bool,
-    /// The filter, or the history's search, was just asked for, and its field is not on the screen yet: what is typed is its text.
+    /// The filter, or the history's search, was just opened and its field is not on the screen yet: typed text is collected for it.
     pub typing_ahead: bool,
     pub layout: Layout,
     pub drawn: Drawn,
@@ -83,52 +83,52 @@ pub struct ReviewModel<Key> {
     /// Whether the review moves to the next candidate after a decision.
     pub auto_advance: bool,
     pub adjusting: Option<Adjusting>,
-    /// Asks which class an object has.
+    /// Asks for an object's class.
     pub picker: Option<ClassPicker>,
-    /// The class that was chosen last, to be proposed next.
+    /// The class chosen last, which is proposed next.
     pub last_class: Option<ClassId>,
     /// Why the last decision was not saved.
     pub failure: Option<String>,
     pub counts: VerdictCounts,
     pub pace: Pace,
-    /// How many candidates the filter leaves; `None` until counted.
+    /// Number of candidates that match the filter; `None` until counted.
     pub total: Option<u64>,
-    /// How the review of the filter's candidates stands; `None` until counted.
+    /// Review statistics of the filter's candidates; `None` until counted.
     pub numbers: Option<ReviewNumbers>,
-    /// What can be taken over from earlier rounds, of all that the filter finds.
+    /// Inheritable verdicts for all matches of the filter.
     pub inheritable: Inheritable,
-    /// What the groups would be with other settings, as far as it was counted.
+    /// The effect of other grouping settings, as far as it was counted.
     pub group_preview: Option<(GroupConfig, GroupPreview)>,
-    /// The best members of the group that is shown.
+    /// The best members of the shown group.
     pub members: Option<(GroupId, Vec<CandidateRow>)>,
-    /// The rest of the group that was decided on last.
+    /// The rest of the last decided group.
     pub offer: Option<GroupOffer>,
-    /// Most bits in which the hashes of similar candidates differ.
+    /// The selected grouping settings.
     pub grouping: GroupConfig,
     pub history: HistoryModel,
     pub statistics: Option<AnnotatorStatistics>,
     pub(super) rows: Vec<CandidateRow>,
     pub(super) position: usize,
-    /// The current row was decided on and none came after it: keys decide nothing until one goes somewhere.
+    /// The current row was decided and none follows: keys decide nothing until the user moves.
     pub(super) past_end: bool,
     pub(super) selected: HashSet<CandidateId>,
-    /// Everything that the filter finds is selected, also what is not loaded.
+    /// Everything that matches the filter is selected, loaded or not.
     pub(super) all_selected: bool,
-    /// The next row that waits was not among those loaded: more are asked for until it is.
+    /// The next undecided row was not among the loaded ones: more are requested until it is found.
     pub(super) seeking: Option<Seeking>,
     /// The first rows are pending.
     loading: bool,
-    /// The candidate to select again once it was read.
+    /// The candidate to select again once it is loaded.
     returning: Option<CandidateId>,
-    /// That one was decided on already.
+    /// That candidate was already decided.
     returning_past: Option<Past>,
-    /// The next rows could not be read: they are asked for when somebody wants them, not by themselves.
+    /// The next rows could not be read: they are requested on user action, not automatically.
     stalled: bool,
     complete: bool,
-    /// Rows that an undo or the history put in; they may come again with their page.
+    /// Rows inserted by an undo or from the history; their page may contain them again.
     brought_in: HashSet<CandidateId>,
     pub(super) pending: Option<Pending>,
-    /// Keys and clicks that wait for their turn.
+    /// Queued keys and clicks.
     pub(super) queued: VecDeque<Key>,
 }
 
@@ -188,18 +188,18 @@ impl<Key> ReviewModel<Key> {
         self.rows.get(self.position)
     }
 
-    /// Whether the last row was decided on: what is typed ahead means nothing any more.
+    /// Whether the last row was decided, so that keys typed ahead have no effect.
     pub fn is_past_end(&self) -> bool {
         self.past_end
     }
 
-    /// The rows after the current one, for decoding ahead.
+    /// Returns the rows after the current one, for prefetching.
     pub fn upcoming(&self, count: usize) -> &[CandidateRow] {
         let from = (self.position + 1).min(self.rows.len());
         &self.rows[from..(from + count).min(self.rows.len())]
     }
 
-    /// Where a candidate stands now; `None` when it is not loaded.
+    /// Returns a candidate's current index; `None` if it is not loaded.
     pub fn index_of(&self, candidate: CandidateId) -> Option<usize> {
         self.rows.iter().position(|row| row.candidate.id == candidate)
     }
@@ -216,13 +216,13 @@ impl<Key> ReviewModel<Key> {
         self.all_selected
     }
 
-    /// Whether more rows are worth asking for: the end of what is loaded is near, or one is looked for.
+    /// Whether more rows should be requested: the end of the loaded rows is near, or a row is searched.
     pub fn wants_more(&self, visible_end: usize) -> bool {
         let is_near = self.rows.len() < self.position.max(visible_end) + ROWS_AHEAD && !self.stalled;
         !self.complete && (self.seeking.is_some() || is_near)
     }
 
-    /// Starts over: with another filter, or with the same candidates, which may have changed, and then `back_to` one of them.
+    /// Restarts the queue with another filter, or with the same candidates, which may have changed; then selects `back_to`.
     pub fn restart(&mut self, back_to: Option<CandidateId>) {
         let stays = back_to.is_some() && back_to == self.current_candidate();
         let past = match self.seeking {
@@ -250,22 +250,22 @@ impl<Key> ReviewModel<Key> {
         self.returning = back_to;
     }
 
-    /// The candidate that the next key is about, or will be once it was read again.
+    /// Returns the candidate that the next key applies to, possibly after it is reloaded.
     pub fn current_candidate(&self) -> Option<CandidateId> {
         self.returning.or(self.current().map(|row| row.candidate.id))
     }
 
-    /// The candidate that a restart goes back to, until it was read.
+    /// Returns the candidate that a restart returns to, until it is loaded.
     pub fn returning(&self) -> Option<CandidateId> {
         self.returning
     }
 
-    /// The candidate that a restart goes back to was read; `None`: it is gone.
+    /// Called when the candidate that a restart returns to was loaded; `None`: it no longer exists.
     pub fn came_back(&mut self, row: Option<CandidateRow>) {
         let returning = self.returning.take();
         let past = self.returning_past.take();
         match row {
-            // An ellipse that came back meanwhile is on another candidate, and stays.
+            // An ellipse restored meanwhile is on another candidate, and stays.
             Some(row) if self.adjusting.as_ref().is_some_and(|adjusting| adjusting.candidate != row.candidate.id) => {}
             Some(row) => {
                 let past = past.filter(|_| !self.is_waiting(&row));
@@ -283,12 +283,12 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Whether rows have to come before the next key can mean anything.
+    /// Whether rows have to load before the next key can be interpreted.
     pub(super) fn awaits_rows(&self) -> bool {
         self.loading || self.returning.is_some() || self.seeking.is_some()
     }
 
-    /// The next page of rows. `complete`: there no longer exist.
+    /// Adds the next page of rows. `complete`: there are no more.
     pub fn extend(&mut self, rows: Vec<CandidateRow>, complete: bool) {
         let before = self.rows.len();
         self.rows.extend(rows.into_iter().filter(|row| !self.brought_in.contains(&row.candidate.id)));
@@ -302,7 +302,7 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Continues looking in the rows from `new` on.
+    /// Continues the search in the rows from `new` on.
     fn seek(&mut self, seeking: Seeking, new: usize) {
         let rows = self.rows.len();
         let found = match seeking {
@@ -330,7 +330,7 @@ impl<Key> ReviewModel<Key> {
         self.position = index.min(self.rows.len().saturating_sub(1));
     }
 
-    /// Goes to a place of the list, or to its last row; what is not loaded yet is read first.
+    /// Goes to a position in the list, or to its last row; loads rows first if necessary.
     pub fn seek_to(&mut self, place: usize) {
         if place < self.rows.len() || self.complete {
             self.go_to(place);
@@ -343,7 +343,7 @@ impl<Key> ReviewModel<Key> {
         self.go_to(self.position.saturating_add_signed(by));
     }
 
-    /// Goes to the next row that waits; past the end, also of what is not loaded yet, it begins again at the top. `false`: none waits.
+    /// Goes to the next undecided row, loading rows if necessary and wrapping around at the end. Returns false if there is none.
     pub fn next_undecided(&mut self) -> bool {
         let below = self.waiting_in(self.position + 1..self.rows.len());
         if below.is_none() && !self.complete && !self.rows.is_empty() {
@@ -357,7 +357,7 @@ impl<Key> ReviewModel<Key> {
         found.is_some()
     }
 
-    /// After a decision: moves to the next row. If there is none, the next key must not decide on anything.
+    /// After a decision: moves to the next row. If there is none, the next key must not decide anything.
     pub(super) fn advance(&mut self) {
         if !self.auto_advance {
             return;
@@ -369,8 +369,8 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Which of these rows follows a decision: in a list of what waits the next that does, in one of everything the next one where none
-    /// does, in one of decided candidates the next.
+    /// Returns which of these rows follows a decision: in a list of undecided ones the next undecided row, in a list of all the next
+    /// undecided or otherwise the next row, in a list of decided ones the next row.
     fn following_in(&self, indices: std::ops::Range<usize>) -> Option<usize> {
         let next = Some(indices.start).filter(|_| !indices.is_empty());
         match self.filter.verdicts {
@@ -386,7 +386,7 @@ impl<Key> ReviewModel<Key> {
         indices.find(|index| self.rows.get(*index).is_some_and(|row| self.is_waiting(row)))
     }
 
-    /// Whether a row waits for a verdict. A duplicate is on an object that was promoted since: it does not, unless it was asked for.
+    /// Whether a row is undecided. A duplicate is on an object that was promoted since: it is not, unless it was requested.
     fn is_waiting(&self, row: &CandidateRow) -> bool {
         let is_asked_for = self.filter.kind == Some(FalsePositiveKind::Duplicate);
         let verdict = self.verdict_of(row);
@@ -394,8 +394,8 @@ impl<Key> ReviewModel<Key> {
         is_left && !self.is_being_decided(row.candidate.id)
     }
 
-    /// The verdict that the filter goes by: that of the annotator whose verdicts it shows, else what counts over all. In a blind review
-    /// the rows hold the own one.
+    /// Returns the verdict that the filter uses: the filter's annotator's, otherwise the effective one. In a blind review the rows contain
+    /// the annotator's own.
     fn verdict_of(&self, row: &CandidateRow) -> Option<Verdict> {
         match self.filter.annotator.as_ref().filter(|_| !self.filter.blind) {
             Some(name) => row.held.iter().find(|held| held.annotator == *name).map(|held| held.verdict),
@@ -403,7 +403,7 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Whether the filter's condition on verdicts still finds a row, as far as a row can tell.
+    /// Whether a row still matches the filter's verdict condition, as far as a row can tell.
     pub(super) fn is_found(&self, row: &CandidateRow) -> bool {
         match self.filter.verdicts {
             ShownVerdicts::Undecided => self.is_waiting(row),
@@ -422,14 +422,14 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Selects from the current row up to `index`.
+    /// Selects from the current row to `index`.
     pub fn select_to(&mut self, index: usize) {
         let (low, high) = (self.position.min(index), self.position.max(index));
         let rows = self.rows.get(low..(high + 1).min(self.rows.len())).unwrap_or_default();
         self.selected.extend(rows.iter().map(|row| row.candidate.id));
     }
 
-    /// Selects the rows in the rectangle whose corners are the current one and `index`, in a grid of this many columns.
+    /// Selects the rectangle between the current row and `index`, in a grid with this many columns.
     pub fn select_rectangle(&mut self, index: usize, columns: usize) {
         let columns = columns.max(1);
         let corners = [self.position, index].map(|at| (at / columns, at % columns));
@@ -441,7 +441,7 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Selects all that the filter finds, also what is not loaded.
+    /// Selects everything that matches the filter, loaded or not.
     pub fn select_all(&mut self) {
         self.selected = self.rows.iter().map(|row| row.candidate.id).collect();
         self.all_selected = !self.selected.is_empty();
@@ -452,13 +452,13 @@ impl<Key> ReviewModel<Key> {
         self.all_selected = false;
     }
 
-    /// The rows that are waited for cannot be read.
+    /// Called when the awaited rows cannot be read.
     pub fn give_up_waiting(&mut self) {
         self.past_end |= self.seeking == Some(Seeking::Below);
         (self.loading, self.stalled, self.seeking) = (false, true, None);
     }
 
-    /// Aborts looking for the next row that waits, and with it the keys that stand behind it. `false`: nothing was looked for.
+    /// Cancels the search for the next undecided row and drops the keys queued behind it. Returns false if there was none.
     pub fn break_off(&mut self) -> bool {
         let seeking = self.seeking.take();
         if seeking.is_some() {
@@ -468,12 +468,12 @@ impl<Key> ReviewModel<Key> {
         seeking.is_some()
     }
 
-    /// Whether neither a filter nor a selection is there to be closed first.
+    /// Whether no filter or selection is open that Esc would close first.
     pub fn has_nothing_to_leave(&self) -> bool {
         !self.filter_open && self.selected.is_empty()
     }
 
-    /// What Esc does: the filter closes, else the selection ends, else the queue or the grid is shown again.
+    /// Handles Esc: closes the filter, else clears the selection, else returns to the queue or the grid.
     pub fn leave(&mut self) {
         if self.filter_open {
             self.filter_open = false;
@@ -484,7 +484,7 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Opens the filter or closes it; in the history the search is opened instead.
+    /// Opens or closes the filter; in the history opens the search instead.
     pub fn toggle_filter(&mut self) {
         match self.layout {
             Layout::Queue | Layout::Grid => self.filter_open = !self.filter_open,
@@ -494,20 +494,20 @@ impl<Key> ReviewModel<Key> {
         self.typing_ahead = self.filter_open || self.layout == Layout::History;
     }
 
-    /// The filter that leaves the current candidate and those alike to it.
+    /// Returns the filter for the current candidate's group.
     pub fn filter_of_group(&self) -> Option<ReviewFilter> {
         let group = self.current().filter(|_| self.layout.shows_candidates())?.group?;
         Some(ReviewFilter { verdicts: ShownVerdicts::All, group: Some(group), ..self.filter.clone() })
     }
 
-    /// Shows a layout, or the queue again where it is shown already.
+    /// Shows a layout, or returns to the queue if it is already shown.
     pub fn toggle_layout(&mut self, layout: Layout) {
         self.clear_selection();
         self.layout = if self.layout == layout { Layout::Queue } else { layout };
     }
 
-    /// Goes to a candidate; one that the filter had left out comes in at this place. Nothing is selected any more: what is decided next
-    /// is this candidate.
+    /// Goes to a candidate; one outside the filter is inserted at this position. Clears the selection: the next decision applies to this
+    /// candidate.
     pub fn show_row(&mut self, row: CandidateRow) {
         self.clear_selection();
         let id = row.candidate.id;
@@ -522,13 +522,13 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Opens the adjustment of the current candidate as a missed object, from `shape` or else from the ellipse in its box; not while the
-    /// queue stands after a failure. `class`: `None`, what the detector took it for.
+    /// Starts adjusting the current candidate as a missed object, from `shape` or otherwise from the ellipse in its box; not while the
+    /// queue is blocked after a failure. `class`: `None` means the class that the detector predicted.
     pub fn start_adjusting(&mut self, shape: Option<Shape>, class: Option<ClassId>) {
         self.adjust(shape, class, None);
     }
 
-    /// Opens the adjustment of an object of the ground truth beside the current candidate.
+    /// Starts adjusting a ground truth object near the current candidate.
     pub fn start_adjusting_object(&mut self, object: GroundTruthId, shape: Shape) {
         self.adjust(Some(shape), None, Some(object));
     }
@@ -544,7 +544,7 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Ends the adjustment and shows what was shown before it.
+    /// Ends the adjustment and restores the previous layout.
     pub fn stop_adjusting(&mut self) -> Option<Adjusting> {
         let adjusted = self.adjusting.take()?;
         self.layout = adjusted.from;

@@ -1,4 +1,4 @@
-//! The review's state from outside: keys in, decisions out.
+//! Tests the review's state: keys in, decisions out.
 
 use super::super::decision::{Decision, GroupOffer, Saved};
 use super::*;
@@ -536,7 +536,7 @@ fn what_waits_for_one_annotator_is_next_whatever_others_decided() {
 #[test]
 fn what_is_being_decided_waits_for_nobody() {
     let mut model = model(4);
-    // Ada herself decides; her rows say so once it is saved.
+    // Ada decides; her rows show it once it is saved.
     model.filter.annotator = Some("Ada".to_owned());
     model.layout = Layout::Grid;
     model.select_to(2);
@@ -564,7 +564,7 @@ fn the_end_of_the_list_outlasts_a_rereading() {
     model.came_back(done.row.clone());
     assert!(model.is_past_end());
     assert_eq!(model.decide(Verdict::Rejected, None), None);
-    // Somebody else is to decide, for whom it waits.
+    // Another annotator takes over, for whom it is undecided.
     model.restart(Some(CandidateId(1)));
     model.extend(vec![row(1)], true);
     model.came_back(Some(row(1)));
@@ -594,7 +594,7 @@ fn an_ellipse_that_cannot_be_saved_comes_back_with_its_candidate() {
     model.start_adjusting(None, None);
     let drawn = model.adjusting.clone().unwrap().shape;
     model.commit_adjusted().unwrap();
-    // A round ends meanwhile, and the list is read again from the next candidate on.
+    // A round ends meanwhile, and the list is reloaded from the next candidate on.
     model.restart(Some(CandidateId(2)));
     model.extend(vec![row(2)], true);
     model.failed("held by another program".to_owned());

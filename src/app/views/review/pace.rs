@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use crate::workflow::review::BREAK_MS;
 
-/// Seconds that count as "now" for the rate.
+/// Length of the time window for the current rate, in seconds.
 const WINDOW_S: f64 = 120.0;
-/// A gap longer than this was a break, not a decision.
+/// A longer gap is a break, not a decision.
 const BREAK_S: f64 = BREAK_MS as f64 / 1000.0;
 
 /// Times of the last verdicts.
@@ -17,7 +17,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// `count` verdicts were given at `now_s`.
+    /// Records `count` verdicts at `now_s`.
     pub fn record(&mut self, now_s: f64, count: usize) {
         for _ in 0..count {
             self.times.push_back(now_s);
@@ -28,12 +28,12 @@ impl Pace {
         }
     }
 
-    /// Verdicts of this session.
+    /// Returns the number of verdicts in this session.
     pub fn given(&self) -> u64 {
         self.given
     }
 
-    /// Verdicts a minute over the last two minutes without breaks; `None` before the third verdict.
+    /// Returns verdicts per minute over the last two minutes without breaks; `None` before the third verdict.
     pub fn per_minute(&self) -> Option<f64> {
         let gaps = self.times.iter().zip(self.times.iter().skip(1)).map(|(a, b)| b - a).filter(|gap| *gap < BREAK_S);
         let (mut seconds, mut count) = (0.0, 0.0);
@@ -44,7 +44,7 @@ impl Pace {
         (count >= 2.0 && seconds > 0.0).then(|| count / seconds * 60.0)
     }
 
-    /// Minutes until `left` candidates are decided at this rate.
+    /// Returns the minutes until `left` candidates are decided at this rate.
     pub fn minutes_left(&self, left: u64) -> Option<f64> {
         self.per_minute().map(|rate| left as f64 / rate)
     }

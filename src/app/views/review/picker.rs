@@ -1,4 +1,4 @@
-//! The class picker in the review: opens it for the current candidate, gives it keys, and shows it over the screen.
+//! The class picker in the review: opens for the current candidate, handles keys, and is drawn over the screen.
 
 use egui::{Id, Modal, RichText, Ui};
 
@@ -8,12 +8,12 @@ use crate::app::command::Picked;
 use crate::app::theme;
 use crate::domain::{Class, ClassId};
 
-/// Classes with a digit of their own.
+/// Number of classes with a digit key.
 const DIGITS: usize = 9;
 
 impl<Key> ReviewModel<Key> {
-    /// Asks for the class of the current candidate. The class chosen last is proposed, else `nearest`, else what the detector took it
-    /// for. Nothing opens where nothing can be decided.
+    /// Opens the picker for the current candidate. Proposes the class chosen last, else `nearest`, else the class that the detector
+    /// predicted. Does not open if nothing can be decided.
     pub fn open_picker(&mut self, question: Question, classes: &[Class], nearest: Option<ClassId>) {
         if !self.layout.shows_candidates() || self.failure.is_some() || self.past_end {
             return;
@@ -25,7 +25,7 @@ impl<Key> ReviewModel<Key> {
         self.picker = Some(ClassPicker::new(question, Some(candidate), classes, proposal));
     }
 
-    /// Gives the open picker a key; the class once one is chosen, and what it was asked for.
+    /// Passes a key to the open picker; returns the chosen class and its purpose, if any.
     pub fn press_in_picker(&mut self, key: PickerKey<'_>) -> Option<(Question, ClassId)> {
         match self.picker.as_mut()?.press(key)? {
             Picked::Class(class) => self.pick(class),
@@ -36,7 +36,7 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Chooses a class and closes the picker. `None`: the candidate that it was opened for is not the current one any more.
+    /// Chooses a class and closes the picker. `None`: the current candidate has changed since it was opened.
     pub fn pick(&mut self, class: ClassId) -> Option<(Question, ClassId)> {
         let picker = self.picker.take()?;
         let is_current = self.current().is_some_and(|row| Some(row.candidate.id) == picker.candidate);
@@ -48,7 +48,7 @@ impl<Key> ReviewModel<Key> {
     }
 }
 
-/// Shows the open picker over the screen; returns the result of a click.
+/// Draws the open picker over the screen; returns the result of a click.
 pub fn show(ui: &Ui, picker: &ClassPicker) -> Option<Picked> {
     let mut picked = None;
     let title = match picker.question {
@@ -77,7 +77,7 @@ pub fn show(ui: &Ui, picker: &ClassPicker) -> Option<Picked> {
     picked.or_else(|| modal.should_close().then_some(Picked::Nothing))
 }
 
-/// A class with its digit and colour. `true`: it was clicked.
+/// A class with its digit and colour. Returns true if clicked.
 fn entry(ui: &mut Ui, index: usize, class: &Class, is_marked: bool) -> bool {
     let digit = if index < DIGITS { (index + 1).to_string() } else { String::new() };
     let [r, g, b] = class.color;

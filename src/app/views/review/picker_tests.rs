@@ -1,4 +1,4 @@
-//! The class picker from outside: keys in, classes out.
+//! Tests the class picker: keys in, classes out.
 
 use super::super::decision::Decision;
 use super::super::layout::Layout;
@@ -61,7 +61,7 @@ fn escape_decides_nothing() {
     assert_eq!((model.picker.clone(), model.is_saving(), model.position()), (None, false, 0));
 }
 
-/// The window's part: what a key does at its turn.
+/// The window's part: handles a key when it is its turn.
 fn take(model: &mut ReviewModel<char>, key: char) -> Option<Decision> {
     match key {
         digit if model.picker.is_some() => {

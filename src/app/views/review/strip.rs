@@ -1,4 +1,4 @@
-//! The members of the shown candidate's group as a strip of thumbnails, so that the effect of a decision on the group is visible.
+//! The shown candidate's group as a strip of thumbnails, so that the effect of a decision on the group is visible.
 
 use egui::{Align2, Rect, Sense, Ui, pos2, vec2};
 
@@ -8,26 +8,26 @@ use crate::app::theme;
 use crate::app::widgets::canvas;
 use crate::store::CandidateRow;
 
-/// Points of a thumbnail's side, and the space between two.
+/// Side of a thumbnail in points, and the space between two.
 const SIDE: f32 = 64.0;
 const GAP: f32 = 4.0;
 
-/// How many members are shown, and whether they are all; `None` without a group or without room.
+/// Returns how many members are shown, and whether they are all; `None` without a group or without room.
 fn plan(view: &ReviewView<'_>, row: &CandidateRow, image: Rect) -> Option<(usize, bool)> {
     let (_, members) = view.model.members.as_ref().filter(|(group, _)| row.group == Some(*group))?;
     let room = ((image.width() - GAP) / (SIDE + GAP)).floor().max(0.0) as usize;
-    // The last place says how many there are beside.
+    // The last slot shows the number of further members.
     let is_whole = row.group_size as usize <= room.min(members.len());
     let shown = if is_whole { members.len() } else { room.saturating_sub(1).min(members.len()) };
     (shown > 0 && image.height() >= 3.0 * SIDE).then_some((shown, is_whole))
 }
 
-/// Points that the strip takes of the image's lower edge.
+/// Returns the height of the strip at the image's lower edge, in points.
 pub(super) fn height(view: &ReviewView<'_>, row: &CandidateRow, image: Rect) -> f32 {
     if plan(view, row, image).is_some() { SIDE + 2.0 * GAP } else { 0.0 }
 }
 
-/// At the lower edge of the image, as many as there is room for; a click goes to the candidate.
+/// Draws as many as fit at the lower edge of the image; a click goes to the candidate.
 pub(super) fn show(ui: &Ui, view: &mut ReviewView<'_>, row: &CandidateRow, image: Rect) {
     let Some((shown, is_whole)) = plan(view, row, image) else { return };
     let Some((_, members)) = &view.model.members else { return };

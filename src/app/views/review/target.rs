@@ -1,11 +1,11 @@
-//! Which object of the ground truth the keys of corrections are about. Pure geometry.
+//! Finds the ground truth object that correction keys apply to. Pure geometry.
 
 use crate::domain::AnnotationSource;
 use crate::geometry::BoundingBox;
 use crate::store::ObjectRow;
 
-/// The object under or nearest to a candidate's box: the one of the largest IoU, where none overlaps the one whose centre is nearest.
-/// Deleted ones only where nothing else overlaps. In a blind review objects that others made are not seen.
+/// Returns the object under or nearest to a candidate's box: the one with the largest IoU, or if none overlaps, the one with the nearest
+/// centre. Deleted ones only if nothing else overlaps. In a blind review objects made by others are hidden.
 pub fn target<'a>(objects: &'a [ObjectRow], bbox: &BoundingBox, is_blind: bool) -> Option<&'a ObjectRow> {
     let is_others = |source| matches!(source, AnnotationSource::Promoted | AnnotationSource::Added);
     let seen = || objects.iter().filter(move |object| !(is_blind && is_others(object.source)));

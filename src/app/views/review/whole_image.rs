@@ -1,4 +1,4 @@
-//! The whole image with the candidate, ground truth and other detections, and the handles of a shape that is being adjusted.
+//! The whole image with the candidate, ground truth and other detections, and the handles of a shape being adjusted.
 
 use egui::{Color32, CursorIcon, Rect, Sense, Stroke, Ui, vec2};
 
@@ -16,7 +16,7 @@ use crate::geometry::BoundingBox;
 use crate::jobs::{DecodeRequest, ImageDetail};
 use crate::store::CandidateRow;
 
-/// Two boxes that overlap more than this are the same detection.
+/// Two boxes with a larger IoU are the same detection.
 const SAME_BOX_IOU: f64 = 0.98;
 const HANDLE_RADIUS: f32 = 6.0;
 
@@ -59,7 +59,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     }
 }
 
-/// Where the image stands: as it was zoomed and moved. While an ellipse is adjusted its handles have the mouse.
+/// Returns the zoomed and panned viewport. While an ellipse is adjusted, the mouse belongs to its handles.
 fn look(
     ui: &Ui,
     view: &mut ReviewView<'_>,
@@ -80,7 +80,7 @@ fn look(
     moved.unwrap_or(viewport).fit(region, canvas)
 }
 
-/// The whole image; while adjusting an object only its surroundings, so that the handles are easy to grasp.
+/// Returns the whole image; while adjusting an object only its surroundings, so that the handles are easy to grab.
 fn shown_region(view: &ReviewView<'_>, row: &CandidateRow, detail: &ImageDetail) -> BoundingBox {
     let whole = BoundingBox::new(0.0, 0.0, f64::from(detail.record.width), f64::from(detail.record.height));
     match view.model.adjusting {
@@ -92,7 +92,7 @@ fn shown_region(view: &ReviewView<'_>, row: &CandidateRow, detail: &ImageDetail)
     }
 }
 
-/// `is_blind`: a promoted object would tell what another decided.
+/// `is_blind`: a promoted object would reveal someone else's decision.
 fn overlays(row: &CandidateRow, detail: &ImageDetail, drawn: Drawn, is_labelled: bool, is_blind: bool) -> Vec<Overlay> {
     let mut overlays = Vec::new();
     let is_other = |bbox: &BoundingBox| bbox.iou(&row.candidate.bbox) < SAME_BOX_IOU;
@@ -111,7 +111,7 @@ fn overlays(row: &CandidateRow, detail: &ImageDetail, drawn: Drawn, is_labelled:
         overlays.push(Overlay {
             shape: face.shape,
             color: theme::ground_truth(face.source),
-            // The one that the keys of corrections are about.
+            // The target of the correction keys.
             width: if target == Some(face.shape) { 2.8 } else { 1.8 },
             dashed: false,
             label: None,

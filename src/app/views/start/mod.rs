@@ -1,4 +1,4 @@
-//! The project screen: open or make a project, import images, see what there is and what to do next.
+//! The Project screen: open or create a project, import images, see its state and the next step.
 
 mod overview;
 
@@ -10,19 +10,19 @@ use super::super::theme;
 use crate::domain::VerdictCounts;
 use crate::jobs::Overview;
 
-/// The open project as this screen shows it.
+/// The open project as shown on this screen.
 pub struct OpenProject<'a> {
     pub name: String,
     pub dir: &'a std::path::Path,
     pub overview: &'a Overview,
-    /// How the review stands: in a blind one, the annotator's own.
+    /// The review's counts: in a blind review, the annotator's own.
     pub counts: &'a VerdictCounts,
     pub busy: bool,
-    /// What runs is a round.
+    /// Whether the running job trains a round.
     pub trains: bool,
 }
 
-/// Texts that are being typed.
+/// The typed texts.
 #[derive(Debug, Default)]
 pub struct StartModel {
     pub path: String,
@@ -37,7 +37,7 @@ pub struct StartView<'a> {
     pub commands: &'a mut Vec<Command>,
 }
 
-/// The widest that this screen's cards become, in points: lines that are longer are hard to read.
+/// Maximum width of this screen's cards in points: longer lines are hard to read.
 const WIDTH_MAX: f32 = 1900.0;
 
 impl StartView<'_> {
@@ -202,7 +202,7 @@ fn sample_command(path: &str) -> Command {
     }
 }
 
-/// A field for a path; whether Enter was pressed on one.
+/// A path field; returns whether Enter was pressed.
 fn path_field(ui: &mut Ui, hint: &'static str, path: &mut String) -> bool {
     let response = ui.add(TextEdit::singleline(path).desired_width(f32::INFINITY).hint_text(hint));
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, hint));
@@ -213,7 +213,7 @@ fn path_field(ui: &mut Ui, hint: &'static str, path: &mut String) -> bool {
 pub(super) fn card(ui: &mut Ui, title: &str, content: impl FnOnce(&mut Ui)) {
     theme::card().show(ui, |ui| {
         ui.take_available_width();
-        // Columns justify their content, text too; a card does not.
+        // Columns justify their content, including text; a card does not.
         ui.with_layout(egui::Layout::top_down(egui::Align::Min), |ui| {
             ui.label(RichText::new(title).size(16.0).strong().color(theme::STRONG));
             ui.add_space(4.0);

@@ -1,4 +1,4 @@
-//! The open project at a glance, and the next step.
+//! A summary of the open project, and the next step.
 
 use egui::{Button, RichText, Ui, vec2};
 
@@ -55,7 +55,7 @@ fn last_round_text(overview: &Overview) -> String {
     overview.rounds.last().map_or("none yet".to_owned(), |round| format!("last one {}", round.state.as_str()))
 }
 
-/// One sentence and one button: what to do now.
+/// One sentence and one button for the next step.
 fn next_step(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Command>) {
     let overview = project.overview;
     let (text, button, screen) = if overview.images == 0 {
@@ -91,7 +91,7 @@ fn next_step(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Command>
     });
 }
 
-/// The newest round that Quarry trains, where that is not done.
+/// Returns the newest round that Quarry trains, if it is unfinished.
 fn unfinished(overview: &Overview) -> Option<u32> {
     let newest = overview.rounds.iter().rev().find(|round| round.is_own())?;
     newest.is_unfinished().then_some(newest.number)

@@ -1,4 +1,4 @@
-//! The next round's settings as a form, with the file behind it.
+//! The next round's settings as a form, or as the underlying file.
 
 use egui::{Button, Color32, ComboBox, DragValue, Grid, RichText, TextEdit, Ui, vec2};
 
@@ -13,7 +13,7 @@ use crate::detector::{GpuState, SamplerKind};
 use crate::domain::{HardNegativeSource, RoundInit};
 use crate::training::{PRESETS, RoundConfig, meaning};
 
-/// The field computes in `f64`: larger numbers would be rounded.
+/// The field computes in `f64`, which would round larger numbers.
 const LARGEST_SEED: u64 = 1 << 53;
 
 pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>) {
@@ -98,7 +98,7 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str], gpu: Option<&GpuState
         row(ui, "Test every", "evaluate_every", |ui| steps(ui, &mut config.evaluate_every));
         row(ui, "Checkpoint every", "checkpoint_every", |ui| steps(ui, &mut config.checkpoint_every));
         row(ui, "Seed", "seed", |ui| {
-            // One from a file may be larger, and stays until it is edited.
+            // A seed from a file may be larger, and is kept until it is edited.
             let seed = DragValue::new(&mut config.seed).range(0..=LARGEST_SEED).clamp_existing_to_range(false);
             ui.add(seed.speed(0.05));
         });
@@ -139,15 +139,15 @@ fn preset(ui: &mut Ui, form: &mut Form) {
     });
 }
 
-/// Tests and checkpoints follow from where the edit began, not from each number on the way: one that was chosen apart from the preset's
-/// stays so.
+/// Test and checkpoint intervals scale from the start of the edit, not from every intermediate number; an interval that differs from the
+/// preset's is kept.
 fn iterations(ui: &mut Ui, config: &mut RoundConfig) {
-    /// What an edit began from and what it left.
+    /// The values before and after an edit.
     type Edit = ([u64; 3], [u64; 3]);
     let of = |config: &RoundConfig| [config.iterations, config.evaluate_every, config.checkpoint_every];
     let id = ui.scope_id().with("iterations");
     let now = of(config);
-    // Another field may be dragged meanwhile: the edit begins again from there.
+    // If another field was changed meanwhile, the edit starts again from there.
     let kept = ui.data(|data| data.get_temp::<Edit>(id));
     let begun = kept.filter(|(_, left)| *left == now).map_or(now, |(begun, _)| begun);
     let mut iterations = config.iterations;
@@ -165,7 +165,7 @@ fn iterations(ui: &mut Ui, config: &mut RoundConfig) {
     });
 }
 
-/// The unit is beside the field: as its suffix it would become the field's name for screen readers.
+/// The unit is next to the field: as a suffix it would become the field's name for screen readers.
 fn steps(ui: &mut Ui, value: &mut u64) {
     ui.horizontal(|ui| {
         ui.add(DragValue::new(value).range(0..=10_000_000).speed(5));
@@ -190,7 +190,7 @@ fn choose<T: PartialEq + Copy>(ui: &mut Ui, id: &str, value: &mut T, all: &[T], 
     });
 }
 
-/// Switches between the form and the file. Going back to the form needs a file without errors.
+/// Switches between the form and the file. Returning to the form requires a file without errors.
 fn file_button(ui: &mut Ui, form: &mut Form) -> bool {
     let text = if form.file.is_some() { "Back to the form" } else { "Edit as round.toml" };
     let clicked = ui.add(Button::new(RichText::new(text).small()).frame(false)).clicked();
@@ -254,7 +254,7 @@ fn running_buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
     let size = vec2(ui.available_width(), 38.0);
     let button = |text: &str| Button::new(RichText::new(text).strong()).min_size(size);
     let is_stopping = view.state == JobState::Stopping;
-    // It lies where Start was: the second click of a double click must do nothing.
+    // In the position of Start: the second click of a double click must do nothing.
     ui.add_enabled(false, button(if view.state == JobState::Paused { "Paused" } else { "Running" }));
     let (text, command) = if view.state == JobState::Paused {
         ("Continue", TrainCommand::Continue)
@@ -272,7 +272,7 @@ fn running_buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
     ui.label(RichText::new(note).small().color(theme::WEAK));
 }
 
-/// What is below the buttons: what is missing, or how long it will take.
+/// The note below the buttons: what is missing, or how long it will take.
 fn note(view: &TrainView<'_>, finished: &Result<RoundConfig, String>) -> (String, Color32) {
     let config = match finished {
         _ if !view.has_project => return ("Open a project first.".to_owned(), theme::WEAK.now()),

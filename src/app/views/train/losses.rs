@@ -1,4 +1,4 @@
-//! The losses and the learning rate over the steps, as they come.
+//! Live plots of the losses and the learning rate.
 
 use egui::Ui;
 use egui_plot::{Corner, Legend, Line, Plot, PlotPoints};
@@ -6,11 +6,11 @@ use egui_plot::{Corner, Legend, Line, Plot, PlotPoints};
 use super::model::{Run, TrainModel};
 use crate::app::theme;
 
-/// Points of the moving mean.
+/// Window of the moving mean, in points.
 const SMOOTH: usize = 20;
-/// The learning rate's share of the height.
+/// The learning rate plot's fraction of the height.
 const RATE_SHARE: f32 = 0.28;
-/// Points that both plots leave for their numbers, so that their steps are below each other.
+/// Width reserved for the numbers of both plots, so that their steps are aligned.
 const AXIS_WIDTH: f32 = 52.0;
 
 pub(super) fn show(ui: &mut Ui, model: &TrainModel, height: f32) {
@@ -24,7 +24,7 @@ pub(super) fn show(ui: &mut Ui, model: &TrainModel, height: f32) {
 }
 
 fn losses(ui: &mut Ui, model: &TrainModel, run: Option<&Run>, height: f32) {
-    // Bounds that are set once stop following the lines, so the empty plot is another one.
+    // Fixed bounds stop following the lines, so the empty plot is a separate one.
     let plot = match run {
         None => Plot::new("no losses").default_x_bounds(0.0, 100.0).default_y_bounds(0.0, 2.0),
         Some(_) => Plot::new("losses"),
@@ -56,7 +56,7 @@ fn rate(ui: &mut Ui, run: Option<&Run>, height: f32) {
     });
 }
 
-/// A plot that only shows.
+/// A non-interactive plot.
 fn plain(plot: Plot<'_>, height: f32) -> Plot<'_> {
     plot.height(height)
         .include_y(0.0)

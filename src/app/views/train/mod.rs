@@ -20,7 +20,7 @@ use crate::detector::GpuState;
 use crate::domain::{Progress, RoundRecord, RoundState};
 use crate::workflow::FoldProgress;
 
-/// What the round job is at.
+/// The state of the round job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState {
     Idle,
@@ -35,14 +35,14 @@ pub struct TrainView<'a> {
     pub model: &'a TrainModel,
     /// The round job's progress, while it runs.
     pub progress: Option<Progress>,
-    /// How fast that goes and what is left, in words.
+    /// Its speed and the time left, as text.
     pub rate: String,
     pub state: JobState,
     pub has_project: bool,
     /// Names of the project's datasets.
     pub datasets: Vec<&'a str>,
     pub images: u64,
-    /// Whether rounds can train on a GPU; `None` until that is known.
+    /// Whether rounds can train on a GPU; `None` until known.
     pub gpu: Option<&'a GpuState>,
     pub commands: &'a mut Vec<Command>,
 }
@@ -53,7 +53,7 @@ impl TrainView<'_> {
         Panel::left("settings").frame(side).resizable(false).exact_size(390.0).show_separator_line(false).show(
             ui,
             |ui| {
-                // What starts and stops a round is in sight however small the window is.
+                // The buttons that start and stop a round are visible in any window size.
                 let frame = theme::pinned();
                 Panel::bottom("round buttons").frame(frame).resizable(false).show_separator_line(false).show(
                     ui,
@@ -153,7 +153,7 @@ impl TrainView<'_> {
         });
     }
 
-    /// A round that says it is running while no job runs was interrupted, or another program trains it.
+    /// A round in state running while no job runs was interrupted, or another program trains it.
     fn state_label(&self, ui: &mut Ui, round: &RoundRecord) {
         let (text, color) = match round.state {
             RoundState::Running if self.state == JobState::Idle => ("not finished", theme::WARNING),
@@ -180,7 +180,7 @@ impl TrainView<'_> {
     }
 }
 
-/// Where a cross-validation is.
+/// Formats the progress of a cross-validation.
 fn fold_text(at: &FoldProgress, state: JobState) -> String {
     let FoldProgress { fold, place, folds, round, rounds } = at;
     let paused = if state == JobState::Paused { ", paused" } else { "" };
@@ -211,7 +211,7 @@ fn facts(ui: &mut Ui, last: &crate::training::StepReport) {
     facts_row(ui, &facts);
 }
 
-/// Names over values, side by side.
+/// Shows names above values, side by side.
 fn facts_row(ui: &mut Ui, facts: &[(&str, String)]) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 26.0;
@@ -225,7 +225,7 @@ fn facts_row(ui: &mut Ui, facts: &[(&str, String)]) {
     });
 }
 
-/// `612 MB` or `2.41 GB`, in powers of 1000.
+/// Formats `612 MB` or `2.41 GB`, in powers of 1000.
 fn memory_text(bytes: u64) -> String {
     let mb = bytes as f64 / 1e6;
     if mb < 1000.0 { format!("{mb:.0} MB") } else { format!("{:.2} GB", mb / 1000.0) }

@@ -1,6 +1,6 @@
-//! The training screen's state: the next round's settings, the running round, the log, the rounds so far. No egui, no tch.
+//! The training screen's state: the next round's settings, the running round, the log, earlier rounds. No egui, no tch.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ use crate::workflow::FoldProgress;
 use crate::workflow::round_report::{MERIT_FALSE_POSITIVES, RoundReport};
 use crate::workflow::run_state::RunState;
 
-/// Lines of the log that are kept.
+/// Maximum number of log lines.
 const LOG_MAX: usize = 500;
 
 /// A line of the log.
@@ -26,23 +26,23 @@ pub struct LogLine {
     pub is_warning: bool,
 }
 
-/// A round while it runs and after.
+/// A round while it runs and afterwards.
 #[derive(Debug, Clone, Default)]
 pub struct Run {
     pub round: Option<u32>,
-    /// The part of a cross-validation that it is; `None` for a round of the project.
+    /// The part of a cross-validation; `None` for a round of the project.
     pub fold: Option<FoldProgress>,
     pub start: Option<RoundStart>,
     pub last: Option<StepReport>,
     pub total: Series,
     pub losses: [Series; 5],
     pub lr: Series,
-    /// What happens beside the steps, e.g. an evaluation.
+    /// The current activity between steps, e.g. an evaluation.
     pub phase: Option<String>,
 }
 
 impl Run {
-    /// Share of the steps that are done, 0..=1.
+    /// Returns the fraction of completed steps, 0..=1.
     pub fn share(&self) -> Option<f32> {
         let iterations = self.start.as_ref()?.iterations.max(1);
         let done = self.last.as_ref().map_or_else(|| self.start.as_ref().map_or(0, |s| s.step), |last| last.step);
@@ -54,27 +54,27 @@ impl Run {
 pub struct TrainModel {
     pub form: Form,
     pub run: Option<Run>,
-    /// What was shown before the job that runs, until that makes a step.
+    /// What was shown before the running job, until that completes a step.
     before: Option<Run>,
     pub log: VecDeque<LogLine>,
-    /// Those that Quarry trained.
+    /// The rounds that Quarry trained.
     pub rounds: Vec<RoundRecord>,
-    /// The newest number of all rounds, imported ones too.
+    /// The highest number of all rounds, including imported ones.
     newest: u32,
     /// The round whose report is shown.
     pub opened: Option<OpenedRound>,
-    /// The newest round that made steps, with its median step in seconds.
+    /// The newest round with training steps, and its median step time in seconds.
     speed: Option<(u32, f64)>,
-    /// The steps of the newest round were asked for.
+    /// The steps of the newest round were requested.
     steps_asked: bool,
-    /// Folds that have images.
+    /// Number of folds with images.
     pub folds: usize,
     pub cross: Cross,
     /// The project's cross-validations.
     pub runs: Vec<RunState>,
 }
 
-/// How far the cross-validation of the typed name is, for the typed number of rounds.
+/// Progress of the cross-validation with the typed name, for the typed number of rounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CrossState {
     New,
@@ -86,40 +86,40 @@ pub enum CrossState {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct OpenedRound {
     pub number: u32,
-    /// Which round its settings are compared with; the one before it at first.
+    /// The round whose settings are compared; initially the previous one.
     pub compared: Option<u32>,
-    /// `None` while it is read.
+    /// `None` while loading.
     pub report: Option<RoundReport>,
-    /// The notes while they are typed; `None` when they are as stored.
+    /// The notes while being typed; `None` if unchanged.
     pub notes: Option<String>,
 }
 
-/// How long a round may take.
+/// An estimate of a round's duration.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Estimate {
-    /// From the speed of this round of the project.
+    /// From this round's measured speed.
     Measured { round: u32, minutes: f64 },
-    /// From what such a network takes on other computers.
+    /// From typical times of such a network on other computers.
     Rough { minutes: f64 },
 }
 
 impl TrainModel {
-    /// The next round's number.
+    /// Returns the next round's number.
     pub fn next_round(&self) -> u32 {
         self.newest + 1
     }
 
-    /// The newest round, when it was not trained to its end.
+    /// Returns the newest round if its training is incomplete.
     pub fn resumable(&self) -> Option<u32> {
         self.rounds.last().filter(|round| round.is_unfinished()).map(|round| round.number)
     }
 
-    /// The newest round, when its false positives were not mined yet.
+    /// Returns the newest round if its false positives were not mined yet.
     pub fn minable(&self) -> Option<u32> {
         self.rounds.last().filter(|round| round.state == RoundState::Trained).map(|round| round.number)
     }
 
-    /// The rounds were read again. After a new one, the form proposes the round after it.
+    /// Called when the rounds were reloaded. After a new one, the form proposes the following round.
     pub fn set_rounds(&mut self, mut rounds: Vec<RoundRecord>) {
         self.newest = rounds.last().map_or(0, |round| round.number);
         rounds.retain(RoundRecord::is_own);
@@ -136,8 +136,8 @@ impl TrainModel {
         }
     }
 
-    /// The splits that have images were read. Where the proposed test splits, which nobody has changed, are not among them, one that its
-    /// dataset sets aside is proposed, or the last one.
+    /// Called when the splits with images were loaded. If the proposed test splits are unchanged and do not exist, proposes one that its
+    /// dataset reserves, or the last one.
     pub fn set_splits(&mut self, splits: &[String], images: u64) {
         self.folds = splits.iter().filter(|split| fold_number(split).is_some()).count();
         let form = &mut self.form;
@@ -152,20 +152,20 @@ impl TrainModel {
         }
     }
 
-    /// The round whose steps are to be read, once: the newest, while no run is shown.
+    /// Returns the round whose steps should be loaded, once: the newest, while no run is shown.
     pub fn steps_to_read(&mut self) -> Option<RoundId> {
         let newest = self.rounds.last().filter(|_| self.run.is_none() && !self.steps_asked)?;
         self.steps_asked = true;
         Some(newest.id)
     }
 
-    /// The steps of a round of an earlier session were read; they are shown as long as no other runs.
+    /// Called when the steps of an earlier session's round were loaded; they are shown as long as no other round runs.
     pub fn steps_came(&mut self, round: u32, steps: Vec<StepReport>) {
         if self.run.is_some() || steps.is_empty() {
             return;
         }
         let config = self.round(round).and_then(settings_of);
-        // The log holds the seconds of each step alone.
+        // The log only contains the seconds of each step.
         let mut clock = StepClock::default();
         for step in &steps {
             clock.record(step.seconds);
@@ -180,7 +180,7 @@ impl TrainModel {
         }
     }
 
-    /// A failed round continues with the form's rates: with its own it would fail again.
+    /// A failed round resumes with the form's rates: with its own it would fail again.
     pub fn resumes_with_rates(&self) -> bool {
         self.rounds.last().is_some_and(|round| round.state == RoundState::Failed)
     }
@@ -189,7 +189,7 @@ impl TrainModel {
         self.rounds.iter().find(|round| round.number == number)
     }
 
-    /// Shows the report of a round, or none.
+    /// Shows the report of a round, or closes it.
     pub fn open_round(&mut self, number: Option<u32>) {
         self.opened = number.map(|number| {
             let before = self.rounds.iter().rev().map(|round| round.number).find(|n| *n < number);
@@ -197,21 +197,21 @@ impl TrainModel {
         });
     }
 
-    /// A report was read. One of a round that is no longer shown is dropped.
+    /// Called when a report was loaded. Ignored if its round is no longer shown.
     pub fn report_came(&mut self, report: RoundReport) {
         if let Some(opened) = self.opened.as_mut().filter(|opened| opened.number == report.round) {
             opened.report = Some(report);
         }
     }
 
-    /// The notes of the opened round, as typed or as stored.
+    /// Returns the notes of the opened round, as typed or as stored.
     pub fn notes(&self) -> &str {
         let Some(opened) = &self.opened else { return "" };
         let stored = self.round(opened.number).map_or("", |round| round.notes.as_str());
         opened.notes.as_deref().unwrap_or(stored)
     }
 
-    /// The settings in which round `after` differs from round `before`.
+    /// Returns the settings in which round `after` differs from round `before`.
     pub fn differences(&self, before: u32, after: u32) -> Vec<Difference> {
         let config = |n: u32| self.round(n).and_then(settings_of);
         match (config(before), config(after)) {
@@ -220,7 +220,7 @@ impl TrainModel {
         }
     }
 
-    /// The project's cross-validations were read. One that was begun with more rounds than are typed continues with as many.
+    /// Called when the project's cross-validations were loaded. One that was started with more rounds than typed continues with as many.
     pub fn set_runs(&mut self, runs: Vec<RunState>) {
         let rounds =
             |runs: &[RunState], name: &str| runs.iter().find(|run| run.name == name).map_or(0, |run| run.rounds);
@@ -231,7 +231,7 @@ impl TrainModel {
         self.runs = runs;
     }
 
-    /// The cross-validation of the typed name, where it was begun.
+    /// Returns the cross-validation with the typed name, if it was started.
     pub fn begun_run(&self) -> Option<&RunState> {
         self.runs.iter().find(|run| run.name == self.cross.name.trim())
     }
@@ -242,7 +242,7 @@ impl TrainModel {
         if done == all && all > 0 { CrossState::Done { all } } else { CrossState::Begun { done, all } }
     }
 
-    /// A round of a fold begins.
+    /// Called when a fold's round starts.
     pub fn fold_started(&mut self, at: FoldProgress) {
         self.run = Some(Run { fold: Some(at), ..Run::default() });
         self.say(
@@ -251,17 +251,17 @@ impl TrainModel {
         );
     }
 
-    /// Whether what runs, or ran last, is a cross-validation: its rounds are not the project's.
+    /// Whether the running or last job is a cross-validation, whose rounds are not the project's.
     pub fn is_in_fold(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.fold.is_some())
     }
 
-    /// What the newest round's steps took was read.
+    /// Called when the newest round's step time was loaded.
     pub fn set_speed(&mut self, speed: Option<(u32, f64)>) {
         self.speed = speed;
     }
 
-    /// How long the steps of a round with these settings will take on this computer.
+    /// Estimates the training time of a round with these settings on this computer.
     pub fn estimate(&self, config: &RoundConfig, cores: usize) -> Option<Estimate> {
         let minutes = |step_seconds: f64| step_seconds * config.iterations as f64 / 60.0;
         let measured = self.speed.and_then(|(round, seconds)| {
@@ -273,12 +273,12 @@ impl TrainModel {
         measured.or_else(rough)
     }
 
-    /// A job begins.
+    /// Called when a job starts.
     pub fn begin(&mut self) {
         self.before = self.run.replace(Run::default()).or(self.before.take());
     }
 
-    /// A job ended. One that never came to a step leaves what was shown before it.
+    /// Called when a job ended. If it completed no step, what was shown before it is restored.
     pub fn ended(&mut self) {
         let is_empty = self.run.as_ref().is_none_or(|run| run.last.is_none());
         if let Some(before) = self.before.take().filter(|_| is_empty) {
@@ -286,7 +286,7 @@ impl TrainModel {
         }
     }
 
-    /// The losses of a resumed round are kept up to the step from which it resumes.
+    /// Keeps the losses of a resumed round up to the step from which it resumes.
     fn keep_losses(&mut self, step: u64) {
         let Some(run) = self.run.as_mut().filter(|run| run.fold.is_none()) else { return };
         let is_same = |before: &mut Run| before.round.is_some() && before.round == run.round && before.fold.is_none();
@@ -311,7 +311,7 @@ impl TrainModel {
         }
     }
 
-    /// One fact of the running round.
+    /// Handles an event of the running round.
     pub fn train_event(&mut self, event: TrainEvent) {
         let run = self.run.get_or_insert_default();
         match event {
@@ -371,7 +371,7 @@ impl TrainModel {
         run.last = Some(report);
     }
 
-    /// Loss names with their lines; those that are always 0 (no ellipse head) are left out.
+    /// Returns loss names with their lines, except those that are always 0 (no ellipse head).
     pub fn loss_lines(&self) -> Vec<(&'static str, &Series)> {
         let Some(run) = &self.run else { return Vec::new() };
         let parts = Losses::NAMES.into_iter().zip(&run.losses);
@@ -379,7 +379,7 @@ impl TrainModel {
     }
 }
 
-/// `None` where this version cannot read them.
+/// `None` if this version cannot parse them.
 fn settings_of(round: &RoundRecord) -> Option<RoundConfig> {
     RoundConfig::from_stored(&round.config_toml, "round.toml").ok()
 }
@@ -446,7 +446,7 @@ mod tests {
         model.train_event(step(4, 0.5));
         assert_eq!(steps(&model), [1.0, 2.0, 3.0, 4.0]);
         model.ended();
-        // A start that fails wipes nothing, before the round is there and after.
+        // A failed start clears nothing, before the round is shown and after.
         model.begin();
         model.ended();
         assert_eq!(steps(&model), [1.0, 2.0, 3.0, 4.0]);

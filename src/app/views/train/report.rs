@@ -1,4 +1,4 @@
-//! A round's full report: results, what its samplers drew, how its settings differ from another round's, notes.
+//! A round's full report: results, sampling statistics, differences in settings from another round, notes.
 
 use egui::{Button, ComboBox, Grid, RichText, ScrollArea, TextEdit, Ui, vec2};
 
@@ -11,9 +11,9 @@ use crate::domain::RoundRecord;
 use crate::training::SamplerTotals;
 use crate::workflow::round_report::{ClassDrawn, RoundReport};
 
-/// Height of a line of a table, in points.
+/// Height of a table row in points.
 const ROW: f32 = 14.0;
-/// Rows that the notes have room for.
+/// Number of visible rows for the notes.
 const NOTE_ROWS: usize = 4;
 
 pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>, opened: &OpenedRound, height: f32) {

@@ -1,6 +1,6 @@
-//! A series of bounded length for runs of days: when it is full, neighbours are averaged.
+//! A series of bounded length for runs of days: when it is full, neighbouring points are averaged.
 
-/// Points that a line keeps at most.
+/// Maximum number of points per line.
 const POINTS_MAX: usize = 1024;
 
 /// Points `[step, value]`, each the mean of `stride` values.
@@ -43,7 +43,7 @@ impl Series {
         self.stride *= 2;
     }
 
-    /// Drops what comes after a step: it is made again.
+    /// Drops the points after a step, which is repeated.
     pub fn cut_after(&mut self, step: f64) {
         self.points.retain(|point| point[0] <= step);
         (self.sum, self.count) = ([0.0; 2], 0);
@@ -53,7 +53,7 @@ impl Series {
         &self.points
     }
 
-    /// The same line as a moving mean over `window` points, which shows the trend under the noise.
+    /// Returns a moving mean over `window` points, which shows the trend under the noise.
     pub fn smooth(&self, window: usize) -> Vec<[f64; 2]> {
         let mut sum = 0.0;
         let mut smooth = Vec::with_capacity(self.points.len());

@@ -1,4 +1,5 @@
-//! The box of a COCO segmentation: polygons (lists of `x, y, x, y ...`) or a run-length code, plain or compressed, without keeping it.
+//! Computes the box of a COCO segmentation without storing it: polygons (lists of `x, y, x, y ...`) or a run-length code, plain or
+//! compressed.
 
 use std::fmt;
 
@@ -7,14 +8,14 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use crate::dataset::formats::json_values::{Key, Scalar};
 use crate::geometry::BoundingBox;
 
-/// What a `segmentation` says about its box.
+/// The extent of a `segmentation`.
 #[derive(Debug, Default)]
 pub(super) enum Extent {
-    /// There is none, or it is empty or nonsense.
+    /// Missing, empty or nonsense.
     #[default]
     None,
     Polygons(BoundingBox),
-    /// Run lengths, background first, down the columns of an image of this height.
+    /// Run lengths, starting with background, down the columns of an image of this height.
     Runs {
         height: u64,
         counts: Counts,
@@ -24,7 +25,7 @@ pub(super) enum Extent {
 #[derive(Debug)]
 pub(super) enum Counts {
     Plain(Vec<u64>),
-    /// The code of pycocotools: 6 bits a character, differences to the run before the last.
+    /// pycocotools' compressed code: 6 bits per character, differences to the run before the previous one.
     Compressed(String),
 }
 
@@ -155,7 +156,7 @@ impl<'de> Visitor<'de> for ExtentVisitor {
     }
 }
 
-/// Least and largest x and y of alternating coordinates.
+/// Minimum and maximum x and y of alternating coordinates.
 #[derive(Debug, Default)]
 struct Corners {
     first: Option<f64>,
@@ -232,7 +233,7 @@ impl<'de> serde::Deserialize<'de> for Ring {
     }
 }
 
-/// `counts` of a run-length code.
+/// The `counts` of a run-length code.
 struct RunLengths(Option<Counts>);
 
 impl<'de> serde::Deserialize<'de> for RunLengths {
@@ -295,7 +296,7 @@ mod tests {
         // 4 x 4, the middle 2 x 2.
         check(r#"{"size": [4, 4], "counts": [5, 2, 2, 2, 5]}"#, Some([1.0, 1.0, 3.0, 3.0]));
         check(r#"{"size": [4, 4], "counts": "52203"}"#, Some([1.0, 1.0, 3.0, 3.0]));
-        // A run over several columns reaches from top to bottom.
+        // A run over several columns extends from top to bottom.
         check(r#"{"size": [4, 4], "counts": [6, 4, 6]}"#, Some([1.0, 0.0, 3.0, 4.0]));
         for nothing in [
             "[]",

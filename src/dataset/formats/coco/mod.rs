@@ -1,5 +1,5 @@
-//! COCO's `instances` JSON (<https://cocodataset.org/#format-data>): one file, or a folder with one file a split. Files are streamed:
-//! what is kept is one box an annotation.
+//! COCO's `instances` JSON (<https://cocodataset.org/#format-data>): one file, or a folder with one file per split. Files are streamed:
+//! only one box per annotation is kept.
 
 mod extent;
 mod records;
@@ -74,8 +74,8 @@ fn looks_like_coco(file: &Path) -> bool {
         && (has("images") || has("image_id") || has("categories") && has("annotations"))
 }
 
-/// The COCO files of a folder: in it, in `annotations/`, or one in each folder below (`train/_annotations.coco.json`). Captions and
-/// keypoints are skipped where there are instances.
+/// Returns the COCO files of a folder: in it, in `annotations/`, or one in each subfolder (`train/_annotations.coco.json`). Captions and
+/// keypoints are skipped if there are instances.
 fn annotation_files(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let name = |file: &PathBuf| file.file_name().map_or(String::new(), |name| name.to_string_lossy().to_lowercase());
     let others = ["captions_", "person_keypoints_", "image_info_", "panoptic_", "stuff_"];
@@ -92,7 +92,7 @@ fn annotation_files(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     Ok(Vec::new())
 }
 
-/// `train` of `instances_train2017.json` and of `train/_annotations.coco.json`; the file's own name where there are several without.
+/// Returns `train` for `instances_train2017.json` and `train/_annotations.coco.json`; the file's own name if several have no split word.
 fn split_of(file: &Path, path: &Path, files: usize) -> Option<String> {
     let stem = file.file_stem()?.to_string_lossy().into_owned();
     let folder = file.parent().filter(|folder| *folder != path).and_then(Path::file_name);
@@ -118,7 +118,7 @@ fn read_file(file: &Path, split: Option<&str>, draft: &mut Draft, cancel: &Cance
     taken.move_into(draft, split)
 }
 
-/// The folders that `file_name` may be relative to.
+/// Returns the folders that `file_name` may be relative to.
 fn bases(file: &Path, split: Option<&str>, root: &Path) -> Vec<PathBuf> {
     let own = file.parent().and_then(|folder| folder.strip_prefix(root).ok()).map(Path::to_path_buf);
     let stem = file.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
@@ -132,7 +132,7 @@ fn bases(file: &Path, split: Option<&str>, root: &Path) -> Vec<PathBuf> {
     bases
 }
 
-/// An image as its record says, before it is looked for.
+/// An image record, before its file is searched.
 struct TakenImage {
     name: String,
     declared: Option<(u32, u32)>,
@@ -141,7 +141,7 @@ struct TakenImage {
     objects: Vec<DraftObject>,
 }
 
-/// An annotation that waits for images and categories, which may follow later in the file.
+/// An annotation waiting for its image and category, which may follow later in the file.
 struct TakenAnnotation {
     id: Option<i64>,
     image: i64,
@@ -149,7 +149,7 @@ struct TakenAnnotation {
     object: DraftObject,
 }
 
-/// Annotations that are kept together.
+/// Number of annotations per chunk.
 const PART: usize = 1 << 16;
 
 /// The records of one file.
@@ -157,7 +157,7 @@ struct Taken<'a> {
     file: &'a Path,
     images: Vec<TakenImage>,
     image_of: HashMap<i64, u32>,
-    /// In parts, each of which is freed once its objects are with their images.
+    /// In chunks, each of which is freed once its objects are assigned to images.
     annotations: Vec<Vec<TakenAnnotation>>,
     categories: Vec<(i64, String)>,
     bad: Vec<Skipped>,
@@ -222,7 +222,7 @@ impl<'a> Taken<'a> {
     }
 }
 
-/// Which ids of annotations were met. Most files have them in rising order, where none comes twice and nothing is kept.
+/// The annotation ids seen so far. Most files have them in ascending order, which excludes duplicates and needs no storage.
 struct TakenIds(Option<HashSet<i64>>);
 
 impl TakenIds {
@@ -231,14 +231,13 @@ impl TakenIds {
         Self((!ids.is_sorted_by(|a, b| a < b)).then(HashSet::new))
     }
 
-    /// Whether this id was met before.
+    /// Whether this id was seen before.
     fn is_again(&mut self, id: i64) -> bool {
         self.0.as_mut().is_some_and(|ids| !ids.insert(id))
     }
 }
 
-/// Counts boxes that reach beyond their image as COCO's `x, y, width, height`, and would lie in it as two corners: a usual mistake of
-/// converters.
+/// Counts boxes that extend beyond their image as COCO's `x, y, width, height` but would fit as two corners: a common error of converters.
 #[derive(Default)]
 struct LikeCorners {
     boxes: usize,
@@ -255,7 +254,7 @@ impl LikeCorners {
         self.like_corners += usize::from(is_beyond && b.x1 < x2 && x2 <= width && b.y1 < y2 && y2 <= height);
     }
 
-    /// Said where it is so of more than a third: boxes in the left upper quarter fit in either way.
+    /// Returns a warning if this applies to more than a third: boxes in the top-left quarter fit either way.
     fn warning(&self, file: &Path) -> Option<String> {
         (self.like_corners * 3 > self.boxes).then(|| {
             format!(

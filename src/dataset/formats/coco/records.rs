@@ -1,4 +1,4 @@
-//! The records of a COCO file: images, annotations and categories, read as a stream of any order and size.
+//! Streams the records of a COCO file: images, annotations and categories, in any order and of any size.
 
 use std::fmt;
 use std::fs::File;
@@ -18,7 +18,7 @@ pub(super) struct ImageRecord {
     pub file_name: Scalar,
     pub width: Scalar,
     pub height: Scalar,
-    /// A key of Quarry's own.
+    /// A Quarry extension.
     pub split: Scalar,
 }
 
@@ -32,9 +32,9 @@ pub(super) struct AnnotationRecord {
     pub extent: Extent,
     pub is_crowd: bool,
     pub ignore: bool,
-    /// A key of Quarry's own: `ra rb theta cx cy`.
+    /// A Quarry extension: `ra rb theta cx cy`.
     pub ellipse: Option<Numbers>,
-    /// What a key that only another of COCO's forms has stands for.
+    /// Another COCO format indicated by a key that only it has.
     pub other_form: Option<&'static str>,
 }
 
@@ -90,14 +90,14 @@ impl Record for CategoryRecord {
     }
 }
 
-/// What takes the records; `None` stands for a value that is not an object.
+/// Receives the records; `None` for a value that is not an object.
 pub(super) trait Taker {
     fn image(&mut self, index: u32, record: Option<ImageRecord>);
     fn annotation(&mut self, index: u32, record: Option<AnnotationRecord>);
     fn category(&mut self, index: u32, record: Option<CategoryRecord>);
 }
 
-/// Which of the lists the file has.
+/// Which lists the file contains.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Lists {
     pub images: bool,
@@ -115,7 +115,7 @@ pub(super) fn read(path: &Path, taker: &mut impl Taker, cancel: &Cancel) -> Resu
     read.map_err(|error| if cancel.is_cancelled() { DatasetError::Cancelled } else { json_error(path, &error) })
 }
 
-/// A file that ends with an error when the import is cancelled.
+/// A file reader that fails when the import is cancelled.
 struct Watched<'a> {
     file: File,
     cancel: &'a Cancel,
@@ -123,7 +123,7 @@ struct Watched<'a> {
 
 impl Read for Watched<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        // `Interrupted` would be tried again.
+        // `Interrupted` would be retried.
         if self.cancel.is_cancelled() { Err(std::io::ErrorKind::Other.into()) } else { self.file.read(buffer) }
     }
 }

@@ -1,4 +1,4 @@
-//! COCO's instances: boxes, with the ellipse, source, split and score as keys of Quarry's own, which other readers skip.
+//! Writes COCO's instances: boxes, with ellipse, source, split and score as extra keys that other readers skip.
 
 use serde_json::{Value, json};
 

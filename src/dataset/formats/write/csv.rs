@@ -1,4 +1,4 @@
-//! One row an object, for spreadsheets and data frames. Images without objects have one row without a class.
+//! Writes one row per object, for spreadsheets and data frames. Images without objects have one row without a class.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use super::{Export, ExportObject, Written};
 use crate::domain::{Shape, csv_text};
 
 const HEADER: &str = "dataset,image,path,width,height,split,class,x1,y1,x2,y2,ra,rb,theta,cx,cy,ignored,source,score";
-/// Further columns of hard negatives.
+/// Additional columns of hard negatives.
 const OF_ROUNDS: &str = ",round,origin,fate";
 
 pub(super) fn write(export: &Export) -> Written {

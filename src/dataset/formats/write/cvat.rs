@@ -1,4 +1,5 @@
-//! CVAT for images 1.1, one XML file. A split is the image's `subset`; what CVAT has no flag for is in attributes of the shape.
+//! Writes CVAT for images 1.1, one XML file. A split is the image's `subset`; other properties without a CVAT flag become attributes of the
+//! shape.
 
 use std::fmt::Write as _;
 

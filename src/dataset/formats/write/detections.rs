@@ -1,4 +1,4 @@
-//! Detections as text: FDDB's lists and COCO's results.
+//! Formats detections as text: FDDB's lists and COCO's results.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::domain::Detection;
 
-/// FDDB's text of `found`, one list for each of `names`. Every number is written so that reading it gives the same `f64` again: the
-/// curves of the file are those of the detections.
+/// Formats `found` as FDDB's text, one list for each of `names`. Every number is written so that it is read back as the same `f64`: the
+/// file's curves equal those of the detections.
 pub fn fddb_detections(names: &[&str], found: &[Vec<Detection>], ellipses: bool) -> String {
     let mut text = String::new();
     for (name, detections) in names.iter().zip(found) {
@@ -27,7 +27,7 @@ pub fn fddb_detections(names: &[&str], found: &[Vec<Detection>], ellipses: bool)
     text
 }
 
-/// A line break in a name would break the blocks; who writes a file for others refuses such names before.
+/// A line break in a name would break the blocks; exporters refuse such names earlier.
 fn on_one_line(name: &str) -> Cow<'_, str> {
     if name.contains(['\n', '\r']) { name.replace('\n', "\\n").replace('\r', "\\r").into() } else { name.into() }
 }
@@ -40,7 +40,7 @@ struct CocoResult {
     score: f32,
 }
 
-/// COCO's result list of detections on images with these ids. The category is the detection's class id.
+/// Formats COCO's result list of detections on images with these ids. The category is the detection's class id.
 pub fn coco_results<'a>(found: impl Iterator<Item = (i64, &'a [Detection])>) -> String {
     let results = found.flat_map(|(image_id, detections)| {
         detections.iter().map(move |d| CocoResult {

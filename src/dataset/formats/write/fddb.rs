@@ -1,4 +1,4 @@
-//! FDDB's ellipse list, all images in one file, and beside it a table with the source of each face, which the list cannot hold.
+//! Writes FDDB's ellipse list, all images in one file, and a table with the source of each face, which the list cannot represent.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ pub(super) fn write(export: &Export) -> Result<Written, String> {
              with --dataset NAME, or export as coco."
         ));
     }
-    // Names stand without extension, as FDDB's do: readers of the list put one on.
+    // Names have no extension, like FDDB's: readers of the list add one.
     let names = distinct_names(export.images.iter().map(|image| image.name.as_str()));
     for name in &names {
         if let Some(problem) = list_problem(name) {

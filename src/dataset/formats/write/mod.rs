@@ -1,4 +1,4 @@
-//! Objects of images -> the text of annotation files, one file a format. What a format cannot hold is counted in the losses.
+//! Formats objects of images as annotation files, one source file per format. What a format cannot represent is counted in the losses.
 
 mod coco;
 mod csv;
@@ -15,7 +15,7 @@ pub use self::detections::{coco_results, fddb_detections};
 pub use self::yolo::listed_path as yolo_image_path;
 use crate::domain::Shape;
 
-/// A format that Quarry writes.
+/// An output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteFormat {
     /// COCO's instances, one file. `ellipse`, `source`, `split` and `score` are keys of Quarry's own.
@@ -26,9 +26,9 @@ pub enum WriteFormat {
     Voc,
     /// CVAT for images 1.1, one file.
     Cvat,
-    /// FDDB's ellipse list, one file, and a table of sources beside it.
+    /// FDDB's ellipse list, one file, and a table of sources.
     Fddb,
-    /// One row an object, one file.
+    /// One row per object, one file.
     Csv,
 }
 
@@ -46,16 +46,16 @@ impl WriteFormat {
         }
     }
 
-    /// Whether a folder is written, and not a file.
+    /// Whether the output is a folder instead of a file.
     pub fn is_folder(self) -> bool {
         matches!(self, Self::Yolo | Self::Voc)
     }
 }
 
-/// What is to be written.
+/// The data to write.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Export {
-    /// What the objects are, as a sentence for files that have room for one.
+    /// A sentence that describes the objects, for formats with a description.
     pub description: String,
     pub classes: Vec<ExportClass>,
     pub images: Vec<ExportImage>,
@@ -92,36 +92,37 @@ pub struct ExportObject {
     /// `imported`, `promoted`, `edited`, `added`, `hard_negative`, `ignored_region`.
     pub source: &'static str,
     pub score: Option<f32>,
-    /// Of a hard negative.
+    /// For a hard negative.
     pub history: Option<History>,
 }
 
-/// A hard negative over the rounds of its model.
+/// A hard negative's trace over the rounds of its model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct History {
     /// The number of the round that found it.
     pub round: u32,
-    /// `new`, `persists` (the round before found it too), `returned` (an earlier one did, the one before did not).
+    /// `new`, `persists` (the previous round had it too), `returned` (an earlier round had it, but not the previous one).
     pub origin: &'static str,
-    /// `open` (no later round is mined), `gone`, `persists` (the next round finds it too), `returns` (a later one does, the next one does not).
+    /// `open` (no later round is mined), `gone`, `persists` (the next round has it too), `returns` (a later round has it, but not the next
+    /// one).
     pub fate: &'static str,
 }
 
-/// The files of an export, and what did not fit into them.
+/// The files of an export, and its losses.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Written {
-    /// Relative to the folder to write to, with their bytes. A format of one file has that file first, under an empty name; further
-    /// ones are suffixes of it.
+    /// Paths relative to the output folder, with their bytes. A single-file format has that file first, under an empty name; further names
+    /// are suffixes of it.
     pub files: Vec<(PathBuf, Vec<u8>)>,
-    /// Objects in the files.
+    /// Number of objects in the files.
     pub objects: usize,
-    /// Objects that are not in the files.
+    /// Number of objects missing from the files.
     pub left_out: usize,
-    /// Whole sentences on what the format cannot hold.
+    /// Complete sentences on what the format cannot represent.
     pub losses: Vec<String>,
 }
 
-/// Writes `export`. Fails, with what to do, where the format cannot tell two images apart.
+/// Formats `export`. Fails with advice if the format cannot distinguish two images.
 pub fn write(format: WriteFormat, export: &Export) -> Result<Written, String> {
     match format {
         WriteFormat::Coco => Ok(coco::write(export)),
@@ -142,7 +143,7 @@ impl Export {
         self.classes.get(object.class).map_or("", |class| class.name.as_str())
     }
 
-    /// Objects in it that `kept` says are written.
+    /// Counts the objects for which `kept` is true.
     fn count(&self, kept: impl Fn(&ExportObject) -> bool) -> usize {
         self.objects().filter(|object| kept(object)).count()
     }
@@ -151,7 +152,7 @@ impl Export {
         self.count(|object| matches!(object.shape, Shape::Ellipse(_)))
     }
 
-    /// Whether some of its objects have a history over rounds.
+    /// Whether any object has a trace over rounds.
     fn has_history(&self) -> bool {
         self.count(|object| object.history.is_some()) > 0
     }
@@ -160,12 +161,12 @@ impl Export {
         self.count(|object| object.score.is_some())
     }
 
-    /// Promoted, edited and added objects: what is not as the dataset has it.
+    /// Counts promoted, edited and added objects, which differ from the dataset.
     fn flagged(&self) -> usize {
         self.count(|object| object.source != "imported")
     }
 
-    /// Fails where two images have the same path (of two datasets), for formats that know an image by its path alone.
+    /// Fails if two images (of two datasets) have the same path, for formats that identify an image by path only.
     fn refuse_repeated_paths(&self, key: impl Fn(&ExportImage) -> String) -> Result<(), String> {
         let mut seen: HashMap<String, &ExportImage> = HashMap::new();
         for image in &self.images {
@@ -181,14 +182,14 @@ impl Export {
     }
 }
 
-/// `3 ellipses: ...`, where there are any.
+/// Adds `3 ellipses: ...`, if there are any.
 fn lost(losses: &mut Vec<String>, count: usize, text: &str) {
     if count > 0 {
         losses.push(format!("{count} {text}"));
     }
 }
 
-/// The path without its extension, with another one in its place; with it, where another image has the same path without.
+/// Returns each path without its extension, or with it if another image would have the same path.
 fn stems(export: &Export) -> Vec<String> {
     let stem = |path: &str| Path::new(path).with_extension("").to_string_lossy().into_owned();
     let mut counts: HashMap<String, usize> = HashMap::new();

@@ -1,4 +1,4 @@
-//! A folder with `Annotations/`, one XML file an image, and `ImageSets/Main/`, one list a split. Corners are counted from 1, both
+//! Writes a folder with `Annotations/`, one XML file per image, and `ImageSets/Main/`, one list per split. Corners count from 1, both
 //! inclusive.
 
 use std::collections::BTreeMap;

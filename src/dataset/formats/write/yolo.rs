@@ -1,5 +1,5 @@
-//! A folder that ultralytics trains from once its `images/` is there: `data.yaml`, a list for each split, and `labels/` with one file
-//! an image. Images without a split are listed in `train.txt`.
+//! Writes a folder that ultralytics can train from once its `images/` exists: `data.yaml`, a list for each split, and `labels/` with one
+//! file per image. Images without a split are listed in `train.txt`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use super::{Export, ExportImage, Written, lost};
 use crate::domain::{list_problem, printable};
 
-/// The folder that ultralytics looks for in an image's path to find its label.
+/// The folder name in an image's path from which ultralytics derives its label's path.
 const IMAGES: &str = "images";
 
-/// What `data.yaml` can call a split; others are in lists of their own.
+/// The split names that `data.yaml` supports; others have separate lists.
 const KEYS: [&str; 3] = ["train", "val", "test"];
 
 pub(super) fn write(export: &Export) -> Result<Written, String> {
@@ -64,13 +64,13 @@ pub(super) fn write(export: &Export) -> Result<Written, String> {
     Ok(Written { files, objects, left_out, losses })
 }
 
-/// Where the lists have an image: below `images/`, or as it is where its own path has a folder of that name.
+/// Returns an image's path in the lists: below `images/`, or unchanged if it already has a folder of that name.
 pub fn listed_path(path: &str) -> String {
     let folders = path.rsplit_once('/').map_or("", |(folders, _)| folders);
     if folders.split('/').any(|folder| folder == IMAGES) { path.to_owned() } else { format!("{IMAGES}/{path}") }
 }
 
-/// The label of a listed image, by ultralytics' rule: the last folder `images` is `labels`, and the extension `txt`.
+/// Returns the label of a listed image by ultralytics' rule: the last folder `images` becomes `labels`, and the extension `txt`.
 fn label_path(listed: &str) -> String {
     let mut parts: Vec<&str> = listed.split('/').collect();
     let folders = parts.len() - 1;
@@ -88,7 +88,7 @@ fn line(image: &ExportImage, class: usize, bbox: &crate::geometry::BoundingBox, 
     format!("{class} {} {} {} {}\n", cx / w, cy / h, inside.width() / w, inside.height() / h)
 }
 
-/// A split as a file's name.
+/// Converts a split to a file name.
 fn file_name(split: &str) -> String {
     split.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
 }
@@ -106,7 +106,7 @@ fn data_yaml(export: &Export, lists: &BTreeMap<String, String>) -> String {
     }
     let others: Vec<&String> = lists.keys().filter(|split| !KEYS.contains(&split.as_str())).collect();
     if !others.is_empty() {
-        // Lists that no key names are not read. Without any of the keys, all are for training.
+        // Lists without a key are not read. Without any of the keys, all are for training.
         let names: Vec<String> = others.iter().map(|split| quoted(&format!("{split}.txt"))).collect();
         let key = if KEYS.iter().any(|key| lists.contains_key(*key)) { "# further splits" } else { "train" };
         let _ = writeln!(text, "{key}: [{}]", names.join(", "));
@@ -118,7 +118,7 @@ fn data_yaml(export: &Export, lists: &BTreeMap<String, String>) -> String {
     text
 }
 
-/// A JSON text is a YAML text too.
+/// JSON text is also valid YAML.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

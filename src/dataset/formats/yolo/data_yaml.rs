@@ -1,4 +1,4 @@
-//! `data.yaml` as ultralytics writes it: class names, and where the images of each split lie.
+//! ultralytics' `data.yaml`: class names, and the image paths of each split.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::dataset::DatasetError;
 use crate::dataset::formats::json_values::{OneRecord, Record, Scalar};
 use crate::domain::{limits, read_text};
 
-/// The keys that name images, in the order in which they are read.
+/// The keys with images, in reading order.
 pub(super) const SPLITS: [&str; 4] = ["train", "val", "test", "minival"];
 
 #[derive(Debug, Default)]
@@ -19,11 +19,11 @@ pub(super) struct DataYaml {
     pub path: Option<String>,
     /// A folder or a text list, or several of them.
     pub splits: BTreeMap<String, Vec<String>>,
-    /// Index -> name. Empty where the file names none.
+    /// Index -> name. Empty if the file has no names.
     pub names: BTreeMap<u32, String>,
-    /// Number of classes; the names say it better.
+    /// Number of classes; the names take precedence.
     pub count: Option<u32>,
-    /// Labels have key points after the box.
+    /// Whether labels have key points after the box.
     pub has_keypoints: bool,
 }
 
@@ -46,15 +46,15 @@ impl Record for DataYaml {
     }
 }
 
-/// Reads and checks the file's form; whether the folders are there is not looked at.
+/// Reads and validates the file; does not check whether the folders exist.
 pub(super) fn read(path: &Path) -> Result<DataYaml, DatasetError> {
     let text = read_text(path, limits::SETTINGS)?;
     let failed = |error: &serde_saphyr::Error| {
         let line = error.location().map_or(1, |location| location.line() as usize);
-        // The first line says what is wrong; the rest draws the place.
+        // The first line says what is wrong; the rest shows the position.
         let text = error.to_string();
         let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        // The place is in front already.
+        // The position was already given.
         let what = what.strip_prefix("line ").and_then(|rest| rest.split_once(": ")).map_or(what, |(_, what)| what);
         DatasetError::line(path, line.max(1), format!("{what}; correct the YAML there"))
     };
@@ -71,7 +71,7 @@ impl<'de> serde::Deserialize<'de> for TopLevel {
     }
 }
 
-/// One text or a list of them; nothing for `~`.
+/// One string or a list of strings; empty for `~`.
 struct Texts(Vec<String>);
 
 impl<'de> serde::Deserialize<'de> for Texts {
@@ -112,7 +112,7 @@ impl<'de> serde::Deserialize<'de> for Texts {
 /// A list, or a map from index to name.
 struct Names(BTreeMap<u32, String>);
 
-/// More classes than any dataset has; a larger index is a mistake.
+/// More classes than any dataset has; a larger index is an error.
 pub(super) const MOST_CLASSES: u32 = 100_000;
 
 impl<'de> serde::Deserialize<'de> for Names {

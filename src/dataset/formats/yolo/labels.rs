@@ -1,4 +1,4 @@
-//! YOLO's label files: one line an object, its class and its box or polygon in fractions of the image.
+//! YOLO's label files: one line per object with its class and its box or polygon in fractions of the image.
 
 use std::path::Path;
 
@@ -9,10 +9,10 @@ use crate::dataset::formats::text_lines::{numbered, numbers};
 use crate::domain::{InputError, Shape, UTF_16, limits, read_text};
 use crate::geometry::BoundingBox;
 
-/// How far a coordinate may be outside 0 to 1 by rounding.
+/// How far rounding may put a coordinate outside 0 to 1.
 const TOLERANCE: f64 = 0.01;
 
-/// What the lines of all label files have in common.
+/// Properties common to all label files of a dataset.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LabelForm {
     /// Key points follow the box.
@@ -24,7 +24,7 @@ pub(super) struct LabelForm {
 /// Objects and bad lines of a label file.
 type Labels = (Vec<DraftObject>, Vec<Skipped>);
 
-/// The objects of a label file, their class as the index that the file has, and its bad lines. `None` where there is no such file.
+/// Returns the objects of a label file with the file's class indices, and its bad lines. `None` if the file does not exist.
 pub(super) fn read(path: &Path, form: LabelForm) -> Result<Option<Labels>, DatasetError> {
     let text = match read_text(path, limits::TEXT) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -90,12 +90,12 @@ fn object(text: &str, form: LabelForm) -> Result<(u32, BoundingBox), String> {
     Ok((class as u32, bbox))
 }
 
-/// Whether so many numbers may be a box with key points of three numbers each.
+/// Whether this many numbers may be a box with key points of three numbers each.
 fn is_keypoints(coordinates: usize) -> bool {
     coordinates > 4 && (coordinates - 4).is_multiple_of(3)
 }
 
-/// The box of `x y w h`, its centre and size.
+/// Returns the box for `x y w h`, its centre and size.
 pub(in crate::dataset) fn box_of(values: &[f64]) -> Result<BoundingBox, String> {
     let &[x, y, w, h] = values else { return Err(format!("a box has 4 numbers, this one {}", values.len())) };
     if w <= 0.0 || h <= 0.0 {
@@ -104,7 +104,7 @@ pub(in crate::dataset) fn box_of(values: &[f64]) -> Result<BoundingBox, String> 
     Ok(BoundingBox::new(x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0))
 }
 
-/// The box around a polygon's `x y` pairs.
+/// Returns the box around a polygon's `x y` pairs.
 pub(in crate::dataset) fn box_of_polygon(values: &[f64]) -> BoundingBox {
     let of = |offset: usize| values.iter().skip(offset).step_by(2).copied();
     let (least, most) = (|o| of(o).fold(f64::MAX, f64::min), |o| of(o).fold(f64::MIN, f64::max));

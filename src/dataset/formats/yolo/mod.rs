@@ -1,5 +1,5 @@
-//! YOLO's text labels, with ultralytics' `data.yaml` (<https://docs.ultralytics.com/datasets/detect/>) or darknet's `classes.txt`. An
-//! image whose label file is empty or not there is a background image.
+//! YOLO's text labels, with ultralytics' `data.yaml` (<https://docs.ultralytics.com/datasets/detect/>) or darknet's `classes.txt`. An image
+//! with an empty or missing label file is a background image.
 
 mod data_yaml;
 mod labels;
@@ -85,14 +85,14 @@ fn is_data_yaml(file: &Path) -> bool {
     })
 }
 
-/// `data.yaml`, or the first other YAML file with class names.
+/// Returns `data.yaml`, or the first other YAML file with class names.
 fn yaml_in(folder: &Path) -> Option<PathBuf> {
     let mut files = files_in(folder, &["yaml", "yml"]).ok()?;
     files.sort_by_key(|file| !file.file_stem().is_some_and(|stem| stem == "data" || stem == "dataset"));
     files.into_iter().find(|file| is_data_yaml(file))
 }
 
-/// `labels/`, `labels/train/` and `train/labels/`.
+/// Returns `labels/`, `labels/train/` and `train/labels/`.
 fn label_folders(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let below = |folder: &Path| folders_in(folder).unwrap_or_default();
     let labels = folder.join("labels");
@@ -109,11 +109,11 @@ fn is_label_beside_image(file: &Path) -> bool {
     has_image && labels::read(file, form).is_ok_and(|read| read.is_some_and(|(objects, _)| !objects.is_empty()))
 }
 
-/// Class names by index: from a YAML file's `names`, or one a line from any other text file.
+/// Reads class names by index: from a YAML file's `names`, or one per line from any other text file.
 ///
 /// # Errors
 ///
-/// The file cannot be read, or is no such list.
+/// The file cannot be read, or is not such a list.
 pub fn class_names(file: &Path) -> Result<BTreeMap<u32, String>, DatasetError> {
     if file.extension().is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml")) {
         return Ok(data_yaml::read(file)?.names);
@@ -121,11 +121,11 @@ pub fn class_names(file: &Path) -> Result<BTreeMap<u32, String>, DatasetError> {
     Ok(names_of_lines(&text_of(file)?))
 }
 
-/// Class names from a YAML file or a list in the folder of labels, or in the folder that it is in; none where there is no such file.
+/// Reads class names from a YAML file or a list in the folder of labels, or in its parent; empty if there is no such file.
 ///
 /// # Errors
 ///
-/// A file that is there cannot be read.
+/// An existing file cannot be read.
 pub fn class_names_beside(folder: &Path) -> Result<BTreeMap<u32, String>, DatasetError> {
     let around = folder.parent().map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above });
     for place in [Some(folder), around].into_iter().flatten().filter(|place| place.is_dir()) {
@@ -140,13 +140,13 @@ pub fn class_names_beside(folder: &Path) -> Result<BTreeMap<u32, String>, Datase
     Ok(BTreeMap::new())
 }
 
-/// One name a line. An empty line is a class without a name, so that the others keep their indices.
+/// Parses one name per line. An empty line is a class without a name, so that the others keep their indices.
 fn names_of_lines(text: &str) -> BTreeMap<u32, String> {
     let names = text.trim_end().lines().enumerate();
     names.map(|(k, name)| (k as u32, name.trim().to_owned())).filter(|(_, name)| !name.is_empty()).collect()
 }
 
-/// Names from `classes.txt` or a `.names` file, one a line; none where there is no such file.
+/// Reads names from `classes.txt` or a `.names` file, one per line; empty if there is no such file.
 fn names_file(folder: &Path) -> Result<BTreeMap<u32, String>, DatasetError> {
     let places =
         [folder.to_path_buf(), folder.join("labels"), folder.join("labels/train"), folder.join("train/labels")];
@@ -156,7 +156,7 @@ fn names_file(folder: &Path) -> Result<BTreeMap<u32, String>, DatasetError> {
     Ok(names_of_lines(&text_of(&file)?))
 }
 
-/// The images of the splits that `data.yaml` names.
+/// Adds the images of the splits in `data.yaml`.
 fn listed_images(
     draft: &mut Draft,
     yaml: &DataYaml,
@@ -172,7 +172,7 @@ fn listed_images(
         let Some(entries) = yaml.splits.get(split).filter(|_| !skipped) else { continue };
         for entry in entries {
             match place_of(&root, &bases, entry) {
-                // The images are elsewhere (`--images`), their list beside the YAML file.
+                // The images are elsewhere (`--images`), their list is next to the YAML file.
                 Err(_)
                     if own.join(entry.trim_start_matches("./")).is_file()
                         && below_root(own, Path::new(""), entry).is_ok() =>
@@ -192,14 +192,14 @@ fn listed_images(
     Ok(())
 }
 
-/// The folders that entries may be relative to: `path`, and the root where `path` is not there.
+/// Returns the folders that entries may be relative to: `path`, or the root if `path` does not exist.
 fn bases(yaml: &DataYaml, root: &Path) -> Vec<PathBuf> {
     let given = yaml.path.as_deref().and_then(|path| below_root(root, Path::new(""), path).ok());
     given.into_iter().filter(|path| root.join(path).is_dir()).chain([PathBuf::new()]).collect()
 }
 
-/// The folder or list that an entry means, relative to the root. Roboflow writes `../train/images` for `train/images`, which
-/// ultralytics reads too.
+/// Resolves an entry to a folder or list relative to the root. Roboflow writes `../train/images` for `train/images`, which ultralytics
+/// accepts too.
 fn place_of(root: &Path, bases: &[PathBuf], entry: &str) -> Result<PathBuf, String> {
     let own = entry.trim_start_matches("../");
     let mut problem = None;
@@ -212,7 +212,7 @@ fn place_of(root: &Path, bases: &[PathBuf], entry: &str) -> Result<PathBuf, Stri
             }
         }
     }
-    // An absolute path of another computer: by as much of its end as there is here.
+    // An absolute path from another computer: use the longest suffix that exists here.
     if let Some(place) = ends_of_absolute(entry).find_map(|end| {
         let below = |base| below_root(root, base, end).ok().filter(|path| root.join(path).exists());
         bases.iter().find_map(|base| below(base))
@@ -225,7 +225,7 @@ fn place_of(root: &Path, bases: &[PathBuf], entry: &str) -> Result<PathBuf, Stri
     Err(problem.unwrap_or_else(|| format!("'{}' does not exist", shortened(entry))))
 }
 
-/// A text list: one image a line, relative to `path`, or to the list where the line begins with `./`.
+/// Reads a text list: one image per line, relative to `path`, or to the list if the line starts with `./`.
 fn read_list(draft: &mut Draft, file: &Path, list: &Path, bases: &[PathBuf], split: &str) -> Result<(), DatasetError> {
     let text = text_of(file)?;
     let index = draft.file(file);
@@ -262,7 +262,7 @@ fn push(
     Ok(())
 }
 
-/// Every image below the root; folders named `train`, `val` or `test` are its splits.
+/// Adds every image below the root; folders named `train`, `val` or `test` are its splits.
 fn all_images(draft: &mut Draft, cancel: &Cancel) -> Result<(), DatasetError> {
     if cancel.is_cancelled() {
         return Err(DatasetError::Cancelled);
@@ -275,7 +275,7 @@ fn all_images(draft: &mut Draft, cancel: &Cancel) -> Result<(), DatasetError> {
     Ok(())
 }
 
-/// Where the labels of an image may lie, relative or absolute, likeliest first.
+/// Returns possible paths of an image's label file, relative or absolute, most likely first.
 fn label_candidates(root: &Path, own_folder: &Path, image: &Path) -> Vec<PathBuf> {
     let text = image.with_extension("txt");
     let mut found = Vec::new();
@@ -299,7 +299,7 @@ fn label_candidates(root: &Path, own_folder: &Path, image: &Path) -> Vec<PathBuf
 
 type Labels = (PathBuf, Vec<DraftObject>, Vec<Skipped>);
 
-/// Reads the label files of all images, in parallel.
+/// Reads the label files of all images in parallel.
 fn read_labels(
     draft: &mut Draft,
     own_folder: &Path,
@@ -345,7 +345,7 @@ fn read_labels(
     Ok(())
 }
 
-/// Class indices of the files -> those of the draft.
+/// Maps class indices in the files to those of the draft.
 fn name_classes(draft: &mut Draft, names: &BTreeMap<u32, String>) -> Result<(), DatasetError> {
     let used = draft.images.iter().flat_map(|image| &image.objects).map(|object| object.class).max();
     let names: BTreeMap<u32, String> = if names.is_empty() {

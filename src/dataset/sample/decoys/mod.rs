@@ -1,4 +1,5 @@
-//! Things that a poorly trained detector takes for faces: round, skin-coloured, or with two dots over a line. None of them is ground truth.
+//! Objects that a poorly trained detector takes for faces: round, skin-coloured, or with two dots above a line. None of them is ground
+//! truth.
 
 mod beings;
 mod things;
@@ -10,7 +11,7 @@ use super::rng::Draws;
 use super::shapes::Frame;
 use crate::geometry::BoundingBox;
 
-/// What a decoy shows. The word of each is in `decoys.tsv`.
+/// The kind of a decoy. Its word is in `decoys.tsv`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DecoyKind {
     Clock,
@@ -76,7 +77,7 @@ impl DecoyKind {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 
-    /// What may be met before a backdrop.
+    /// Returns the decoys that fit a backdrop.
     pub(super) fn before(backdrop: Backdrop) -> &'static [Self] {
         use DecoyKind::{
             BackOfHead, Ball, Balloon, Button, Car, Clock, Doll, Egg, Mask, Moon, Plate, Pumpkin, Socket, Speaker,
@@ -92,7 +93,7 @@ impl DecoyKind {
         }
     }
 
-    /// Where its middle may be, as parts of the scene's height.
+    /// Returns the vertical range of its centre, in fractions of the scene's height.
     pub(super) fn heights(self) -> (f32, f32) {
         match self {
             Self::Car => (0.6, 0.88),
@@ -104,7 +105,7 @@ impl DecoyKind {
         }
     }
 
-    /// Half width for a half height of 1.
+    /// Returns half its width for a half height of 1.
     pub(super) fn half_width(self) -> f32 {
         match self {
             Self::Car => 1.4,
@@ -116,7 +117,7 @@ impl DecoyKind {
         }
     }
 
-    /// Half heights of the smallest and the largest, in pixels.
+    /// Returns the minimum and maximum half height in pixels.
     pub(super) fn sizes(self) -> (f32, f32) {
         match self {
             Self::Car => (16.0, 34.0),
@@ -131,7 +132,7 @@ impl DecoyKind {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Decoy {
     pub kind: DecoyKind,
-    /// Pixels of the scene; for a doll or a head, the head alone.
+    /// In scene pixels; for a doll or a head, only the head.
     pub bbox: BoundingBox,
 }
 

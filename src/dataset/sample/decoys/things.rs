@@ -6,12 +6,12 @@ use super::super::paint::{BLACK, Canvas, Noise, WHITE, mix, rgb, scaled};
 use super::super::rng::Draws;
 use super::super::shapes::{Both, Frame, Shape, Without};
 
-/// A shadow on the ground behind a shape that lies or hangs.
+/// A shadow on the ground behind a shape.
 pub(super) fn shadow(canvas: &mut Canvas, f: &Frame, ru: f32, rv: f32) {
     canvas.glaze(&f.ellipse(0.1, 0.14, ru, rv), f.unit * 0.3, BLACK, 0.38);
 }
 
-/// A round body lit from the left and above.
+/// A round body lit from the top left.
 pub(super) fn globe(canvas: &mut Canvas, f: &Frame, shape: &impl Shape, colour: [f32; 3]) {
     canvas.fill(shape, 1.0, |x, y| {
         let (u, v) = f.local(x, y);

@@ -1,10 +1,10 @@
-//! Eyes, brows, nose, mouth, cheeks, beard. Places are angles on the head, so that features move and narrow as it turns.
+//! Eyes, brows, nose, mouth, cheeks, beard. Positions are angles on the head, so that features move and narrow as it turns.
 
 use super::super::paint::{BLACK, Canvas, WHITE, mix, rgb, scaled};
 use super::super::shapes::Both;
 use super::Person;
 
-/// Features turned farther away than this are not seen.
+/// Features turned further away than this are not visible.
 const TURNED_AWAY: f32 = 0.22;
 
 impl Person {

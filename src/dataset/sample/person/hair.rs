@@ -28,11 +28,11 @@ impl Person {
         }
     }
 
-    /// The cap of hair that frames the face, by style.
+    /// Paints the hair that frames the face, by style.
     pub(super) fn paint_hair(&self, canvas: &mut Canvas, noise: &Noise) {
         let f = &self.frame;
         let a = self.aspect;
-        // Middle, half width and top of the window through which the face is seen.
+        // Centre, half width and top of the opening that shows the face.
         let (mid, half, top) = match self.style {
             HairStyle::Bald => return self.paint_bald_sides(canvas, noise),
             HairStyle::Short | HairStyle::Bun => (0.0, 0.9, -0.56),
@@ -75,7 +75,7 @@ impl Person {
         }
     }
 
-    /// Fills with hair: strands from the crown, shine where the light falls.
+    /// Paints hair: strands from the crown, highlights from the light.
     fn paint_strands(&self, canvas: &mut Canvas, noise: &Noise, shape: &impl Shape, brightness: f32) {
         canvas.fill(shape, 1.0, |x, y| {
             let (u, v) = self.frame.local(x, y);

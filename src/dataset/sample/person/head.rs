@@ -35,7 +35,7 @@ impl Person {
         canvas.flat(&collar, scaled(self.cloth[0], 0.7));
     }
 
-    /// Trousers down to the shoes; most people stand so near that they are cut off above.
+    /// Paints trousers down to the shoes; most people are so near that they are cropped above.
     fn paint_legs(&self, canvas: &mut Canvas, f: &Frame, wide: f32) {
         let trousers = scaled(mix(self.cloth[1], rgb(0x23283a), 0.7), 0.9);
         for side in [-1.0, 1.0] {
@@ -105,7 +105,7 @@ impl Person {
         canvas.glaze(&self.frame.ellipse(u + side * 0.015, v, 0.06, 0.12), self.frame.unit * 0.05, BLACK, 0.3);
     }
 
-    /// A doll's head: a nose's ridge and nothing else.
+    /// A doll's head: only the ridge of a nose.
     pub(super) fn paint_blank(&self, canvas: &mut Canvas) {
         let ((u, v), _) = self.on_face(0.0, 0.15);
         canvas.glaze(&self.frame.ellipse(u, v, 0.07, 0.22), self.frame.unit * 0.2, WHITE, 0.25);

@@ -1,4 +1,4 @@
-//! A person: draws the traits at random, then paints body, head, features, hair and things worn from back to front.
+//! A person: samples the traits at random, then paints body, head, features, hair and accessories from back to front.
 
 mod features;
 mod hair;
@@ -10,11 +10,11 @@ use super::rng::Draws;
 use super::shapes::{Frame, Oval, Point};
 use crate::geometry::Ellipse;
 
-/// Where the light comes from: x to the right, y down, z towards the viewer; length 1.
+/// The direction of the light: x to the right, y down, z towards the viewer; length 1.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::dataset::sample) struct Light {
     pub direction: (f32, f32, f32),
-    /// 0 is hard light, 1 none at all.
+    /// 0 is hard light, 1 fully diffuse.
     pub ambient: f32,
 }
 
@@ -38,7 +38,7 @@ pub(in crate::dataset::sample) enum Hat {
     Scarf,
 }
 
-/// What hides a part of the face.
+/// What occludes a part of the face.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::dataset::sample) enum Cover {
     None,
@@ -48,7 +48,7 @@ pub(in crate::dataset::sample) enum Cover {
     Hand,
 }
 
-/// What is where the features are.
+/// What is drawn in place of the features.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::dataset::sample) enum Front {
     Face,
@@ -59,13 +59,13 @@ pub(in crate::dataset::sample) enum Front {
 }
 
 pub(in crate::dataset::sample) struct Person {
-    /// Origin in the middle of the head; the unit is the half height of the head; turned by the tilt.
+    /// Origin in the centre of the head; the unit is half the head's height; rotated by the tilt.
     pub frame: Frame,
     pub front: Front,
-    /// Half width over half height.
+    /// Width divided by height.
     aspect: f32,
     taper: f32,
-    /// Turn of the head to its side and downwards, radians.
+    /// Sideways and downward rotation of the head, in radians.
     yaw: f32,
     pitch: f32,
     skin: Colour,
@@ -144,8 +144,8 @@ impl Person {
         }
     }
 
-    /// Ground truth after FDDB's convention: the ellipse around the head from chin to crown, `ra` its half height, `theta` the angle of
-    /// that axis within -pi/2..=pi/2.
+    /// Ground truth by FDDB's convention: the ellipse around the head from chin to crown, `ra` half its height, `theta` the angle of that
+    /// axis within -pi/2..=pi/2.
     pub fn ellipse(&self) -> Ellipse {
         let mut theta = f64::from(self.frame.turn) + std::f64::consts::FRAC_PI_2;
         if theta > std::f64::consts::FRAC_PI_2 {
@@ -156,7 +156,7 @@ impl Person {
         Ellipse::new(ra, ra * f64::from(self.aspect), theta, x, y)
     }
 
-    /// The same as a shape.
+    /// The same ellipse as a shape.
     pub fn outline(&self) -> Oval {
         self.frame.ellipse(0.0, 0.0, self.aspect, 1.0)
     }
@@ -181,14 +181,14 @@ impl Person {
         self.paint_hat(canvas, noise);
     }
 
-    /// Paints what hides a part of the face; it belongs to nobody.
+    /// Paints what occludes a part of the face; it belongs to no subject.
     pub fn paint_in_front(&self, canvas: &mut Canvas) {
         if self.front == Front::Face {
             self.paint_cover(canvas);
         }
     }
 
-    /// Light that falls on the head at `(u, v)`, 1 in the middle of the range.
+    /// Returns the light on the head at `(u, v)`; 1 is mid-range.
     fn shade(&self, u: f32, v: f32) -> f32 {
         let (p, q) = (u / (self.aspect * 1.04), v / 1.04);
         let r = (p * p + q * q).min(0.97);
@@ -201,13 +201,13 @@ impl Person {
         round * (0.62 + self.light.ambient * 0.28 + (1.0 - self.light.ambient) * 0.62 * falling)
     }
 
-    /// `colour` as it looks in the light at a place of the head.
+    /// Returns `colour` under the light at a position on the head.
     fn lit(&self, colour: Colour, u: f32, v: f32) -> Colour {
         scaled(colour, self.shade(u, v))
     }
 
-    /// A point of the face by its angles from the middle (right, down; radians): its place and how much narrower it looks, 0 when it
-    /// is turned away.
+    /// Returns a point of the face from its angles relative to the centre (right, down; radians): its position and how much narrower it
+    /// appears, 0 when turned away.
     fn on_face(&self, right: f32, down: f32) -> (Point, f32) {
         let (a, e) = (self.yaw + right, self.pitch + down);
         let u = self.aspect * a.sin() * e.cos().max(0.2).sqrt();

@@ -1,4 +1,4 @@
-//! Glasses, hats, and things held before the face.
+//! Glasses, hats, and things held in front of the face.
 
 use super::super::paint::{BLACK, Canvas, Noise, WHITE, mix, rgb, scaled};
 use super::super::shapes::{Both, Shape};
