@@ -190,7 +190,7 @@ impl QuarryApp {
             // The class is chosen first.
             _ if self.review.picker.is_some() => {}
             action if action.scope() == Scope::Adjust => self.adjust(action),
-            Action::GoOn => self.review.go_on(),
+            Action::GoOn => self.review.acknowledge_failure(),
             // The ellipse is adjusted first.
             _ if self.review.adjusting.is_some() => {}
             action => self.review_action(action),
@@ -373,7 +373,7 @@ impl QuarryApp {
     fn adjust(&mut self, action: Action) {
         let change = match action {
             // The ellipse that could not be saved is still shown: first acknowledge the failure.
-            Action::Commit if self.review.failure.is_some() => return self.review.go_on(),
+            Action::Commit if self.review.failure.is_some() => return self.review.acknowledge_failure(),
             Action::Commit => {
                 let decision = self.review.commit_adjusted();
                 return self.save(decision);
@@ -407,10 +407,10 @@ impl QuarryApp {
             Decision::Verdict { candidates, groups, verdict, class, reason } => {
                 WriteRequest::Decide { candidates, groups, verdict, class, reason, by }
             }
-            Decision::All { alike, verdict, class, reason } => {
+            Decision::All { each_member, verdict, class, reason } => {
                 let Some(session) = &self.session else { return };
                 let mut query = session.query(&self.review.filter, &by);
-                query.collapse &= !alike;
+                query.collapse &= !each_member;
                 WriteRequest::DecideQuery { query: Box::new(query), verdict, class, reason, by }
             }
             Decision::AsBefore(candidates) => WriteRequest::Inherit { candidates, by },

@@ -372,18 +372,18 @@ impl QuarryApp {
             },
             Waiting::Report(mut work) => match work.poll() {
                 None => return self.still(Waiting::Report(work)),
-                Some(told) => told.map_or_else(failed, DatasetWindow::Text),
+                Some(text) => text.map_or_else(failed, DatasetWindow::Text),
             },
             Waiting::Changed(mut work) => match work.poll() {
                 None => return self.still(Waiting::Changed(work)),
-                Some(told) => {
+                Some(text) => {
                     if let Some(session) = &mut self.session {
                         session.forget_details();
                     }
                     self.textures.clear();
                     self.reread_review();
                     self.refresh();
-                    told.map_or_else(failed, DatasetWindow::Text)
+                    text.map_or_else(failed, DatasetWindow::Text)
                 }
             },
             Waiting::Samples(path, mut work) => match work.poll() {

@@ -96,7 +96,7 @@ impl QuarryApp {
                 self.without_queued(|review| review.failed(reason.clone()));
                 if !is_seen {
                     // Only the review shows what it stops for.
-                    self.review.go_on();
+                    self.review.acknowledge_failure();
                     self.say_error(format!("Not saved: {reason}"));
                 }
             }
@@ -228,7 +228,7 @@ impl QuarryApp {
             }
             ReadReply::Page(page) if session.page_ticket == Some(ticket) => {
                 let complete = page.next.is_none();
-                let is_first = session.page_came(page.next);
+                let is_first = session.page_loaded(page.next);
                 self.review.extend(page.rows.into_iter().map(|row| by.sees(row)).collect(), complete);
                 if is_first {
                     session.keep_backups();
@@ -243,13 +243,13 @@ impl QuarryApp {
             }
             ReadReply::Annotators(statistics) => self.review.statistics = Some(*statistics),
             ReadReply::History(steps) => {
-                if let Some(from_start) = session.history_came(ticket, &self.review.history) {
+                if let Some(from_start) = session.history_loaded(ticket, &self.review.history) {
                     self.review.history.extend(steps, from_start);
                 }
             }
             ReadReply::Candidate(row) => {
                 if session.ends_return(ticket) {
-                    self.review.came_back(Some(by.sees(*row)));
+                    self.review.return_loaded(Some(by.sees(*row)));
                 } else if session.revisit_ticket.take_if(|asked| *asked == ticket).is_some() {
                     self.review.layout = Layout::Queue;
                     self.review.show_row(by.sees(*row));
@@ -273,8 +273,8 @@ impl QuarryApp {
                 }
             }
             ReadReply::Curves(news) => self.curves_came(*news),
-            ReadReply::Round(report) => self.train.report_came(*report),
-            ReadReply::Steps(round, steps) => self.train.steps_came(round, steps),
+            ReadReply::Round(report) => self.train.report_loaded(*report),
+            ReadReply::Steps(round, steps) => self.train.steps_loaded(round, steps),
         }
         true
     }
@@ -333,7 +333,7 @@ impl QuarryApp {
     fn read_failed(&mut self, ticket: Ticket) -> bool {
         let Some(session) = &mut self.session else { return false };
         if session.ends_return(ticket) {
-            self.review.came_back(None);
+            self.review.return_loaded(None);
             return true;
         }
         session.detail_failed(ticket);
@@ -410,8 +410,8 @@ impl QuarryApp {
         }
         if is_shown && !self.review.is_saving() {
             session.want_inheritable(&self.review.filter, &by);
-            let is_told = self.review.group_preview.is_some_and(|(told, _)| told == self.review.grouping);
-            if self.review.filter_open && !is_told {
+            let is_known = self.review.group_preview.is_some_and(|(config, _)| config == self.review.grouping);
+            if self.review.filter_open && !is_known {
                 session.want_preview(self.review.grouping);
             }
         }

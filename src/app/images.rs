@@ -482,7 +482,7 @@ impl QuarryApp {
             Ok(ImageReply::Opened(opened)) if is_open => {
                 self.images.failure = None;
                 let is_blind = self.annotator().blind;
-                self.images.came(*opened, is_blind);
+                self.images.loaded(*opened, is_blind);
             }
             Ok(_) => {}
             Err(reason) => self.images.failure = Some(format!("The images cannot be read: {reason}")),

@@ -323,7 +323,7 @@ impl Session {
     }
 
     /// Whether a reply is the pending page of the log and still wanted: if so, whether it is the newest.
-    pub fn history_came(&mut self, ticket: Ticket, history: &HistoryModel) -> Option<bool> {
+    pub fn history_loaded(&mut self, ticket: Ticket, history: &HistoryModel) -> Option<bool> {
         let asked = self.history_asked.take_if(|asked| asked.ticket == ticket)?;
         (asked.batch == history.batch).then_some(asked.from_start)
     }
@@ -375,7 +375,7 @@ impl Session {
     }
 
     /// Whether it was the first page since the project was opened: reads of the whole database wait for it.
-    pub fn page_came(&mut self, next: Option<Cursor>) -> bool {
+    pub fn page_loaded(&mut self, next: Option<Cursor>) -> bool {
         self.page_ticket = None;
         self.cursor = next;
         !std::mem::replace(&mut self.has_first_page, true)

@@ -16,9 +16,9 @@ impl QuarryApp {
         match command {
             SettingsCommand::SetTheme(theme) => self.options.theme = theme,
             SettingsCommand::SetScale(scale) => self.options.scale = scale,
-            SettingsCommand::SetAutoAdvance(goes_on) => {
-                self.options.auto_advance = goes_on;
-                self.review.auto_advance = goes_on;
+            SettingsCommand::SetAutoAdvance(advances) => {
+                self.options.auto_advance = advances;
+                self.review.auto_advance = advances;
             }
             SettingsCommand::SetDevice(device) => {
                 self.train.form.config.device.clone_from(&device);

@@ -1,8 +1,10 @@
 //! Opens the window: checks the display and loads the options file.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use egui::{ViewportBuilder, vec2};
+use egui::{ViewportBuilder, ViewportCommand, vec2};
 
 use super::QuarryApp;
 use super::command::{Command, Screen};
@@ -12,6 +14,10 @@ use crate::domain::{crash_folder, new_crash_reports};
 use crate::workflow::{Project, WorkflowError};
 
 pub(super) const OPTIONS_KEY: &str = "options";
+/// eframe's key for the size of the last window: missing on the first start.
+const WINDOW_KEY: &str = "window";
+/// Frames after which the window is visible.
+const FRAMES_UNTIL_SHOWN: u64 = 2;
 
 /// Why the window could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +72,9 @@ fn open(first: impl FnOnce(&mut QuarryApp)) -> Result<(), AppError> {
     let options = eframe::NativeOptions { viewport, renderer: eframe::Renderer::Glow, ..Default::default() };
     let create = move |cc: &eframe::CreationContext<'_>| -> Result<Box<dyn eframe::App>, _> {
         let options: Options = cc.storage.and_then(|s| eframe::get_value(s, OPTIONS_KEY)).unwrap_or_default();
+        if cc.storage.and_then(|storage| storage.get_string(WINDOW_KEY)).is_none() {
+            maximize_once_shown(&cc.egui_ctx);
+        }
         let mut app = QuarryApp::new(&cc.egui_ctx, options, keymap);
         if let Some(file) = keys_file {
             app.keep_keys_in(file);
@@ -75,6 +84,26 @@ fn open(first: impl FnOnce(&mut QuarryApp)) -> Result<(), AppError> {
         Ok(Box::new(app))
     };
     eframe::run_native("quarry", options, Box::new(create)).map_err(|e| AppError::Window(e.to_string()))
+}
+
+/// Maximizes the window after its first frames: X11's window managers ignore the request of a window that is not shown yet, and eframe shows
+/// it after the first frame.
+fn maximize_once_shown(ctx: &egui::Context) {
+    let is_asked = AtomicBool::new(false);
+    let ask = move |ctx: &egui::Context| {
+        if is_asked.load(Ordering::Relaxed) {
+            return;
+        }
+        if ctx.cumulative_frame_nr() < FRAMES_UNTIL_SHOWN {
+            ctx.request_repaint();
+            return;
+        }
+        is_asked.store(true, Ordering::Relaxed);
+        if ctx.input(|input| input.viewport().maximized) != Some(true) {
+            ctx.send_viewport_cmd(ViewportCommand::Maximized(true));
+        }
+    };
+    ctx.on_end_pass("maximize once shown", Arc::new(ask));
 }
 
 /// Fails early if no window can be opened; `instead` is the alternative.

@@ -84,7 +84,7 @@ pub struct Console {
     steps: u64,
     rate: Option<Rate>,
     /// When the progress was last printed as a line.
-    told: Instant,
+    reported_at: Instant,
 }
 
 /// Interval between progress lines without a bar, so that a log of days stays readable.
@@ -101,7 +101,7 @@ impl Console {
             round: 0,
             steps: 0,
             rate: None,
-            told: Instant::now(),
+            reported_at: Instant::now(),
         }
     }
 
@@ -133,8 +133,8 @@ impl Console {
         let mut rate = self.rate.take().unwrap_or_else(|| Rate::new(progress, now));
         rate.follow(progress, now);
         let Progress { what, done, total } = progress;
-        if !self.interactive && now.duration_since(self.told) >= REPORT_INTERVAL {
-            self.told = now;
+        if !self.interactive && now.duration_since(self.reported_at) >= REPORT_INTERVAL {
+            self.reported_at = now;
             self.line(&format!("{what}: {done} of {total}, {}", rate.in_words()));
         }
         self.progress(what, *done, *total, rate.in_words());

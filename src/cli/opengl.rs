@@ -110,10 +110,10 @@ unsafe fn ask(egl: &Library) -> Result<String, String> {
             return Err("EGL has no glGetString".to_owned());
         }
         let get_string: unsafe extern "C" fn(u32) -> *const c_char = std::mem::transmute(get_string);
-        let told = [GL_VERSION, GL_RENDERER].map(|name| get_string(name));
-        if told.iter().any(|text| text.is_null()) {
+        let strings = [GL_VERSION, GL_RENDERER].map(|name| get_string(name));
+        if strings.iter().any(|text| text.is_null()) {
             return Err("OpenGL reports no version".to_owned());
         }
-        Ok(told.map(|text| CStr::from_ptr(text).to_string_lossy().into_owned()).join(", "))
+        Ok(strings.map(|text| CStr::from_ptr(text).to_string_lossy().into_owned()).join(", "))
     }
 }

@@ -64,7 +64,7 @@ impl ImportedDataset {
         mut left_out: LeftOut,
     ) -> Self {
         for image in &mut images {
-            left_out.insane_objects(image);
+            left_out.remove_invalid_shapes(image);
         }
         let name = root.file_name().map_or_else(|| kind.to_owned(), |name| name.to_string_lossy().into_owned());
         let summary = ImportSummary { format: kind.to_owned(), ..ImportSummary::of(&classes, &images, left_out) };
@@ -147,7 +147,7 @@ pub(super) struct LeftOut {
 
 impl LeftOut {
     /// Removes invalid objects from the image. Those that extend beyond its border are kept as annotated: training clips their boxes.
-    fn insane_objects(&mut self, image: &mut ImportedImage) {
+    fn remove_invalid_shapes(&mut self, image: &mut ImportedImage) {
         image.objects.retain(|object| match check_shape(&object.shape, image.width, image.height) {
             Ok(()) => true,
             Err(problem) => {
@@ -184,7 +184,7 @@ pub struct ImportSummary {
     pub unreadable: Vec<(String, String)>,
     /// Pairs of names whose files have the same bytes: the later one, then the earlier one.
     pub duplicates: Vec<(String, String)>,
-    /// Image and reason for each object skipped because of an invalid shape (`domain/sane_shape.rs`).
+    /// Image and reason for each object skipped because of an invalid shape (`domain/valid_shape.rs`).
     pub shapes: Vec<(String, String)>,
     /// Skipped records in file order.
     pub bad_records: Vec<BadRecord>,
@@ -253,9 +253,15 @@ impl fmt::Display for ImportSummary {
             write!(f, "\n{}", printable_line(warning))?;
         }
         listed(f, self.bad_records.len(), "bad records, skipped", self.bad_records.iter(), "\n  ")?;
-        let told = |(name, why): &(String, String)| format!("{} ({})", printable(name), printable_line(why));
-        listed(f, self.shapes.len(), "objects left out because of their shape", self.shapes.iter().map(told), " ")?;
-        let unreadable = self.unreadable.iter().map(told);
+        let described = |(name, why): &(String, String)| format!("{} ({})", printable(name), printable_line(why));
+        listed(
+            f,
+            self.shapes.len(),
+            "objects left out because of their shape",
+            self.shapes.iter().map(described),
+            " ",
+        )?;
+        let unreadable = self.unreadable.iter().map(described);
         listed(f, self.unreadable.len(), "unreadable, left out", unreadable, " ")?;
         let same =
             self.duplicates.iter().map(|(later, earlier)| format!("{} = {}", printable(later), printable(earlier)));

@@ -26,10 +26,10 @@ mod resident_memory;
 mod review_counts;
 mod roi_feature;
 mod round;
-mod sane_shape;
 mod shares;
 mod shown_path;
 mod sources;
+mod valid_shape;
 mod verdict;
 mod whole_file;
 mod work_lock;
@@ -64,10 +64,10 @@ pub use resident_memory::resident_bytes;
 pub use review_counts::{VerdictCounts, is_left};
 pub use roi_feature::{FeatureSpace, ROI_FEATURE_LENGTH, RoiFeature};
 pub use round::{HardNegativeSource, ImportedModel, RoundInit, RoundRecord, RoundState, TruthSource};
-pub use sane_shape::{MAX_IMAGE_SIDES, MIN_SIDE_PX, ShapeProblem, check_shape};
 pub use shares::{Share, Shares};
 pub use shown_path::{shown_path, shown_path_if_any, shown_paths};
 pub use sources::{Away, Sources};
+pub use valid_shape::{MAX_IMAGE_SIDES, MIN_SIDE_PX, ShapeProblem, check_shape};
 pub use verdict::{Basis, Verdict, VerdictRecord};
 pub use whole_file::{
     check_writable, clear_unfinished, finish as finish_file, unfinished_file, write_output, write_output_with,

@@ -116,7 +116,7 @@ impl ReportedCurves {
         let run_dir = project.run_dir(round.number);
         let files = [METRICS_FILE, HELD_OUT_FILE, FDDB_TEXT].map(|name| seen(run_dir.join(name)));
         let size: u64 = files.iter().map(|(_, length, _)| length).sum();
-        if self.metrics.insert(round.id, files.to_vec()).is_some_and(|told| told == files)
+        if self.metrics.insert(round.id, files.to_vec()).is_some_and(|reported| reported == files)
             || (files.first().is_some_and(|(_, length, _)| *length == 0) && size > MEASURED_BYTES_MAX)
         {
             return;
@@ -201,17 +201,17 @@ mod tests {
         store
             .append_metrics(round.id, &[(10, "ap", 0.5), (20, "ap", 0.25), (20, "ap_small", 0.125), (30, "loss", 1.0)])
             .unwrap();
-        let mut told = ReportedCurves::default();
-        let news = told.news(&store).unwrap();
+        let mut reported = ReportedCurves::default();
+        let news = reported.news(&store).unwrap();
         let lengths: Vec<_> = news.curves.iter().map(|read| (read.step, read.curve.points.len())).collect();
         assert!(lengths[0].1 <= EARLIER_POINTS_MAX + 10 && lengths[1] == (20, 5000), "{lengths:?}");
         assert_eq!(news.curves[1].curve.points[0].threshold, threshold, "to the last digit");
         let precision = AveragePrecision::from_values([Some(0.25), None, None, Some(0.125), None, None]);
         assert_eq!(news.precision, [(round.number, 20, precision)]);
-        assert_eq!(told.news(&store).unwrap().curves, []);
+        assert_eq!(reported.news(&store).unwrap().curves, []);
         store.put_curve(round.id, 20, "rectangle", &json(0.25, 3)).unwrap();
         store.put_curve(round.id, 30, "rectangle", "{").unwrap();
-        let news = told.news(&store).unwrap();
+        let news = reported.news(&store).unwrap();
         assert_eq!(news.curves.iter().map(|read| read.step).collect::<Vec<_>>(), [20]);
         assert!(news.unreadable[0].contains("curve of step 30"), "{:?}", news.unreadable);
     }

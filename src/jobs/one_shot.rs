@@ -26,11 +26,11 @@ impl<T: Send + 'static> OneShot<T> {
         let (sender, promise) = Promise::new();
         let cancel = Cancel::new();
         let progress = Arc::new(Mutex::new(None));
-        let (told, stop) = (Arc::clone(&progress), cancel.clone());
+        let (latest, stop) = (Arc::clone(&progress), cancel.clone());
         let run = move || {
             let waking = Arc::clone(&waker);
             let mut tell = move |at: Progress| {
-                *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+                *latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
                 waking();
             };
             let done = caught(|| work(&mut tell, &stop));

@@ -155,7 +155,7 @@ pub type ProjectReader = OwnerThread<ReadRequest, ReadReply>;
 pub fn start_reader(database: PathBuf, waker: Waker) -> std::io::Result<ProjectReader> {
     let open = move || {
         let store = Store::open_read_only(&database).map_err(|e| e.to_string())?;
-        Ok(ReaderState { store, told: ReportedCurves::default() })
+        Ok(ReaderState { store, reported: ReportedCurves::default() })
     };
     let serve = |desk: &mut ReaderState, request| {
         read(desk, request).or_else(|error| match &error {
@@ -169,10 +169,10 @@ pub fn start_reader(database: PathBuf, waker: Waker) -> std::io::Result<ProjectR
 /// The state owned by the thread.
 struct ReaderState {
     store: Store,
-    told: ReportedCurves,
+    reported: ReportedCurves,
 }
 
-fn read(ReaderState { store, told }: &mut ReaderState, request: ReadRequest) -> Result<ReadReply, WorkflowError> {
+fn read(ReaderState { store, reported }: &mut ReaderState, request: ReadRequest) -> Result<ReadReply, WorkflowError> {
     Ok(match request {
         ReadRequest::Overview => {
             let mut overview = overview(store)?;
@@ -194,7 +194,7 @@ fn read(ReaderState { store, told }: &mut ReaderState, request: ReadRequest) -> 
             detections: store.detections(round, image)?,
             complete_by: store.image_marks(image)?,
         })),
-        ReadRequest::Curves => ReadReply::Curves(Box::new(told.news(store)?)),
+        ReadRequest::Curves => ReadReply::Curves(Box::new(reported.news(store)?)),
         ReadRequest::Round(round) => {
             let project = Project::of_database(store.path())?;
             let round = store.round(round)?;

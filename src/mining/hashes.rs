@@ -51,8 +51,8 @@ mod tests {
         imageops::replace(&mut twice, &picture(0), 100, 0);
         let (left, right) = (BoundingBox::new(10.0, 10.0, 50.0, 60.0), BoundingBox::new(110.0, 10.0, 150.0, 60.0));
         assert_eq!(hashes_of(&twice, &left), hashes_of(&twice, &right));
-        let beside = BoundingBox::new(111.0, 10.0, 151.0, 60.0);
-        assert_ne!(hashes_of(&twice, &left).content, hashes_of(&twice, &beside).content);
+        let shifted = BoundingBox::new(111.0, 10.0, 151.0, 60.0);
+        assert_ne!(hashes_of(&twice, &left).content, hashes_of(&twice, &shifted).content);
     }
 
     #[test]

@@ -171,7 +171,7 @@ const LARGEST_SIDE: u32 = 8192;
 
 impl ModelDescription {
     /// Reads the description next to a model: `NAME.toml`, else `model.toml`, else the defaults.
-    pub fn beside(model: &Path) -> Result<Self, ModelError> {
+    pub fn of_model(model: &Path) -> Result<Self, ModelError> {
         let candidates = [model.with_extension("toml"), model.with_file_name("model.toml")];
         match candidates.iter().find(|path| path.exists()) {
             Some(path) => Self::read(path),

@@ -108,7 +108,7 @@ impl Model {
                 "rename it to match its format",
             )
         })?;
-        let description = ModelDescription::beside(path)?;
+        let description = ModelDescription::of_model(path)?;
         let runtime = load_runtime(path, format, device, threads)?;
         Ok(Self::new(path, description, runtime))
     }

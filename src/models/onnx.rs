@@ -220,10 +220,10 @@ pub(super) fn library() -> Option<PathBuf> {
     if let Some(own) = std::env::var_os(LIBRARY_VARIABLE) {
         return Some(PathBuf::from(own));
     }
-    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(LIBRARY)));
+    let next_to_program = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(LIBRARY)));
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join(".onnxruntime").join(LIBRARY);
     let installed = data_folder().map(|dir| dir.join("onnxruntime").join(LIBRARY));
-    beside.into_iter().chain([checkout]).chain(installed).find(|path| path.exists())
+    next_to_program.into_iter().chain([checkout]).chain(installed).find(|path| path.exists())
 }
 
 fn first_line(text: &str) -> String {

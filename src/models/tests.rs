@@ -192,10 +192,10 @@ fn class_names_are_read_from_metadata_of_any_form() {
 fn descriptions_are_checked_and_named() {
     let dir = tempfile::tempdir().unwrap();
     let model = dir.path().join("best.onnx");
-    assert_eq!(ModelDescription::beside(&model).unwrap(), ModelDescription::default());
+    assert_eq!(ModelDescription::of_model(&model).unwrap(), ModelDescription::default());
     let check = |text: &str, part: &str| {
         std::fs::write(dir.path().join("best.toml"), text).unwrap();
-        let error = ModelDescription::beside(&model).unwrap_err().to_string();
+        let error = ModelDescription::of_model(&model).unwrap_err().to_string();
         assert!(error.contains("best.toml") && error.contains(part), "{text}: {error}");
     };
     check("layout = \"yolo\"", "yolov8");
@@ -210,5 +210,5 @@ fn descriptions_are_checked_and_named() {
     check("classes = [\" \"]", "empty");
     std::fs::remove_file(dir.path().join("best.toml")).unwrap();
     std::fs::write(dir.path().join("model.toml"), "classes = [\"a\"]").unwrap();
-    assert_eq!(ModelDescription::beside(&model).unwrap().classes, ["a"]);
+    assert_eq!(ModelDescription::of_model(&model).unwrap().classes, ["a"]);
 }

@@ -12,7 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::StoreError;
-use super::companions::{beside, wal_of};
+use super::companions::{companion, wal_of};
 use super::header::Header;
 
 /// Maximum time that a call waits for another writer.
@@ -34,7 +34,7 @@ pub(super) enum Reading {
 /// Opens `path`, whose header was checked, read-only.
 pub(super) fn read_only(path: &Path, header: Header, reading: Reading) -> Result<Connection, StoreError> {
     let has_log = std::fs::metadata(wal_of(path)).is_ok_and(|m| m.len() > 0);
-    let is_open_elsewhere = std::fs::metadata(beside(path, "-shm")).is_ok_and(|m| m.len() >= SHARED_MEMORY_BYTES);
+    let is_open_elsewhere = std::fs::metadata(companion(path, "-shm")).is_ok_and(|m| m.len() >= SHARED_MEMORY_BYTES);
     if reading == Reading::Once && header.is_wal && !wal_of(path).exists() {
         return immutable(path);
     }
@@ -175,7 +175,7 @@ fn copied_with_journal(path: &Path) -> std::io::Result<(PathBuf, tempfile::TempD
     let folder = tempfile::tempdir()?;
     let copy = folder.path().join("copy.db");
     std::fs::copy(path, &copy)?;
-    std::fs::copy(beside(path, "-journal"), beside(&copy, "-journal"))?;
+    std::fs::copy(companion(path, "-journal"), companion(&copy, "-journal"))?;
     Ok((copy, folder))
 }
 

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
 
 use super::backup_files::{BackupFile, folder, list};
-use super::companions::beside;
+use super::companions::companion;
 use super::integrity::check;
 use super::{Store, StoreError, rescue};
 use crate::domain::{finish_file, make_folder, open_regular, unfinished_file};
@@ -157,9 +157,9 @@ fn exchange_files(database: &Path, backup: &Path) -> Result<PathBuf, StoreError>
     let aside = aside.unwrap_or_else(|| database.with_file_name("damaged.db"));
     // The WAL belongs to the damaged file and would corrupt the restored one.
     for ending in ["-wal", "-shm"] {
-        let log = beside(database, ending);
+        let log = companion(database, ending);
         if log.exists() {
-            std::fs::rename(&log, beside(&aside, ending)).map_err(failed(&log))?;
+            std::fs::rename(&log, companion(&aside, ending)).map_err(failed(&log))?;
         }
     }
     // Not every file system supports hard links.

@@ -94,19 +94,19 @@ impl CandidateRow {
 }
 
 impl Store {
-    /// Replaces a round's candidates on the images `looked` with `new` in one transaction; other images keep theirs, as nothing was learnt
+    /// Replaces a round's candidates on the images `processed` with `new` in one transaction; other images keep theirs, as nothing was learnt
     /// about them. A candidate with the same image, class and box (IoU >= 0.9, one to one, best first: another device differs in the last
     /// bits) keeps its id and verdicts and takes the new box; one that is missing from `new` stays as long as the log has a verdict on it.
     /// Merged verdicts that were waiting for a candidate are placed.
     pub fn replace_candidates(
         &mut self,
         round: RoundId,
-        looked: &[ImageId],
+        processed: &[ImageId],
         new: &[NewCandidate],
     ) -> Result<(), StoreError> {
         self.write(|tx| {
             let stored = stored_spots(tx, round)?;
-            replace_on(tx, round, looked, stored, new)?;
+            replace_on(tx, round, processed, stored, new)?;
             exchange::place_waiting(tx)?;
             queue_index::mark_changed(tx)
         })
@@ -117,17 +117,17 @@ impl Store {
     pub fn replace_some_candidates(
         &mut self,
         round: RoundId,
-        looked: &[ImageId],
+        processed: &[ImageId],
         new: &[NewCandidate],
     ) -> Result<(), StoreError> {
         self.write(|tx| {
             let mut stored = StoredSpots::default();
-            for image in looked {
+            for image in processed {
                 let (ids, spots) = spots_on(tx, round, *image)?;
                 stored.0.extend(ids);
                 stored.1.extend(spots);
             }
-            replace_on(tx, round, looked, stored, new)?;
+            replace_on(tx, round, processed, stored, new)?;
             queue_index::mark_changed(tx)
         })
     }
@@ -268,17 +268,17 @@ fn stored_spot(r: &Row<'_>) -> rusqlite::Result<(i64, Spot)> {
     Ok((r.get(0)?, Spot { place: (r.get(1)?, r.get(2)?), bbox: bounding_box(r, 3)? }))
 }
 
-/// Implements [`Store::replace_candidates`]; `stored` contains at least all candidates of the round on the images `looked`. Returns the ids
+/// Implements [`Store::replace_candidates`]; `stored` contains at least all candidates of the round on the images `processed`. Returns the ids
 /// of `new`.
 pub(super) fn replace_on(
     tx: &Transaction<'_>,
     round: RoundId,
-    looked: &[ImageId],
+    processed: &[ImageId],
     (ids, stored): StoredSpots,
     new: &[NewCandidate],
 ) -> Result<Vec<i64>, StoreError> {
-    let looked: HashSet<i64> = looked.iter().map(|image| image.0).collect();
-    if let Some(stray) = new.iter().find(|candidate| !looked.contains(&candidate.image.0)) {
+    let processed: HashSet<i64> = processed.iter().map(|image| image.0).collect();
+    if let Some(stray) = new.iter().find(|candidate| !processed.contains(&candidate.image.0)) {
         let text = format!("a candidate lies on image {}, which was not mined", stray.image);
         return Err(StoreError::Invalid(text));
     }
@@ -299,7 +299,7 @@ pub(super) fn replace_on(
     let delete = "DELETE FROM candidates WHERE id = ?1
                   AND NOT EXISTS (SELECT 1 FROM verdicts WHERE candidate_id = ?1)";
     for (at, id) in ids.into_iter().enumerate() {
-        if is_gone[at] && looked.contains(&stored[at].place.0) {
+        if is_gone[at] && processed.contains(&stored[at].place.0) {
             tx.prepare_cached(delete)?.execute([id])?;
         }
     }

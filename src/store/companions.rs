@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 /// Returns the write-ahead log of a database.
 pub(super) fn wal_of(path: &Path) -> PathBuf {
-    beside(path, "-wal")
+    companion(path, "-wal")
 }
 
-pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(super) fn companion(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)

@@ -9,7 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::access::{BUSY_TIMEOUT, Reading, harden, read_only, wait_for_others};
-use super::companions::{beside, wal_of};
+use super::companions::{companion, wal_of};
 use super::decided_before::DecidedBefore;
 use super::header::{APPLICATION_ID, Header, look};
 use super::integrity::check;
@@ -35,14 +35,14 @@ pub struct Store {
     notes: Vec<String>,
     /// Whether closing this connection checkpoints the WAL into the file. Never for a file that may be damaged: its WAL may hold the only
     /// copy of the newest verdicts.
-    comes_to_rest: Cell<bool>,
+    checkpoints_on_drop: Cell<bool>,
     /// Held on a network file system: no other program may write.
     _only_writer: Option<WorkLock>,
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
-        if self.comes_to_rest.get() {
+        if self.checkpoints_on_drop.get() {
             // Refused while other connections are open: the last writer does it.
             let at_once = self.connection.busy_timeout(Duration::ZERO);
             let _ = at_once.and_then(|()| self.connection.pragma_update(None, "journal_mode", "DELETE"));
@@ -61,7 +61,7 @@ impl Store {
         let mut store = Self::new(connection, path, only_writer);
         store.prepare_new().map_err(|e| e.at(path))?;
         store.connection.busy_handler(Some(wait_for_others))?;
-        store.comes_to_rest.set(true);
+        store.checkpoints_on_drop.set(true);
         Ok(store)
     }
 
@@ -77,7 +77,7 @@ impl Store {
         store.prepare_existing().map_err(|e| store.diagnosed(e))?;
         store.connection.busy_handler(Some(wait_for_others))?;
         store.set_checkpoint_on_close(true);
-        store.comes_to_rest.set(true);
+        store.checkpoints_on_drop.set(true);
         Ok(store)
     }
 
@@ -130,7 +130,7 @@ impl Store {
 
     /// Disables checkpointing the WAL into the file, which was found damaged.
     pub fn leave_as_it_is(&self) {
-        self.comes_to_rest.set(false);
+        self.checkpoints_on_drop.set(false);
         self.set_checkpoint_on_close(false);
     }
 
@@ -199,7 +199,7 @@ impl Store {
             written: Cell::new(false),
             decided_before: RefCell::default(),
             notes: Vec::new(),
-            comes_to_rest: Cell::new(false),
+            checkpoints_on_drop: Cell::new(false),
             _only_writer: only_writer,
         }
     }
@@ -295,7 +295,7 @@ fn in_newest_format(connection: Connection) -> Result<Connection, StoreError> {
 /// Acquires the exclusive right to write on a network file system; `None` on a local disk.
 fn only_writer(path: &Path) -> Result<Option<WorkLock>, StoreError> {
     let Some(network) = network_file_system(path) else { return Ok(None) };
-    let taken = WorkLock::take_or_share(&beside(path, ".lock"), "writing the project");
+    let taken = WorkLock::take_or_share(&companion(path, ".lock"), "writing the project");
     taken.map(Some).map_err(|error| match error {
         LockError::Held { holder, advice, path: lock } => StoreError::Invalid(format!(
             "{} lies on a network file system ({network}), where one program at a time may write: {holder} does (lock file {}); {advice}",

@@ -57,11 +57,11 @@ impl Store {
     /// Deletes a dataset or a round. Touches nothing outside the database. Callers make a backup first.
     pub fn delete(&mut self, what: Deletion) -> Result<DeletionCounts, StoreError> {
         self.write(|tx| {
-            let doomed = RowsToDelete::collect(tx, what)?;
-            let counts = doomed.counts(tx)?;
-            keep_decisions(tx, &doomed)?;
-            let touched = touched(tx, &doomed)?;
-            doomed.delete(tx)?;
+            let to_delete = RowsToDelete::collect(tx, what)?;
+            let counts = to_delete.counts(tx)?;
+            keep_decisions(tx, &to_delete)?;
+            let touched = touched(tx, &to_delete)?;
+            to_delete.delete(tx)?;
             for image in touched {
                 settle::place_objects(tx, image)?;
                 settle::rematch(tx, image)?;
@@ -101,28 +101,28 @@ impl RowsToDelete {
             return Err(StoreError::missing(table.trim_end_matches('s'), id));
         }
         let keys = foreign_keys(c)?;
-        let mut doomed = Self::default();
-        doomed.rows.entry(table.to_owned()).or_default().insert(id);
+        let mut to_delete = Self::default();
+        to_delete.rows.entry(table.to_owned()).or_default().insert(id);
         let mut open: Vec<(String, Vec<i64>)> = vec![(table.to_owned(), vec![id])];
         while let Some((parent, ids)) = open.pop() {
             let list = serde_json::json!(ids).to_string();
             for key in keys.iter().filter(|key| key.parent == parent) {
                 let (child, column) = (quoted(&key.child), quoted(&key.column));
                 if !key.has_rowid {
-                    doomed.keyed.push((key.child.clone(), key.column.clone(), list.clone()));
+                    to_delete.keyed.push((key.child.clone(), key.column.clone(), list.clone()));
                     continue;
                 }
                 let sql = format!("SELECT rowid FROM {child} WHERE {column} IN (SELECT value FROM json_each(?1))");
                 let mut statement = c.prepare(&sql)?;
                 let found: Vec<i64> = statement.query_map([&list], |r| r.get(0))?.collect::<Result<_, _>>()?;
-                let known = doomed.rows.entry(key.child.clone()).or_default();
+                let known = to_delete.rows.entry(key.child.clone()).or_default();
                 let new: Vec<i64> = found.into_iter().filter(|id| known.insert(*id)).collect();
                 if !new.is_empty() {
                     open.push((key.child.clone(), new));
                 }
             }
         }
-        Ok(doomed)
+        Ok(to_delete)
     }
 
     fn list(&self, table: &str) -> String {
@@ -196,12 +196,12 @@ impl RowsToDelete {
 }
 
 /// Moves the decisions on deleted candidates and objects to the waiting lines.
-fn keep_decisions(tx: &Transaction<'_>, doomed: &RowsToDelete) -> Result<(), StoreError> {
-    if doomed.count("verdicts") == 0 && doomed.count("corrections") == 0 {
+fn keep_decisions(tx: &Transaction<'_>, to_delete: &RowsToDelete) -> Result<(), StoreError> {
+    if to_delete.count("verdicts") == 0 && to_delete.count("corrections") == 0 {
         return Ok(());
     }
     let uids = |sql: &str, table: &str| -> Result<HashSet<[u8; 16]>, StoreError> {
-        Ok(tx.prepare(sql)?.query_map([doomed.list(table)], |r| r.get(0))?.collect::<Result<_, _>>()?)
+        Ok(tx.prepare(sql)?.query_map([to_delete.list(table)], |r| r.get(0))?.collect::<Result<_, _>>()?)
     };
     let candidates = uids("SELECT uid FROM candidates WHERE id IN (SELECT value FROM json_each(?1))", "candidates")?;
     let corrections =
@@ -220,15 +220,15 @@ fn keep_decisions(tx: &Transaction<'_>, doomed: &RowsToDelete) -> Result<(), Sto
 
 /// Returns the remaining images whose objects or candidates depend on deleted rows: those of a round's candidates, and copies of deleted
 /// images.
-fn touched(c: &Connection, doomed: &RowsToDelete) -> Result<BTreeSet<ImageId>, StoreError> {
-    let going = doomed.rows.get("images");
+fn touched(c: &Connection, to_delete: &RowsToDelete) -> Result<BTreeSet<ImageId>, StoreError> {
+    let going = to_delete.rows.get("images");
     let is_going = |image: &ImageId| going.is_some_and(|ids| ids.contains(&image.0));
     let mut touched = BTreeSet::new();
     let sql = "SELECT DISTINCT image_id FROM candidates WHERE verdict IN ('missed_object', 'wrong_class')
                AND id IN (SELECT value FROM json_each(?1))";
     let mut statement = c.prepare(sql)?;
     let decided: Vec<i64> =
-        statement.query_map([doomed.list("candidates")], |r| r.get(0))?.collect::<Result<_, _>>()?;
+        statement.query_map([to_delete.list("candidates")], |r| r.get(0))?.collect::<Result<_, _>>()?;
     for image in decided.into_iter().chain(going.into_iter().flatten().copied()) {
         touched.extend(images::copies(c, ImageId(image))?);
     }

@@ -75,12 +75,12 @@ fn read_part(
     let of_new = "SELECT candidate_id FROM ungrouped WHERE candidate_id BETWEEN ?1 AND ?2 ORDER BY candidate_id";
     let (mut candidates, mut of_hashes, mut of_new) = (c.prepare(sql)?, c.prepare(of_hashes)?, c.prepare(of_new)?);
     let mut rows = candidates.query([from, to])?;
-    let (mut hashes_beside, mut new) =
-        (Beside::new(of_hashes.query([from, to])?)?, Beside::new(of_new.query([from, to])?)?);
+    let (mut hashes_by_id, mut new) =
+        (MergeJoin::new(of_hashes.query([from, to])?)?, MergeJoin::new(of_new.query([from, to])?)?);
     let mut found = Vec::new();
     while let Some(r) = rows.next()? {
         let id: i64 = r.get(0)?;
-        let hashes = hashes_beside
+        let hashes = hashes_by_id
             .of(id, |r| Ok(PerceptualHashes { content: r.get(1)?, perceptual: r.get::<_, i64>(2)? as u64 }))?;
         let is_new = new.of(id, |_| Ok(()))?.is_some() || hashes.is_none();
         let image = ImageId(r.get(1)?);
@@ -105,17 +105,17 @@ fn read_part(
 }
 
 /// Rows ordered by the id in their first column, for a merge join.
-struct Beside<'s> {
+struct MergeJoin<'s> {
     rows: Rows<'s>,
     /// The id of the next row.
     next: Option<i64>,
 }
 
-impl<'s> Beside<'s> {
+impl<'s> MergeJoin<'s> {
     fn new(rows: Rows<'s>) -> rusqlite::Result<Self> {
-        let mut beside = Self { rows, next: None };
-        beside.step()?;
-        Ok(beside)
+        let mut join = Self { rows, next: None };
+        join.step()?;
+        Ok(join)
     }
 
     fn step(&mut self) -> rusqlite::Result<()> {

@@ -68,10 +68,10 @@ impl Store {
             let sql = "SELECT id, identity, finished FROM mining_runs WHERE round_id = ?1";
             let read = |r: &rusqlite::Row<'_>| Ok((r.get(0)?, r.get::<_, String>(1)?, r.get::<_, bool>(2)?));
             let known: Option<(i64, String, bool)> = tx.query_row(sql, [round.0], read).optional()?;
-            let goes_on = |(run, of, is_finished): (i64, String, bool)| {
+            let resumable = |(run, of, is_finished): (i64, String, bool)| {
                 (of == identity && (!is_finished || resume == Resume::Any)).then_some(run)
             };
-            if let Some(run) = known.and_then(goes_on) {
+            if let Some(run) = known.and_then(resumable) {
                 tx.execute("UPDATE mining_runs SET finished = 0 WHERE id = ?1", [run])?;
                 return done_in(tx, round, run);
             }

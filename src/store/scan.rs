@@ -33,7 +33,7 @@ pub(super) struct Scan<'a> {
     /// Whether a group is listed as one.
     collapses: bool,
     /// The match that represents each group, by [`Entry::group`]; computed on first use, as it takes a pass over all candidates.
-    stands_for: OnceCell<Vec<i64>>,
+    representatives: OnceCell<Vec<i64>>,
 }
 
 impl<'a> Scan<'a> {
@@ -61,7 +61,7 @@ impl<'a> Scan<'a> {
             sort: q.sort,
             descending: q.descending,
             collapses: q.collapses() && !index.groups.is_empty(),
-            stands_for: OnceCell::new(),
+            representatives: OnceCell::new(),
         }
     }
 
@@ -70,9 +70,9 @@ impl<'a> Scan<'a> {
         if !self.collapses {
             return self.visit_matches(|e, _| f(e));
         }
-        let stands_for = self.stands_for.get_or_init(|| self.first_of_groups());
+        let representatives = self.representatives.get_or_init(|| self.first_of_groups());
         self.visit_matches(|e, _| {
-            if e.group == 0 || stands_for[e.group as usize] == e.id {
+            if e.group == 0 || representatives[e.group as usize] == e.id {
                 f(e);
             }
         });

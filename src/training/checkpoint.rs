@@ -155,9 +155,9 @@ impl Checkpoints {
         for (step, what) in &damaged {
             let (path, aside) = (self.path(*step), self.free_name(*step));
             fs::rename(&path, &aside).map_err(TrainingError::io(&path, "setting a damaged checkpoint aside"))?;
-            let goes_on = good.map_or_else(String::new, |good| format!(". The round resumes from step {good}"));
+            let resumes = good.map_or_else(String::new, |good| format!(". The round resumes from step {good}"));
             tell(format!(
-                "The checkpoint of step {step} is damaged and was renamed to {}: {what}{goes_on}",
+                "The checkpoint of step {step} is damaged and was renamed to {}: {what}{resumes}",
                 aside.display()
             ));
         }
@@ -286,7 +286,7 @@ pub fn last_model(run_dir: &Path) -> Option<PathBuf> {
 pub struct GoodModel {
     pub path: PathBuf,
     /// A message for each newer damaged checkpoint.
-    pub passed_over: Vec<String>,
+    pub skipped: Vec<String>,
 }
 
 /// Returns the newest intact weights in a round's folder; `None` if there are none. Nothing is renamed.
@@ -297,7 +297,7 @@ pub fn last_good_model(run_dir: &Path) -> Result<Option<GoodModel>, TrainingErro
     let line =
         |(step, what): (u64, String)| format!("The checkpoint of step {step} is damaged and was skipped: {what}");
     let path = checkpoints.path(step).join(MODEL_FILE);
-    Ok(Some(GoodModel { path, passed_over: damaged.into_iter().map(line).collect() }))
+    Ok(Some(GoodModel { path, skipped: damaged.into_iter().map(line).collect() }))
 }
 
 /// Returns the newest step whose `files` are intact, and the newer ones with what is wrong with them.
@@ -438,8 +438,8 @@ mod tests {
         let found = last_good_model(run.path()).unwrap().unwrap();
         // Weights are usable without the round's state, which only resuming needs.
         assert!(found.path.ends_with("step-0000030/model.safetensors"), "its weights are whole: {found:?}");
-        assert_eq!(found.passed_over.len(), 1);
-        assert!(found.passed_over[0].contains("step 40") && found.passed_over[0].contains("checksum"), "{found:?}");
+        assert_eq!(found.skipped.len(), 1);
+        assert!(found.skipped[0].contains("step 40") && found.skipped[0].contains("checksum"), "{found:?}");
 
         let mut told = Vec::new();
         assert_eq!(checkpoints.newest_good(|text| told.push(text)).unwrap(), Some(10));

@@ -255,12 +255,12 @@ fn load(source: &Source, slot: Slot) -> Result<TrainingSample, String> {
     let detector = source.detector.resized(slot.scale);
     let prepare = if source.for_gpu { NetworkImage::prepare_for_gpu } else { NetworkImage::prepare };
     let prepared = prepare(&picture, &detector).map_err(|error| error.to_string())?;
-    let sample = sample_of(&sane(image, picture.dimensions()), prepared, &source.sampler, slot.epoch);
+    let sample = sample_of(&with_valid_shapes(image, picture.dimensions()), prepared, &source.sampler, slot.epoch);
     Ok(if slot.flip { sample.flipped() } else { sample })
 }
 
 /// Returns the image without invalid shapes, which may come from an import by an earlier version or a merged file.
-fn sane(image: &TrainingImage, (width, height): (u32, u32)) -> TrainingImage {
+fn with_valid_shapes(image: &TrainingImage, (width, height): (u32, u32)) -> TrainingImage {
     let mut image = image.clone();
     let is_sane: Vec<bool> = image.faces.iter().map(|face| check_shape(face, width, height).is_ok()).collect();
     image.labels.resize(image.faces.len(), 1);

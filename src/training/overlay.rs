@@ -106,11 +106,11 @@ fn lay_table(base: &mut Table, over: Table, path: &str, known: &Known<'_>) -> Re
     for (key, value) in over {
         let full = joined(path, &key);
         let Some(slot) = base.get_mut(&key) else {
-            let alike = || nearest(&key, base.keys().map(String::as_str)).map(|n| joined(path, &n));
+            let similar = || nearest(&key, base.keys().map(String::as_str)).map(|n| joined(path, &n));
             return Err(ConfigError::UnknownKey {
                 file: lines.file.clone(),
                 line: lines.lines.get(&full).copied().unwrap_or(1),
-                nearest: known.places_of(&key).or_else(alike),
+                nearest: known.places_of(&key).or_else(similar),
                 key: full,
             });
         };

@@ -227,13 +227,13 @@ impl<'a> Round<'a> {
             self.evaluate_if_due()?;
         }
         while self.progress.step < self.config.iterations {
-            let goes_on = !self.cancel.is_cancelled() && self.step_or_keep()?;
-            if !goes_on {
+            let has_more = !self.cancel.is_cancelled() && self.step_or_keep()?;
+            if !has_more {
                 self.checkpoint()?;
                 return Ok(Outcome::Cancelled);
             }
             *at = self.progress.step;
-            self.rest_if_asked()?;
+            self.pause_if_requested()?;
             if self.due(self.config.checkpoint_every) || self.evaluation_due() {
                 self.checkpoint()?;
             }
@@ -243,7 +243,7 @@ impl<'a> Round<'a> {
     }
 
     /// While paused, writes a checkpoint and waits.
-    fn rest_if_asked(&mut self) -> Result<(), TrainingError> {
+    fn pause_if_requested(&mut self) -> Result<(), TrainingError> {
         if !self.cancel.is_paused() || self.cancel.is_cancelled() {
             return Ok(());
         }

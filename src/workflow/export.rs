@@ -194,12 +194,15 @@ fn write_objects(
     objects: impl FnOnce() -> Result<Objects, WorkflowError>,
 ) -> Result<ExportReport, WorkflowError> {
     let policy = OutputPolicy::new().datasets(store)?;
-    let beside =
-        if format == WriteFormat::Fddb { vec![out.path.clone(), beside(&out.path)] } else { vec![out.path.clone()] };
+    let paths = if format == WriteFormat::Fddb {
+        vec![out.path.clone(), sources_file(&out.path)]
+    } else {
+        vec![out.path.clone()]
+    };
     if format.is_folder() {
         policy.check_folder(out, ["data.yaml"].into_iter().filter(|_| format == WriteFormat::Yolo))?;
     } else {
-        beside.into_iter().try_for_each(|path| policy.check_file(&Output::new(path, out.replace)))?;
+        paths.into_iter().try_for_each(|path| policy.check_file(&Output::new(path, out.replace)))?;
     }
     let export = export(store, scope, description, objects()?, empty_images_too)?;
     let written = write(format, &export).map_err(WorkflowError::Refused)?;
@@ -286,14 +289,14 @@ fn images_of(
 }
 
 /// The sources of `faces.txt` are in `faces.sources.csv`.
-fn beside(out: &Path) -> PathBuf {
+fn sources_file(out: &Path) -> PathBuf {
     out.with_extension("sources.csv")
 }
 
 /// Writes one file and its companions.
 fn put_files(out: &Output, written: &Written) -> Result<Vec<PathBuf>, WorkflowError> {
     let folder = out.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let place = |suffix: &Path| if suffix.as_os_str().is_empty() { out.path.clone() } else { beside(&out.path) };
+    let place = |suffix: &Path| if suffix.as_os_str().is_empty() { out.path.clone() } else { sources_file(&out.path) };
     let files: Vec<PathBuf> = written.files.iter().map(|(suffix, _)| place(suffix)).collect();
     let named: Vec<_> = files
         .iter()

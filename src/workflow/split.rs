@@ -64,20 +64,20 @@ impl Split {
 
     /// Returns notes for the user on excluded images.
     pub fn notes(&self) -> Vec<String> {
-        let mut told = Vec::new();
+        let mut notes = Vec::new();
         if self.repeated > 0 {
-            told.push(format!(
+            notes.push(format!(
                 "{} images are not trained on: images with the same bytes are tested on in another dataset",
                 self.repeated
             ));
         }
         if self.copied > 0 {
-            told.push(format!(
+            notes.push(format!(
                 "{} images are not used: images with the same bytes count in another dataset (the annotated one)",
                 self.copied
             ));
         }
-        told
+        notes
     }
 }
 

@@ -114,9 +114,9 @@ pub fn converted_backbone(path: &Path, backbone: &str) -> Result<PathBuf, Weight
     let imported = read_backbone(path, backbone)?;
     let flavour = Some((FLAVOUR_KEY, imported.flavour));
     let name = format!("{backbone}.safetensors");
-    let beside = path.with_file_name(&name);
-    if write_safetensors(&beside, &imported.arrays, flavour).is_ok() {
-        return Ok(beside);
+    let converted = path.with_file_name(&name);
+    if write_safetensors(&converted, &imported.arrays, flavour).is_ok() {
+        return Ok(converted);
     }
     let temporary = std::env::temp_dir().join(format!("quarry-{}-{name}", std::process::id()));
     write_safetensors(&temporary, &imported.arrays, flavour)?;

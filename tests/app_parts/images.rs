@@ -73,7 +73,7 @@ fn totals_are_the_sums_of_the_images_and_follow_the_store() {
     let store = project.open_store().unwrap();
     for threshold in [0.0, 0.3, 0.5, 0.9, 0.98] {
         let listing = list(&project, &ImageQuery { round, threshold, ..ImageQuery::default() });
-        assert_eq!((listing.images.len(), listing.looked), (12, 12));
+        assert_eq!((listing.images.len(), listing.was_run), (12, 12));
         let mut sums = [0; 3];
         for row in &listing.images {
             let counts = row.counts.unwrap();

@@ -52,7 +52,7 @@ fn decided() -> (Project, VerdictCounts) {
     (p, counts)
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+fn companion(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(format!("{}{ending}", path.display()))
 }
 
@@ -61,7 +61,7 @@ fn a_database_at_rest_is_one_file() {
     let (p, counts) = decided();
     let path = p.path();
     let reader = Store::open_read_only(&path).unwrap();
-    assert!(beside(&path, "-wal").exists());
+    assert!(companion(&path, "-wal").exists());
     drop(reader);
     drop(p.store);
     let files: Vec<_> = std::fs::read_dir(p.dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
@@ -78,7 +78,7 @@ fn a_read_only_disk_is_read_with_and_without_a_log() {
     let (p, counts) = decided();
     let path = p.path();
     // While it is open: the newest verdicts are only in the WAL.
-    let Some(open) = ReadOnlyDisk::with(&[path.clone(), beside(&path, "-wal")]) else { return };
+    let Some(open) = ReadOnlyDisk::with(&[path.clone(), companion(&path, "-wal")]) else { return };
     drop(p.store);
     let Some(rest) = ReadOnlyDisk::with(std::slice::from_ref(&path)) else { return };
     for disk in [open, rest] {
@@ -155,7 +155,7 @@ fn a_copy_of_a_later_session_tells_that_work_is_missing() {
     // With the WAL it is complete.
     let whole = elsewhere.path().join("whole.db");
     std::fs::copy(&path, &whole).unwrap();
-    std::fs::copy(beside(&path, "-wal"), beside(&whole, "-wal")).unwrap();
+    std::fs::copy(companion(&path, "-wal"), companion(&whole, "-wal")).unwrap();
     let complete = Store::open_to_read(&whole).unwrap();
     assert_eq!((complete.verdict_counts(None).unwrap().rejected, complete.notes().len()), (3, 0));
 }
@@ -238,7 +238,7 @@ fn half_a_commit_is_never_read() {
     let killed = p.dir.path().join("killed/quarry.db");
     std::fs::create_dir(killed.parent().unwrap()).unwrap();
     for ending in ["", "-journal"] {
-        std::fs::copy(beside(&path, ending), beside(&killed, ending)).unwrap();
+        std::fs::copy(companion(&path, ending), companion(&killed, ending)).unwrap();
     }
     writer.execute_batch("ROLLBACK").unwrap();
     assert!(std::fs::read(&killed).unwrap() != std::fs::read(&path).unwrap(), "nothing was half made");
@@ -252,7 +252,7 @@ fn half_a_commit_is_never_read() {
     assert!(std::fs::read(&killed).unwrap() == half, "a command that reads changes nothing");
     check(&Store::open_read_only(&killed).unwrap());
     check(&Store::open(&killed).unwrap());
-    assert!(!beside(&killed, "-journal").exists());
+    assert!(!companion(&killed, "-journal").exists());
 }
 
 /// What a program leaves behind that had no space for the WAL's shared memory.
@@ -261,9 +261,9 @@ fn shared_memory_that_was_cut_off_does_not_keep_anybody_from_reading() {
     let (p, before) = decided();
     let path = p.dir.path().join("quarry.db");
     drop(p.store);
-    std::fs::write(beside(&path, "-wal"), "").unwrap();
+    std::fs::write(companion(&path, "-wal"), "").unwrap();
     for bytes in [0, 4096, 8192] {
-        std::fs::write(beside(&path, "-shm"), vec![0; bytes]).unwrap();
+        std::fs::write(companion(&path, "-shm"), vec![0; bytes]).unwrap();
         assert_eq!(Store::open_to_read(&path).unwrap().verdict_counts(None).unwrap(), before);
     }
 }

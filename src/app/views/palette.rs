@@ -65,9 +65,9 @@ fn score(typed: &str, name: &str) -> Option<i32> {
     for letter in typed.to_lowercase().chars().filter(|c| !c.is_whitespace()) {
         let is_start = |index: usize| index == 0 || name.get(index - 1).is_some_and(|c| !c.is_alphanumeric());
         let places = || (at..name.len()).filter(|index| name.get(*index) == Some(&letter));
-        let beside = places().next().filter(|index| last.is_some_and(|last: usize| last + 1 == *index));
-        let found = beside.or_else(|| places().find(|index| is_start(*index))).or_else(|| places().next())?;
-        total += match (beside.is_some(), is_start(found)) {
+        let adjacent = places().next().filter(|index| last.is_some_and(|last: usize| last + 1 == *index));
+        let found = adjacent.or_else(|| places().find(|index| is_start(*index))).or_else(|| places().next())?;
+        total += match (adjacent.is_some(), is_start(found)) {
             (true, _) => 6,
             (_, true) => 5,
             _ => 1,

@@ -154,9 +154,9 @@ impl SettingsView<'_> {
                     self.commands.push(Command::SetAnnotator(self.annotator.trim().to_owned()));
                 }
             });
-            let mut goes_on = self.options.auto_advance;
-            if ui.checkbox(&mut goes_on, "Go to the next candidate after a verdict").changed() {
-                self.push(SettingsCommand::SetAutoAdvance(goes_on));
+            let mut advances = self.options.auto_advance;
+            if ui.checkbox(&mut advances, "Go to the next candidate after a verdict").changed() {
+                self.push(SettingsCommand::SetAutoAdvance(advances));
             }
         });
     }

@@ -187,7 +187,7 @@ impl Draft {
         }
         left_out.warnings = std::mem::take(&mut self.warnings);
         left_out.warnings.extend(other_sizes.warning());
-        left_out.bad_records = self.problems.told();
+        left_out.bad_records = self.problems.into_records();
         Ok(ImportedDataset::new(kind, self.root, self.classes.names, images, left_out))
     }
 
@@ -229,7 +229,7 @@ impl Draft {
                 return Err(DatasetError::layout(&self.root, problem));
             }
             (None, true) => {
-                let problem = match std::mem::take(&mut self.problems).told().split_first() {
+                let problem = match std::mem::take(&mut self.problems).into_records().split_first() {
                     Some((first, rest)) => {
                         format!("no usable image is listed; {} bad records, the first: {first}", 1 + rest.len())
                     }

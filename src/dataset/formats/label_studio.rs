@@ -93,12 +93,12 @@ fn read_file(draft: &mut Draft, file: &Path, cancel: &Cancel) -> Result<(), Data
     let mut reader = BufReader::with_capacity(1 << 18, opened);
     begin_text(file, &mut reader)?;
     let mut json = serde_json::Deserializer::from_reader(reader);
-    let (mut tasks, mut bad, mut told) = (Vec::new(), Vec::new(), Told::default());
+    let (mut tasks, mut bad, mut ignored) = (Vec::new(), Vec::new(), Ignored::default());
     let each = |index: u32, value: Value| {
         if !cancel.is_cancelled() {
-            told.several += usize::from(finished(&value).len() > 1);
-            told.predicted += usize::from(is_predicted_only(&value));
-            match task(file, index, &value, &mut bad, &mut told) {
+            ignored.several += usize::from(finished(&value).len() > 1);
+            ignored.predicted += usize::from(is_predicted_only(&value));
+            match task(file, index, &value, &mut bad, &mut ignored) {
                 Ok(task) => tasks.push(task),
                 Err(problem) => bad.push(bad_record(file, Place::Record(List::Tasks, index), problem)),
             }
@@ -109,7 +109,7 @@ fn read_file(draft: &mut Draft, file: &Path, cancel: &Cancel) -> Result<(), Data
         return Err(DatasetError::Cancelled);
     }
     draft.problems.add_all(bad)?;
-    draft.warnings.extend(told.warnings());
+    draft.warnings.extend(ignored.warnings());
     let index = draft.file(file);
     let root = draft.root.clone();
     let mut files = ImageFiles::new(&root, ["images", "", "data"].map(PathBuf::from));
@@ -164,7 +164,7 @@ fn is_predicted_only(task: &Value) -> bool {
 
 /// What is ignored in a file's tasks.
 #[derive(Default)]
-struct Told {
+struct Ignored {
     /// Tasks with several annotations.
     several: usize,
     /// Tasks with predictions but without an annotation.
@@ -173,7 +173,7 @@ struct Told {
     unused: BTreeMap<String, usize>,
 }
 
-impl Told {
+impl Ignored {
     fn warnings(self) -> Vec<String> {
         let Self { several, predicted, unused } = self;
         let mut warnings = Vec::new();
@@ -193,7 +193,7 @@ impl Told {
     }
 }
 
-fn task(file: &Path, index: u32, value: &Value, bad: &mut Vec<Skipped>, told: &mut Told) -> Result<Task, String> {
+fn task(file: &Path, index: u32, value: &Value, bad: &mut Vec<Skipped>, ignored: &mut Ignored) -> Result<Task, String> {
     let Some(fields) = value.as_object() else { return Err("expected an object {...}".to_owned()) };
     let data = value["data"].as_object().unwrap_or(fields);
     let named = ["image", "img", "image_url", "url"].iter().find_map(|key| data.get(*key)?.as_str());
@@ -217,7 +217,7 @@ fn task(file: &Path, index: u32, value: &Value, bad: &mut Vec<Skipped>, told: &m
             Ok(Some(read)) => task.objects.push(read),
             Ok(None) => {
                 if let Some(kind) = region["type"].as_str().filter(|kind| kind.ends_with("labels")) {
-                    *told.unused.entry(shortened(kind)).or_insert(0) += 1;
+                    *ignored.unused.entry(shortened(kind)).or_insert(0) += 1;
                 }
             }
             Err(problem) => {

@@ -147,11 +147,11 @@ fn add(
         other => {
             let own_name = name.rsplit(['/', '\\']).next().unwrap_or(&name);
             let stem = other.is_ok().then_some(stem.as_str());
-            let beside = std::iter::once(own_name).chain(stem).find_map(|name| match files.locate(name) {
+            let nearby = std::iter::once(own_name).chain(stem).find_map(|name| match files.locate(name) {
                 Ok(Located::Found(path)) => Some(Located::Found(path)),
                 _ => None,
             });
-            beside.map_or(other, Ok)
+            nearby.map_or(other, Ok)
         }
     };
     let index = draft.file(file);

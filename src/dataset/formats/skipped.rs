@@ -71,7 +71,7 @@ impl Problems {
 
     pub fn add(&mut self, record: Skipped) -> Result<(), DatasetError> {
         self.records.push(record);
-        match self.strict.then(|| std::mem::take(self).told()).and_then(|told| told.into_iter().next()) {
+        match self.strict.then(|| std::mem::take(self).into_records()).and_then(|records| records.into_iter().next()) {
             Some(first) => Err(strict_error(&first)),
             None => Ok(()),
         }
@@ -82,7 +82,7 @@ impl Problems {
     }
 
     /// Returns the records for the report. Those of JSON files get line numbers, which needs another pass over the files.
-    pub fn told(self) -> Vec<BadRecord> {
+    pub fn into_records(self) -> Vec<BadRecord> {
         let mut wanted: HashMap<PathBuf, HashSet<Record>> = HashMap::new();
         for record in &self.records {
             if let Place::Record(list, index) = record.place {
@@ -91,7 +91,7 @@ impl Problems {
         }
         let lines: HashMap<PathBuf, HashMap<Record, u32>> =
             wanted.into_iter().map(|(file, wanted)| (file.clone(), lines_of(&file, &wanted))).collect();
-        let told = self.records.into_iter().map(|Skipped { file, place, problem }| match place {
+        let records = self.records.into_iter().map(|Skipped { file, place, problem }| match place {
             Place::Line(line) => BadRecord { file, line: Some(line as usize), problem },
             Place::Record(list, index) => {
                 let line = lines.get(&file).and_then(|lines| lines.get(&(list, index)));
@@ -103,7 +103,7 @@ impl Problems {
             }
             Place::File => BadRecord { file, line: None, problem },
         });
-        told.collect()
+        records.collect()
     }
 }
 

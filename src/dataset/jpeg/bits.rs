@@ -248,7 +248,7 @@ impl Run {
     fn then(self, symbol: Pass) -> Self {
         let coefficients = u32::from(self.coefficients());
         let with_symbol = coefficients + u32::from(symbol.coefficients);
-        Self(self.bits() + u32::from(symbol.bits) | with_symbol << 8 | coefficients << 16)
+        Self((self.bits() + u32::from(symbol.bits)) | (with_symbol << 8) | (coefficients << 16))
     }
 }
 
@@ -335,7 +335,7 @@ impl HuffmanCode {
     fn run(&self, next: u32) -> Run {
         let mut run = Run::default();
         while run.bits() < WIDE && run.coefficients() < 64 {
-            let rest = next << run.bits() & ((1 << WIDE) - 1);
+            let rest = (next << run.bits()) & ((1 << WIDE) - 1);
             let at = (rest >> (WIDE - QUICK)) as usize;
             let (length, symbol) = (u32::from(self.quick[at].1), self.passes[at]);
             // The code is longer than the table covers, or than the remaining bits.

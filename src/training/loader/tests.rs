@@ -150,7 +150,7 @@ fn shapes_that_cannot_be_objects_are_never_learnt() {
     image.hard_negatives =
         vec![(BoundingBox::new(30.0, 1.0, 35.0, 8.0), 0.9), (BoundingBox::new(9.0, 9.0, 15.0, 15.0), 0.8)];
     image.ignored = vec![BoundingBox::new(f64::NEG_INFINITY, 0.0, 2.0, 2.0), BoundingBox::new(0.0, 0.0, 2.0, 2.0)];
-    let kept = sane(&image, (16, 16));
+    let kept = with_valid_shapes(&image, (16, 16));
     assert_eq!(kept.faces, [good]);
     assert_eq!((kept.hard_negatives.len(), kept.hard_negatives[0].1, kept.ignored.len()), (1, 0.8, 1));
 }

@@ -231,7 +231,7 @@ impl<'a> ShardWriter<'a> {
     }
 
     /// Continues after `lines` existing lines.
-    pub fn go_on(out: &'a mut dyn Write, hasher: blake3::Hasher, lines: u64) -> Self {
+    pub fn resume(out: &'a mut dyn Write, hasher: blake3::Hasher, lines: u64) -> Self {
         Self { out, hasher, lines }
     }
 

@@ -75,7 +75,7 @@ pub(in crate::workflow) fn grow<S: DetectionSource>(
         let path = printable_path(&path);
         WorkflowError::Refused(format!("{path}: another run writes this file. Wait for it, or name another output."))
     })?;
-    let left = go_on_from(&path, span(source), task, to, observer, cancel)?;
+    let left = resume_from(&path, span(source), task, to, observer, cancel)?;
     let all = task.files.len();
     let begun = begin(&mut file, &left).map_err(failed)?;
     let (mut images, mut detections) = (left.images - left.unreadable.len(), left.detections);
@@ -85,7 +85,7 @@ pub(in crate::workflow) fn grow<S: DetectionSource>(
         observer(WorkEvent::Log(format!("Left out, as before: {} cannot be read", printable_path(path))));
     }
     let mut writer = if begun {
-        ShardWriter::go_on(&mut file, left.hasher, left.images as u64 + 1)
+        ShardWriter::resume(&mut file, left.hasher, left.images as u64 + 1)
     } else {
         ShardWriter::begin(&mut file, to.header).map_err(failed)?
     };
@@ -124,7 +124,7 @@ pub(in crate::workflow) fn grow<S: DetectionSource>(
 }
 
 /// Reads what an earlier run of the same work left.
-fn go_on_from(
+fn resume_from(
     path: &Path,
     span: usize,
     task: &Task<'_>,

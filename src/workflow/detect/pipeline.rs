@@ -185,16 +185,16 @@ fn detect_span<S: DetectionSource>(
     while let Some(&(_, first)) = left.first() {
         tell(pace, task, observer);
         let shape = S::shape(first);
-        let alike: Vec<(usize, &S::Ready)> =
+        let same_shape: Vec<(usize, &S::Ready)> =
             left.iter().filter(|(_, ready)| S::shape(ready) == shape).take(batch).copied().collect();
-        left.retain(|(k, _)| alike.iter().all(|(taken, _)| taken != k));
+        left.retain(|(k, _)| same_shape.iter().all(|(taken, _)| taken != k));
         let begun = Instant::now();
-        let ready: Vec<&S::Ready> = alike.iter().map(|(_, ready)| *ready).collect();
+        let ready: Vec<&S::Ready> = same_shape.iter().map(|(_, ready)| *ready).collect();
         let of_batch = source.detect(&ready)?;
         pace.detecting += begun.elapsed();
         pace.batches += 1;
-        pace.images += alike.len();
-        for ((k, _), of_image) in alike.into_iter().zip(of_batch) {
+        pace.images += same_shape.len();
+        for ((k, _), of_image) in same_shape.into_iter().zip(of_batch) {
             found[k] = Some(of_image);
         }
     }

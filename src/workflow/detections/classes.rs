@@ -84,8 +84,8 @@ fn find(store: &Store, classes: &[Class], name: &str) -> Result<Option<ClassId>,
     if let Some(exact) = store.class_by_name(name)? {
         return Ok(Some(exact));
     }
-    let mut alike = classes.iter().filter(|class| class.name.eq_ignore_ascii_case(name.trim()));
-    Ok(match (alike.next(), alike.next()) {
+    let mut matching = classes.iter().filter(|class| class.name.eq_ignore_ascii_case(name.trim()));
+    Ok(match (matching.next(), matching.next()) {
         (Some(class), None) => Some(class.id),
         _ => None,
     })

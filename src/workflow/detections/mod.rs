@@ -185,8 +185,8 @@ fn end(
     cancel: &Cancel,
 ) -> Result<(), WorkflowError> {
     with_retries(cancel, |text| observer(WorkEvent::Log(text)), || store.end_mining(round.id))?;
-    let alike = group_config(store)?;
-    let groups = match group(store, &alike, observer, cancel) {
+    let config = group_config(store)?;
+    let groups = match group(store, &config, observer, cancel) {
         Err(WorkflowError::Away(away)) => {
             let text = format!(
                 "the candidates are not grouped: {} cannot be read. `quarry group` does it later",
@@ -409,7 +409,7 @@ fn unmatched_without_detections(results: &Results, finder: &ImageFinder) -> Vec<
 
 /// The candidates on the training images.
 pub(super) struct Mined {
-    looked: Vec<ImageId>,
+    processed: Vec<ImageId>,
     candidates: Vec<NewCandidate>,
     duplicate: usize,
 }
@@ -418,12 +418,12 @@ impl Mined {
     fn new(scene: &Scene, taken: &Taken, config: &MiningConfig) -> Self {
         let by_id: HashMap<ImageId, usize> =
             scene.images.iter().enumerate().map(|(at, image)| (image.id, at)).collect();
-        let mut mined = Self { looked: Vec::new(), candidates: Vec::new(), duplicate: 0 };
+        let mut mined = Self { processed: Vec::new(), candidates: Vec::new(), duplicate: 0 };
         // Unknown scores are not below any threshold.
         let all = MiningConfig { min_score: 0.0, ..*config };
         let config = if taken.facts.unscored > 0 { &all } else { config };
         for image in &scene.split.training {
-            mined.looked.push(image.id);
+            mined.processed.push(image.id);
             let Some(detections) = by_id.get(&image.id).and_then(|at| taken.found.get(*at)) else { continue };
             let annotations = scene.split.copies.annotations(image, &scene.truth);
             mined.duplicate += count_duplicates(detections, &annotations, config);
@@ -480,16 +480,16 @@ fn write(
     }
     // In image order.
     let mut candidates = &mined.candidates[..];
-    let of_image = mined.looked.iter().map(|image| {
+    let of_image = mined.processed.iter().map(|image| {
         let (own, rest) = candidates.split_at(candidates.iter().take_while(|c| c.image == *image).count());
         candidates = rest;
         (*image, own)
     });
     let of_image: Vec<(ImageId, &[NewCandidate])> = of_image.collect();
     for part in few_rows(&of_image, |(_, own)| 1 + 2 * own.len()) {
-        let looked: Vec<ImageId> = part.iter().map(|(image, _)| *image).collect();
+        let processed: Vec<ImageId> = part.iter().map(|(image, _)| *image).collect();
         let new: Vec<NewCandidate> = part.iter().flat_map(|(_, own)| own.iter().copied()).collect();
-        with_retries(cancel, &mut tell, || store.replace_some_candidates(round.id, &looked, &new))?;
+        with_retries(cancel, &mut tell, || store.replace_some_candidates(round.id, &processed, &new))?;
         let_verdicts_go_first();
     }
     Ok(store.round(round.id)?)

@@ -108,9 +108,9 @@ fn unnamed(class: usize) -> String {
     format!("class {class}")
 }
 
-fn class_names(store: &Store, told: &[String], request: &ModelRequest) -> Result<Vec<String>, WorkflowError> {
-    if !told.is_empty() {
-        return Ok(told.to_vec());
+fn class_names(store: &Store, names: &[String], request: &ModelRequest) -> Result<Vec<String>, WorkflowError> {
+    if !names.is_empty() {
+        return Ok(names.to_vec());
     }
     if store.classes()?.is_empty() {
         return Err(WorkflowError::Refused(format!(

@@ -44,7 +44,7 @@ impl ModelRun {
     pub fn new(
         store: &mut Store,
         request: &ModelRequest,
-        told: &ModelInfo,
+        info: &ModelInfo,
         only_read: bool,
     ) -> Result<Self, WorkflowError> {
         check_name(&request.name)?;
@@ -55,9 +55,9 @@ impl ModelRun {
         let (kept, others): (Vec<_>, Vec<_>) =
             std::mem::take(&mut scene.images).into_iter().partition(|image| wanted.contains(&image.id));
         scene.images = kept;
-        let classes = ModelClasses::new(store, &told.classes, request, only_read)?;
-        let identity = identity(store, told, request, &scene)?;
-        Ok(Self { request: request.clone(), input: told.input.clone(), scene, test, others, classes, identity })
+        let classes = ModelClasses::new(store, &info.classes, request, only_read)?;
+        let identity = identity(store, info, request, &scene)?;
+        Ok(Self { request: request.clone(), input: info.input.clone(), scene, test, others, classes, identity })
     }
 
     /// Changes with everything that affects stored detections by more than rounding.
@@ -92,9 +92,9 @@ impl ModelRun {
         with_retries(cancel, &mut tell, || store.set_unscored(round.id, 0))?;
         if store.count_detections(round.id)? > 0 && !self.others.is_empty() {
             let none: Vec<(ImageId, Vec<Detection>)> = self.others.iter().map(|image| (image.id, Vec::new())).collect();
-            let looked: Vec<ImageId> = self.others.iter().map(|image| image.id).collect();
+            let processed: Vec<ImageId> = self.others.iter().map(|image| image.id).collect();
             with_retries(cancel, &mut tell, || store.replace_detections(round.id, &none))?;
-            with_retries(cancel, &mut tell, || store.replace_candidates(round.id, &looked, &[]))?;
+            with_retries(cancel, &mut tell, || store.replace_candidates(round.id, &processed, &[]))?;
         }
         self.target(store, round)
     }
@@ -139,14 +139,14 @@ impl ModelRun {
     }
 }
 
-fn identity(store: &Store, told: &ModelInfo, request: &ModelRequest, scene: &Scene) -> Result<String, WorkflowError> {
+fn identity(store: &Store, info: &ModelInfo, request: &ModelRequest, scene: &Scene) -> Result<String, WorkflowError> {
     let mut hasher = blake3::Hasher::new();
     let mut part = |text: &str| {
         hasher.update(&(text.len() as u64).to_le_bytes());
         hasher.update(text.as_bytes());
     };
     part("quarry detections of a model 1");
-    part(&told.identity);
+    part(&info.identity);
     part(&format!("{:?} {}", request.map, request.min_score));
     part(&scene.config.to_toml());
     store.classes()?.iter().for_each(|class| part(&format!("{} {}", class.id.0, class.name)));

@@ -87,7 +87,7 @@ impl Tally {
             images: taken.found.iter().filter(|found| !found.is_empty()).count(),
             below_min_score: of_training.flat_map(|(_, found)| found).filter(|d| is_below(d.score)).count(),
             mined: MinedCounts {
-                images: mined.looked.len(),
+                images: mined.processed.len(),
                 detections: taken.count(),
                 background: count(FalsePositiveKind::Background),
                 localisation: count(FalsePositiveKind::Localisation),

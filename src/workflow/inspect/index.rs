@@ -77,7 +77,7 @@ pub struct RoundIndex {
     /// Parallel to the table's images.
     pub roles: Vec<Role>,
     /// Whether the round was run on this image, so that an object without a detection is missed. Parallel to the table's images.
-    pub looked: Vec<bool>,
+    pub was_run: Vec<bool>,
     /// Index in `found` of each image's first detection; one entry more than images.
     starts: Vec<u32>,
     /// By image, each one's highest score first. Held-out images are excluded.
@@ -120,15 +120,15 @@ impl RoundIndex {
         let (starts, mut found) = (reading.starts, reading.found);
         found.shrink_to_fit();
         let is_mined = round.state == RoundState::Mined;
-        let looked = records.iter().enumerate().map(|(at, record)| match roles[at] {
+        let was_run = records.iter().enumerate().map(|(at, record)| match roles[at] {
             Role::HeldOut => held_out.contains_key(&record.id),
             Role::Training => is_mined || starts[at] < starts[at + 1],
             Role::Unused => starts[at] < starts[at + 1],
         });
-        let looked = looked.collect();
+        let was_run = was_run.collect();
         let has_ellipses = held_out.values().any(|image| image.detections.iter().any(|d| d.ellipse.is_some()));
         let best_shape = if has_ellipses { OutputShape::Ellipse } else { OutputShape::Rectangle };
-        Ok(Self { round: round.id, roles, looked, starts, found, held_out, copies, best_shape, marks, tested })
+        Ok(Self { round: round.id, roles, was_run, starts, found, held_out, copies, best_shape, marks, tested })
     }
 
     /// Whether the round's detections are unchanged since they were loaded.
@@ -199,7 +199,7 @@ impl RoundIndex {
         table: &ImageTable,
         (threshold, shape): (f32, OutputShape),
     ) -> Option<(StatusCounts, Option<f32>)> {
-        if !self.looked[at] {
+        if !self.was_run[at] {
             return None;
         }
         let image = &table.images[at];

@@ -125,7 +125,7 @@ pub struct Listing {
     pub counts: StatusCounts,
     pub changes: ChangeCounts,
     /// Number of images that the round was run on.
-    pub looked: u64,
+    pub was_run: u64,
     /// The output shape by which held-out images were counted.
     pub shape: Option<OutputShape>,
 }
@@ -162,7 +162,7 @@ pub(super) fn list(table: &Arc<ImageTable>, rows: Vec<ListedImage>, query: &Imag
         listing.objects += u64::from(table.images[row.at as usize].objects);
         if let Some(counts) = row.counts {
             listing.counts += counts;
-            listing.looked += 1;
+            listing.was_run += 1;
         }
         listing.changes += row.changes.unwrap_or_default();
     }

@@ -64,7 +64,7 @@ pub struct Side {
     pub round: Option<RoundId>,
     pub role: Option<Role>,
     /// Whether the round was run on this image.
-    pub looked: bool,
+    pub was_run: bool,
     pub judged: JudgedImage,
     /// The id by which corrections refer to each object, parallel to the objects; `None`: it comes from a copy of the image in another
     /// dataset.
@@ -152,7 +152,7 @@ impl Inspector {
             sides.push(Side {
                 round: None,
                 role: None,
-                looked: false,
+                was_run: false,
                 judged: JudgedImage::without_detections(&truth),
                 object_ids: objects.into_iter().map(|(id, _)| Some(id)).collect(),
                 corrected: Vec::new(),
@@ -160,7 +160,7 @@ impl Inspector {
             });
         }
         let changes = match sides.as_slice() {
-            [first, second] if first.looked && second.looked => {
+            [first, second] if first.was_run && second.was_run => {
                 compare(&errors(&first.judged), &errors(&second.judged))
             }
             _ => Vec::new(),
@@ -178,7 +178,7 @@ impl Inspector {
         let index = self.index(round);
         let at = self.table.place(record.id);
         let role = index.zip(at).map(|(index, at)| index.roles[at]);
-        let looked = index.zip(at).is_some_and(|(index, at)| index.looked[at]);
+        let was_run = index.zip(at).is_some_and(|(index, at)| index.was_run[at]);
         let held_out = index.and_then(|index| index.held_out.get(&record.id));
         let objects = current_objects(store, record.id)?;
         let mut corrected = Vec::new();
@@ -201,7 +201,7 @@ impl Inspector {
                 near.insert(copy, store.ground_truth(copy)?.into_iter().map(|(_, annotation)| annotation).collect());
             }
             let truth = index.map_or_else(Vec::new, |index| index.copies.annotations(record, &near));
-            let judged = if looked {
+            let judged = if was_run {
                 judge(&store.detections(round, record.id)?, &truth, threshold)
             } else {
                 JudgedImage::without_detections(&truth)
@@ -217,12 +217,12 @@ impl Inspector {
             let of_round = store.candidates_of_image(record.id)?;
             candidates_of(&judged, of_round.into_iter().filter(|candidate| candidate.round == round).collect())
         };
-        Ok(Side { round: Some(round), role, looked, judged, object_ids, corrected, candidates })
+        Ok(Side { round: Some(round), role, was_run, judged, object_ids, corrected, candidates })
     }
 
     /// Returns a round's errors on an image; `None` if it was not run there.
     fn errors(&self, index: &RoundIndex, at: usize, (threshold, shape): (f32, OutputShape)) -> Option<Vec<ImageError>> {
-        if !index.looked[at] {
+        if !index.was_run[at] {
             return None;
         }
         let record = &self.table.images[at].record;

@@ -202,8 +202,8 @@ pub(in crate::workflow) fn grouped(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<MineReport, WorkflowError> {
-    let alike = group_config(store)?;
-    let groups = group(store, &alike, observer, cancel)?;
+    let config = group_config(store)?;
+    let groups = group(store, &config, observer, cancel)?;
     observer(WorkEvent::Log(format!(
         "Round {}: {} candidates on {} images; {groups}",
         target.round.number, report.candidates, report.images

@@ -172,12 +172,15 @@ impl MetricsModel {
         if of_data.len() < 2 {
             return None;
         }
-        let mut told: Vec<String> = of_data
+        let mut descriptions: Vec<String> = of_data
             .values()
             .map(|(names, m)| format!("{} ({} objects on {} images)", names.join(", "), m.objects, m.images))
             .collect();
-        told.sort();
-        Some(format!("These were tested on different data, so their numbers do not compare: {}.", told.join("; ")))
+        descriptions.sort();
+        Some(format!(
+            "These were tested on different data, so their numbers do not compare: {}.",
+            descriptions.join("; ")
+        ))
     }
 
     /// Returns the project's round before `key` that was tested on the same data.

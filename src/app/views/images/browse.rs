@@ -118,7 +118,7 @@ fn totals(ui: &mut Ui, view: &ImagesView<'_>) {
     ui.label(small(format!("{} true positives", counts.true_positives)).color(theme::GOOD));
     ui.label(small(format!("{} false positives", counts.false_positives)).color(theme::CANDIDATE));
     ui.label(small(format!("{} missed", counts.missed)).color(theme::ERROR));
-    let unseen = listing.images.len() as u64 - listing.looked;
+    let unseen = listing.images.len() as u64 - listing.was_run;
     if unseen > 0 {
         let text = small(format!("{unseen} without detections of this round")).color(theme::WEAK);
         ui.label(text).on_hover_text("The round was not run on them: they count neither as correct nor as missed");

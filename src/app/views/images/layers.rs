@@ -114,7 +114,7 @@ fn object_marks(
 ) -> Vec<(Pick, Mark)> {
     let objects = side.judged.objects.iter().enumerate().filter_map(|(place, object)| {
         let pick = Pick::Object(side_number, place);
-        let is_missed = side.looked && object.is_missed();
+        let is_missed = side.was_run && object.is_missed();
         if is_missed && !is_wanted(pick) && picked != Some(pick) {
             return None;
         }

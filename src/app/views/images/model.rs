@@ -218,7 +218,7 @@ impl ImagesModel {
     }
 
     /// In a blind review others' decisions are removed.
-    pub fn came(&mut self, mut opened: OpenedImage, is_blind: bool) {
+    pub fn loaded(&mut self, mut opened: OpenedImage, is_blind: bool) {
         self.layers.promoted = !is_blind;
         if is_blind {
             let candidates = opened.sides.iter_mut().flat_map(|side| side.candidates.iter_mut().flatten());
@@ -276,7 +276,7 @@ impl ImagesModel {
         let Some(side) = opened.sides.first() else { return Vec::new() };
         let detections = side.judged.detections.iter().enumerate();
         let detections = detections.filter(|(_, d)| self.layers.shows(d.status)).map(|(at, _)| Pick::Detection(0, at));
-        let missed = side.judged.objects.iter().enumerate().filter(|(_, object)| side.looked && object.is_missed());
+        let missed = side.judged.objects.iter().enumerate().filter(|(_, object)| side.was_run && object.is_missed());
         detections.chain(missed.map(|(at, _)| Pick::Object(0, at))).collect()
     }
 

@@ -120,7 +120,7 @@ fn object(ui: &mut Ui, view: &mut ImagesView<'_>, side: &Side, place: usize) {
     let (title, color) = match object.held_by {
         Some(_) => ("Object, found", theme::GOOD),
         None if object.annotation.ignored => ("Ignored object", theme::WEAK),
-        None if side.looked => ("Missed object", theme::ERROR),
+        None if side.was_run => ("Missed object", theme::ERROR),
         None => ("Object", theme::TEXT),
     };
     ui.label(RichText::new(title).strong().color(color));
@@ -352,7 +352,7 @@ fn legend(ui: &mut Ui, view: &ImagesView<'_>, opened: &OpenedImage, side: &Side)
     let all = std::iter::once(Status::TruePositive)
         .chain(FalsePositiveKind::ALL.into_iter().map(Status::FalsePositive))
         .chain([Status::Ignored]);
-    if side.looked {
+    if side.was_run {
         for (status, count) in all.map(|status| (status, of(status))).filter(|(_, count)| *count > 0) {
             line(ui, status_style(status), &format!("{count}  {}", status_text(status)));
         }

@@ -239,7 +239,7 @@ fn hover_text(view: &ImagesView<'_>, opened: &OpenedImage, pick: Pick) -> Option
             let state = match object.held_by {
                 Some(_) => "found",
                 None if object.annotation.ignored => "ignored",
-                None if side.looked => "missed",
+                None if side.was_run => "missed",
                 None => "not looked for",
             };
             Some(format!("{class}, ground truth ({})\n{state}", object.annotation.source.as_str()))
@@ -258,7 +258,7 @@ fn tags(ui: &Ui, view: &ImagesView<'_>, opened: &OpenedImage, number: usize, rec
     if opened.sides.len() > 1 {
         tag(&view.round_name(side.round), theme::faded(theme::TEXT, 0.9));
     }
-    if side.round.is_some() && !side.looked {
+    if side.round.is_some() && !side.was_run {
         tag("this round was not run on this image", theme::WARNING.now());
     }
     if matches!(shown, Shown::Ready { is_changed: true, .. }) {

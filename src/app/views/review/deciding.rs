@@ -140,7 +140,11 @@ impl<Key> ReviewModel<Key> {
         }
         let reason = reason.map(str::to_owned);
         if self.layout == Layout::Grid && self.all_selected {
-            return Some(self.decide_all(Decision::All { alike: false, verdict, class, reason }, &targets, verdict));
+            return Some(self.decide_all(
+                Decision::All { each_member: false, verdict, class, reason },
+                &targets,
+                verdict,
+            ));
         }
         let decision = Decision::Verdict { candidates, groups: Vec::new(), verdict, class, reason };
         Some(self.send(decision, &targets, Some(verdict)))
@@ -153,7 +157,7 @@ impl<Key> ReviewModel<Key> {
             return None;
         }
         if self.layout == Layout::Grid && self.all_selected {
-            let decision = Decision::All { alike: true, verdict, class: None, reason: None };
+            let decision = Decision::All { each_member: true, verdict, class: None, reason: None };
             return Some(self.decide_all(decision, &targets, verdict));
         }
         let mut groups: Vec<GroupId> = targets.iter().filter_map(|i| self.rows[*i].group).collect();
@@ -389,7 +393,7 @@ impl<Key> ReviewModel<Key> {
         self.refresh(&rows);
     }
 
-    /// Called when the store failed to save: reverts what was shown and blocks the queue until [`ReviewModel::go_on`].
+    /// Called when the store failed to save: reverts what was shown and blocks the queue until [`ReviewModel::acknowledge_failure`].
     pub fn failed(&mut self, reason: String) {
         self.queued.clear();
         self.failure = Some(reason);
@@ -423,7 +427,7 @@ impl<Key> ReviewModel<Key> {
     }
 
     /// Acknowledges the failure: keys decide again.
-    pub fn go_on(&mut self) {
+    pub fn acknowledge_failure(&mut self) {
         self.failure = None;
     }
 }

@@ -18,9 +18,9 @@ pub enum Decision {
         class: Option<ClassId>,
         reason: Option<String>,
     },
-    /// All matches of the filter when written; `alike`: every one of them, even if groups are listed as one.
+    /// All matches of the filter when written; `each_member`: every one of them, even if groups are listed as one.
     All {
-        alike: bool,
+        each_member: bool,
         verdict: Verdict,
         /// For a wrong class.
         class: Option<ClassId>,

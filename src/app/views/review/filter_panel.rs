@@ -191,7 +191,7 @@ fn grouping(ui: &mut Ui, view: &mut ReviewView<'_>) {
 /// Returns how many decisions the selected settings would leave.
 fn preview_text(view: &ReviewView<'_>) -> String {
     match view.model.group_preview {
-        Some((told, preview)) if told == view.model.grouping => {
+        Some((config, preview)) if config == view.model.grouping => {
             format!("{} decisions for {} candidates", preview.decisions, preview.waiting)
         }
         _ => "counting…".to_owned(),

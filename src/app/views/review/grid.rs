@@ -113,8 +113,8 @@ fn cell(ui: &Ui, view: &mut ReviewView<'_>, index: usize, rect: Rect) {
         theme::faded(theme::TEXT, 0.85),
     );
     let mut corner = rect.right_top() + vec2(-6.0, 6.0);
-    let alike = group_text(row).map(|text| (text, theme::ACCENT));
-    for (text, color) in alike.into_iter().chain(is_changed.then(|| (CHANGED.to_owned(), theme::WARNING))) {
+    let group = group_text(row).map(|text| (text, theme::ACCENT));
+    for (text, color) in group.into_iter().chain(is_changed.then(|| (CHANGED.to_owned(), theme::WARNING))) {
         canvas::paint_tag(painter, corner, Align2::RIGHT_TOP, &text, color);
         corner.y += 22.0;
     }

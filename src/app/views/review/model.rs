@@ -126,7 +126,7 @@ pub struct ReviewModel<Key> {
     stalled: bool,
     complete: bool,
     /// Rows inserted by an undo or from the history; their page may contain them again.
-    brought_in: HashSet<CandidateId>,
+    inserted: HashSet<CandidateId>,
     pub(super) pending: Option<Pending>,
     /// Queued keys and clicks.
     pub(super) queued: VecDeque<Key>,
@@ -168,7 +168,7 @@ impl<Key> Default for ReviewModel<Key> {
             returning_past: None,
             stalled: false,
             complete: false,
-            brought_in: HashSet::new(),
+            inserted: HashSet::new(),
             pending: None,
             queued: VecDeque::new(),
         }
@@ -235,7 +235,7 @@ impl<Key> ReviewModel<Key> {
         self.picker = self.picker.take().filter(|picker| is_same && picker.candidate == back_to);
         self.rows.clear();
         self.clear_selection();
-        self.brought_in.clear();
+        self.inserted.clear();
         (self.position, self.past_end) = (0, false);
         self.complete = false;
         self.total = None;
@@ -261,7 +261,7 @@ impl<Key> ReviewModel<Key> {
     }
 
     /// Called when the candidate that a restart returns to was loaded; `None`: it no longer exists.
-    pub fn came_back(&mut self, row: Option<CandidateRow>) {
+    pub fn return_loaded(&mut self, row: Option<CandidateRow>) {
         let returning = self.returning.take();
         let past = self.returning_past.take();
         match row {
@@ -291,7 +291,7 @@ impl<Key> ReviewModel<Key> {
     /// Adds the next page of rows. `complete`: there are no more.
     pub fn extend(&mut self, rows: Vec<CandidateRow>, complete: bool) {
         let before = self.rows.len();
-        self.rows.extend(rows.into_iter().filter(|row| !self.brought_in.contains(&row.candidate.id)));
+        self.rows.extend(rows.into_iter().filter(|row| !self.inserted.contains(&row.candidate.id)));
         self.complete = complete;
         (self.loading, self.stalled) = (false, false);
         if self.all_selected {
@@ -517,7 +517,7 @@ impl<Key> ReviewModel<Key> {
         } else {
             let index = self.position.min(self.rows.len());
             self.rows.insert(index, row);
-            self.brought_in.insert(id);
+            self.inserted.insert(id);
             self.go_to(index);
         }
     }

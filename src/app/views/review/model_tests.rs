@@ -107,7 +107,7 @@ fn what_cannot_be_saved_is_taken_back_and_stops_the_queue() {
     assert_eq!((model.decide_group(Verdict::Rejected), model.undo(), model.redo()), (None, None, None));
     model.start_adjusting(None, None);
     assert_eq!(model.adjusting, None);
-    model.go_on();
+    model.acknowledge_failure();
     assert!(model.decide(Verdict::Confirmed, None).is_some() && model.failure.is_none());
 }
 
@@ -131,16 +131,16 @@ fn everything_that_the_filter_finds_is_decided_in_one_batch_without_being_loaded
     assert!(model.is_all_selected() && !model.must_wait() && !model.wants_more(0));
     model.extend((301..=310).map(row).collect(), false);
     assert!(model.is_selected(CandidateId(305)), "what is loaded later shows as selected too");
-    let all = |alike| Decision::All { alike, verdict: Verdict::Confirmed, class: None, reason: None };
+    let all = |each_member| Decision::All { each_member, verdict: Verdict::Confirmed, class: None, reason: None };
     assert_eq!(model.decide_group(Verdict::Confirmed), Some(all(true)), "rows that are not loaded may be of groups");
     model.failed("full".to_owned());
-    model.go_on();
+    model.acknowledge_failure();
     assert_eq!(model.decide(Verdict::Confirmed, None), Some(all(false)));
     assert_eq!((model.selected_count(), model.is_all_selected()), (0, false));
     assert!(verdicts(&model).iter().all(|verdict| *verdict == Some(Verdict::Confirmed)));
     model.failed("full".to_owned());
     assert!(model.is_all_selected(), "it is as before the failure");
-    model.go_on();
+    model.acknowledge_failure();
     model.toggle_selected(0);
     let Some(Decision::Verdict { candidates, .. }) = model.decide(Verdict::Rejected, None) else { panic!() };
     assert_eq!(candidates.len(), 309, "all but one are no longer all, only what is loaded");
@@ -227,7 +227,7 @@ fn a_whole_group_is_one_decision_and_shows_at_once() {
     assert_eq!((model.position(), model.counts.undecided), (2, 2));
     model.failed("full".to_owned());
     assert_eq!((verdicts(&model), model.position()), (vec![None; 5], 0));
-    model.go_on();
+    model.acknowledge_failure();
     model.go_to(2);
     let alone = model.decide_group(Verdict::Rejected).unwrap();
     let candidates = vec![CandidateId(3)];
@@ -361,11 +361,11 @@ fn after_a_restart_keys_wait_for_the_rows_and_for_the_candidate_to_go_back_to() 
     assert_eq!(model.next_queued(), None, "no row is there");
     model.extend((1..=3).map(row).collect(), true);
     assert_eq!(model.next_queued(), None, "one does not stand on it yet");
-    model.came_back(Some(row(2)));
+    model.return_loaded(Some(row(2)));
     assert_eq!((model.position(), model.next_queued()), (1, Some('a')));
     assert!(model.adjusting.is_some(), "the ellipse is still there");
     model.restart(Some(CandidateId(2)));
-    model.came_back(None);
+    model.return_loaded(None);
     model.extend(vec![row(1)], true);
     assert!(model.adjusting.is_none() && !model.must_wait(), "the candidate is gone");
     model.restart(None);
@@ -543,7 +543,7 @@ fn what_is_being_decided_waits_for_nobody() {
     model.decide(Verdict::Confirmed, None).unwrap();
     assert_eq!(model.position(), 3, "not among the three that were decided on");
     model.failed("full".to_owned());
-    model.go_on();
+    model.acknowledge_failure();
     model.go_to(0);
     model.next_undecided();
     assert_eq!(model.position(), 1, "they wait again");
@@ -561,13 +561,13 @@ fn the_end_of_the_list_outlasts_a_rereading() {
     }
     assert!(!model.is_past_end());
     model.extend(vec![], true);
-    model.came_back(done.row.clone());
+    model.return_loaded(done.row.clone());
     assert!(model.is_past_end());
     assert_eq!(model.decide(Verdict::Rejected, None), None);
     // Another annotator takes over, for whom it is undecided.
     model.restart(Some(CandidateId(1)));
     model.extend(vec![row(1)], true);
-    model.came_back(Some(row(1)));
+    model.return_loaded(Some(row(1)));
     assert!(!model.is_past_end());
     model.restart(None);
     model.extend(vec![row(1)], true);
@@ -584,7 +584,7 @@ fn the_row_after_a_decision_is_looked_for_after_a_rereading_too() {
     assert!(model.must_wait());
     model.restart(Some(CandidateId(1)));
     model.extend(vec![row(2)], false);
-    model.came_back(done.row);
+    model.return_loaded(done.row);
     assert_eq!(model.current().unwrap().candidate.id, CandidateId(2), "not the one that was just decided on");
 }
 
@@ -599,10 +599,10 @@ fn an_ellipse_that_cannot_be_saved_comes_back_with_its_candidate() {
     model.extend(vec![row(2)], true);
     model.failed("held by another program".to_owned());
     assert_eq!(model.current().unwrap().candidate.id, CandidateId(1));
-    model.came_back(Some(row(2)));
+    model.return_loaded(Some(row(2)));
     assert_eq!(model.current().unwrap().candidate.id, CandidateId(1), "the picture below the ellipse stays");
     assert_eq!(model.adjusting.as_ref().unwrap().shape, drawn);
-    model.go_on();
+    model.acknowledge_failure();
     let Some(Decision::Face { candidate, .. }) = model.commit_adjusted() else { panic!() };
     assert_eq!(candidate, CandidateId(1));
 }
@@ -633,7 +633,7 @@ fn an_ellipse_that_cannot_be_saved_stays_to_be_written_again() {
     model.failed("full".to_owned());
     assert_eq!((model.adjusting.clone(), model.layout), (adjusting, Layout::Queue));
     assert_eq!(model.commit_adjusted(), None, "first the failure is taken note of");
-    model.go_on();
+    model.acknowledge_failure();
     assert!(model.commit_adjusted().is_some());
 }
 
@@ -651,7 +651,7 @@ fn an_adjusted_object_is_corrected_and_comes_back_where_that_fails() {
     let back = model.adjusting.clone().unwrap();
     assert_eq!((back.object, back.shape, back.candidate), (Some(object), shape, CandidateId(1)));
     assert_eq!(model.correct(vec![object], change), None, "not before the failure was seen");
-    model.go_on();
+    model.acknowledge_failure();
     assert!(model.commit_adjusted().is_some());
     model.confirmed(&Saved::default(), 1.0);
     assert!(!model.is_saving() && model.adjusting.is_none());

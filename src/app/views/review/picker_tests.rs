@@ -108,7 +108,7 @@ fn the_picker_goes_with_its_candidate_and_opens_on_none() {
     let mut gone = open(None, None);
     gone.restart(Some(CandidateId(1)));
     assert!(gone.picker.is_some());
-    gone.came_back(None);
+    gone.return_loaded(None);
     assert!(gone.picker.is_none());
     let mut empty = model(0);
     empty.open_picker(Question::WrongClass, &classes(), None);

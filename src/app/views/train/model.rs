@@ -160,7 +160,7 @@ impl TrainModel {
     }
 
     /// Called when the steps of an earlier session's round were loaded; they are shown as long as no other round runs.
-    pub fn steps_came(&mut self, round: u32, steps: Vec<StepReport>) {
+    pub fn steps_loaded(&mut self, round: u32, steps: Vec<StepReport>) {
         if self.run.is_some() || steps.is_empty() {
             return;
         }
@@ -198,7 +198,7 @@ impl TrainModel {
     }
 
     /// Called when a report was loaded. Ignored if its round is no longer shown.
-    pub fn report_came(&mut self, report: RoundReport) {
+    pub fn report_loaded(&mut self, report: RoundReport) {
         if let Some(opened) = self.opened.as_mut().filter(|opened| opened.number == report.round) {
             opened.report = Some(report);
         }
@@ -517,12 +517,12 @@ mod tests {
         assert_eq!((model.steps_to_read(), model.steps_to_read()), (Some(crate::domain::RoundId(2)), None));
         let steps =
             |n: u64| (1..=n).map(|step| StepReport { step, lr: 0.5, seconds: 0.25, ..StepReport::default() }).collect();
-        model.steps_came(2, steps(3));
+        model.steps_loaded(2, steps(3));
         let run = model.run.as_ref().unwrap();
         assert_eq!((run.round, run.share(), run.lr.points().len()), (Some(2), Some(0.75), 3));
         assert_eq!(run.last.as_ref().map(|last| last.images_per_s), Some(8.0), "two images a step");
         model.begin();
-        model.steps_came(2, steps(1));
+        model.steps_loaded(2, steps(1));
         assert!(model.run.as_ref().unwrap().last.is_none(), "what runs is shown");
     }
 
@@ -553,9 +553,9 @@ mod tests {
         model.open_round(Some(1));
         assert_eq!((model.opened.as_ref().unwrap().compared, model.notes()), (None, "clocks"));
         model.opened.as_mut().unwrap().notes = Some("dolls".to_owned());
-        model.report_came(RoundReport { round: 2, ..RoundReport::default() });
+        model.report_loaded(RoundReport { round: 2, ..RoundReport::default() });
         assert_eq!(model.opened.as_ref().unwrap().report, None, "the report of another round");
-        model.report_came(RoundReport { round: 1, steps: 7, ..RoundReport::default() });
+        model.report_loaded(RoundReport { round: 1, steps: 7, ..RoundReport::default() });
         assert_eq!((model.opened.as_ref().unwrap().report.as_ref().unwrap().steps, model.notes()), (7, "dolls"));
     }
 }

@@ -41,8 +41,8 @@ impl Format for Yolo {
         if let Some(folder) = labels {
             return Some(format!("{} has text labels", folder.strip_prefix(path).unwrap_or(&folder).display()));
         }
-        let beside = files_in(path, &["txt"]).ok()?.into_iter().find(|file| is_label_beside_image(file))?;
-        Some(format!("{} is a text label beside its image", beside.file_name()?.to_string_lossy()))
+        let label = files_in(path, &["txt"]).ok()?.into_iter().find(|file| is_label_next_to_image(file))?;
+        Some(format!("{} is a text label beside its image", label.file_name()?.to_string_lossy()))
     }
 
     fn read(
@@ -97,11 +97,11 @@ fn label_folders(folder: &Path) -> impl Iterator<Item = PathBuf> {
     let below = |folder: &Path| folders_in(folder).unwrap_or_default();
     let labels = folder.join("labels");
     let inside = below(&labels);
-    let beside = below(folder).into_iter().map(|split| split.join("labels"));
-    std::iter::once(labels).chain(inside).chain(beside)
+    let siblings = below(folder).into_iter().map(|split| split.join("labels"));
+    std::iter::once(labels).chain(inside).chain(siblings)
 }
 
-fn is_label_beside_image(file: &Path) -> bool {
+fn is_label_next_to_image(file: &Path) -> bool {
     let has_image = crate::dataset::IMAGE_EXTENSIONS
         .iter()
         .any(|e| file.with_extension(e).is_file() || file.with_extension(e.to_ascii_uppercase()).is_file());
@@ -231,10 +231,10 @@ fn read_list(draft: &mut Draft, file: &Path, list: &Path, bases: &[PathBuf], spl
     let index = draft.file(file);
     let own = list.parent().unwrap_or(Path::new("")).to_path_buf();
     let root = draft.root.clone();
-    let mut beside = ImageFiles::new(&root, std::iter::once(own.clone()).chain(bases.iter().cloned()));
+    let mut relative = ImageFiles::new(&root, std::iter::once(own.clone()).chain(bases.iter().cloned()));
     let mut files = ImageFiles::new(&root, bases.iter().cloned().chain([own]));
     for (line, name) in numbered(&text) {
-        let files = if name.starts_with("./") { &mut beside } else { &mut files };
+        let files = if name.starts_with("./") { &mut relative } else { &mut files };
         let located = match (files.locate(name), name.trim_start_matches("./").strip_prefix("images/")) {
             // With `--images` the root may be what the list calls `images/`.
             (Ok(Located::Missing(path)), Some(inside)) => match files.locate(inside) {

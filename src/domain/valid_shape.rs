@@ -70,17 +70,17 @@ mod tests {
     use crate::geometry::Ellipse;
 
     fn check(shape: Shape, words: &str) {
-        let found = check_shape(&shape, 100, 80).map_or_else(|problem| problem.to_string(), |()| "sane".to_owned());
+        let found = check_shape(&shape, 100, 80).map_or_else(|problem| problem.to_string(), |()| "valid".to_owned());
         assert!(found.contains(words), "{shape:?}: {found}, not {words}");
     }
 
     #[test]
     fn boxes_are_finite_visible_and_of_a_sensible_size() {
         let with = |x, y, w, h| Shape::Rectangle(BoundingBox::from_xywh(x, y, w, h));
-        check(with(10.0, 10.0, 20.0, 20.0), "sane");
-        check(with(-15.0, -15.0, 20.0, 20.0), "sane");
-        check(with(-50.0, -50.0, 300.0, 300.0), "sane");
-        check(with(0.0, 0.0, 1.0, 1.0), "sane");
+        check(with(10.0, 10.0, 20.0, 20.0), "valid");
+        check(with(-15.0, -15.0, 20.0, 20.0), "valid");
+        check(with(-50.0, -50.0, 300.0, 300.0), "valid");
+        check(with(0.0, 0.0, 1.0, 1.0), "valid");
         check(with(10.0, 10.0, 0.01, 20.0), "0.010 x 20.000 pixels");
         check(with(10.0, 10.0, 0.0, 0.0), "at least 0.5");
         check(with(-30.0, 10.0, 20.0, 20.0), "outside its image of 100 x 80");
@@ -96,8 +96,8 @@ mod tests {
     #[test]
     fn ellipses_are_held_to_the_same_rules() {
         let with = |ra, rb, theta, cx, cy| Shape::Ellipse(Ellipse::new(ra, rb, theta, cx, cy));
-        check(with(20.0, 10.0, 0.7, 50.0, 40.0), "sane");
-        check(with(20.0, 10.0, 0.7, -5.0, 40.0), "sane");
+        check(with(20.0, 10.0, 0.7, 50.0, 40.0), "valid");
+        check(with(20.0, 10.0, 0.7, -5.0, 40.0), "valid");
         check(with(20.0, 10.0, 0.7, -50.0, 40.0), "outside");
         check(with(1e308, 10.0, 0.7, 50.0, 40.0), "pixels in an image of 100 x 80");
         check(with(1e308, 1e308, 0.7, 50.0, 40.0), "pixels in an image of 100 x 80");
