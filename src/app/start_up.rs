@@ -90,7 +90,8 @@ fn open(first: impl FnOnce(&mut QuarryApp)) -> Result<(), AppError> {
 /// it after the first frame.
 fn maximize_once_shown(ctx: &egui::Context) {
     let is_asked = AtomicBool::new(false);
-    let ask = move |ctx: &egui::Context| {
+    let ask = move |ui: &mut egui::Ui| {
+        let ctx = ui.ctx();
         if is_asked.load(Ordering::Relaxed) {
             return;
         }
