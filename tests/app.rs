@@ -922,7 +922,7 @@ fn an_import_shows_what_it_found_before_anything_is_written_and_the_report_stays
     // A moved folder, and a changed file.
     std::fs::write(root.join("images/2.png"), "another").unwrap();
     click(&mut window, "Check files");
-    wait_for_part(&mut window, "2 of 3 images are as they were imported");
+    wait_for_part(&mut window, "2 of 3 images are unchanged since the import");
     click(&mut window, "Close");
     click(&mut window, "Delete…");
     wait_for_part(&mut window, "Delete this dataset");

@@ -88,7 +88,7 @@ impl QuarryApp {
             }
             (Ok(WriteReply::Setting), _) => session.numbers_wanted = true,
             (Err(reason), Some(Background::Notes)) => self.say_error(format!("The notes are not saved: {reason}")),
-            (Err(reason), Some(Background::Setting)) => self.say_error(format!("The filter is not kept: {reason}")),
+            (Err(reason), Some(Background::Setting)) => self.say_error(format!("The filter was not saved: {reason}")),
             (Err(reason), Some(Background::ImageMark)) => self.say_error(format!("The image is not marked: {reason}")),
             (Err(reason), Some(Background::Health)) => self.say_error(reason),
             (Err(reason), None) => {

@@ -110,7 +110,7 @@ fn load_from(folder: &Path) -> CudaLibrary {
 }
 
 /// Opens a library with global symbols until the process ends.
-#[expect(unsafe_code, reason = "a library can only be loaded so")]
+#[expect(unsafe_code, reason = "loading a library needs unsafe code")]
 fn open_for_good(path: &Path) -> Result<(), String> {
     #[cfg(unix)]
     let library = {

@@ -103,7 +103,7 @@ fn place_of(path: &Path, lines: &[Line], notes: &mut Vec<String>) -> Result<Conf
         _ if count == 0 => Ok(ConfidencePlace::Last),
         (true, _) if last > first => Ok(ConfidencePlace::Last),
         (_, true) if first > last => {
-            notes.push("the confidence stands before the box: `class confidence x y w h`".to_owned());
+            notes.push("the confidence comes before the box: `class confidence x y w h`".to_owned());
             Ok(ConfidencePlace::First)
         }
         (true, true) => ask(format!(

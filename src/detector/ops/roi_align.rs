@@ -45,10 +45,7 @@ impl Default for Canonical {
 
 /// Returns features `[N, C, oh, ow]` of `rois` `[N, 5]` (image index, x1, y1, x2, y2 in pixels; without gradient) on `feature` `[B, C, H,
 /// W]`, whose cells are `1 / spatial_scale` pixels apart.
-#[expect(
-    clippy::panic,
-    reason = "only this crate makes the tensor; a wrong shape is a fault of the program, as for tch itself"
-)]
+#[expect(clippy::panic, reason = "only this crate creates the tensor; a wrong shape is a bug, as in tch itself")]
 pub fn roi_align(
     feature: &Tensor,
     rois: &Tensor,

@@ -136,7 +136,7 @@ pub fn move_to(
     if others > 0 && !anyway {
         let example = report.missing.first().or(report.changed.first()).map_or("", String::as_str);
         let text = format!(
-            "{}: {} of {} images of dataset `{}` are not there as they were imported ({} missing, {} changed, {} unreadable, e.g. {}). \
+            "{}: {} of {} images of dataset `{}` do not match the import ({} missing, {} changed, {} unreadable, e.g. {}). \
              Nothing was changed. Take another folder, or --anyway and import the dataset again.",
             root.display(),
             others,

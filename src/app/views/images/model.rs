@@ -53,7 +53,7 @@ pub struct FileCheck {
 }
 
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "what is wanted and what is open have nothing to do with each other")]
+#[expect(clippy::struct_excessive_bools, reason = "requested and open state are independent")]
 pub struct ImagesModel {
     pub query: ImageQuery,
     /// Whether a round was selected, by the user or by default.

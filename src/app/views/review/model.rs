@@ -71,7 +71,7 @@ enum Past {
 }
 
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "switches of the screen that have nothing to do with each other")]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of the screen")]
 pub struct ReviewModel<Key> {
     pub filter: ReviewFilter,
     pub filter_open: bool,
