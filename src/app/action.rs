@@ -132,7 +132,7 @@ actions! {
     History: Review, "history", "History", "Every decision: search, look again, change", [plain(Key::H)];
     LookAgain: Review, "look_again", "Look again", "In the history: show the candidate of the marked decision; a new verdict changes it", [plain(Key::L)];
     Batch: Review, "stroke", "All in this action", "In the history: every decision of the marked action, and back", [plain(Key::O)];
-    People: Review, "people", "Annotators", "Decisions and agreement of the annotators", [plain(Key::P)];
+    Annotators: Review, "people", "Annotators", "Decisions and agreement of the annotators", [plain(Key::P)];
     Disagreements: Review, "disagreements", "Disagreements", "Review the candidates that annotators disagree on", [shift(Key::P)];
     GoOn: Review, "go_on", "Go on", "Continue after a verdict that could not be saved", [plain(Key::Enter)];
     Back: Review, "back", "Back", "Return to the filter, order, layout and candidate from before the group, the history, the annotators or a point of a curve", [KeyboardShortcut::new(Modifiers::ALT, Key::ArrowLeft)];

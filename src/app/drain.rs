@@ -154,7 +154,7 @@ impl QuarryApp {
             // After an undo or redo of a very large batch, or with the annotators listed, the rows are out of date.
             self.reread_review();
         }
-        self.read_beside();
+        self.reload_layout();
     }
 
     fn keep_backups(&mut self) {

@@ -153,7 +153,7 @@ pub fn move_to(
     Ok(report)
 }
 
-/// Returns the folder above or directly below `root` that contains the dataset's first image: people choose one level too high or too low.
+/// Returns the folder above or directly below `root` that contains the dataset's first image: users often choose one level too high or too low.
 fn below(root: &Path, dataset: &Dataset, store: &Store) -> Result<Option<PathBuf>, WorkflowError> {
     let Some(first) = store.images()?.into_iter().find(|image| image.dataset == dataset.id) else { return Ok(None) };
     let inside = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());

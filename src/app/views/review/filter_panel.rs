@@ -20,7 +20,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFil
         ui.horizontal_wrapped(|ui| intervals(ui, &mut filter));
         ui.horizontal_wrapped(|ui| {
             choices(ui, view, &mut filter);
-            people(ui, view, &mut filter);
+            annotators(ui, view, &mut filter);
         });
         ui.horizontal_wrapped(|ui| {
             let key = view.keymap.text(Action::AlikeAsOne);
@@ -138,7 +138,7 @@ fn choices(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
     });
 }
 
-fn people(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
+fn annotators(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
     let whose = filter.annotator.clone().unwrap_or_else(|| "Everyone".to_owned());
     choose(ui, "Verdicts of", &whose, |ui| {
         ui.selectable_value(&mut filter.annotator, None, "Everyone");

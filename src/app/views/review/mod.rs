@@ -280,7 +280,7 @@ impl ReviewView<'_> {
                     self.commands.push(Command::Do(action));
                 }
             }
-            for action in [A::ImageComplete, A::Filter, A::History, A::People] {
+            for action in [A::ImageComplete, A::Filter, A::History, A::Annotators] {
                 self.small(ui, action);
             }
             self.offer(ui);

@@ -126,7 +126,7 @@ pub fn class_names(file: &Path) -> Result<BTreeMap<u32, String>, DatasetError> {
 /// # Errors
 ///
 /// An existing file cannot be read.
-pub fn class_names_beside(folder: &Path) -> Result<BTreeMap<u32, String>, DatasetError> {
+pub fn class_names_near(folder: &Path) -> Result<BTreeMap<u32, String>, DatasetError> {
     let around = folder.parent().map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above });
     for place in [Some(folder), around].into_iter().flatten().filter(|place| place.is_dir()) {
         let names = match yaml_in(place) {
