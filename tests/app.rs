@@ -1053,7 +1053,7 @@ fn a_share_of_the_queue_is_chosen_in_the_filter() {
     store.set_shares(Some(&shares)).unwrap();
     let held =
         store.count_candidates(&CandidateQuery { share: Some(shares.of("Ada")), ..CandidateQuery::default() }).unwrap();
-    assert!(0 < held && held < 36, "{held}");
+    assert!(held > 0 && held < 36, "{held}");
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_for_part(&mut window, "36 candidates");
     for (name, count) in [("Ada", held), ("Ben", 36 - held), ("Cem", 0)] {

@@ -354,7 +354,7 @@ impl QuarryApp {
 
     fn older_history(&mut self) {
         let by = self.annotator();
-        if let Some(session) = self.session.as_mut().filter(|session| session.history_asked.is_none()) {
+        if let Some(session) = self.session.as_mut().filter(|session| session.history_requested.is_none()) {
             session.want_history(&self.review.history, &by, false);
         }
     }
@@ -476,7 +476,7 @@ impl QuarryApp {
                 }
             }
             ReviewCommand::Look(image, viewport) => {
-                self.looked_at = (Some(image), viewport);
+                self.last_view = (Some(image), viewport);
                 // The image keeps its viewport on both screens.
                 let opened = self.images.current().filter(|_| self.images.open.is_some());
                 if opened.is_some_and(|opened| opened.record.id == image) {

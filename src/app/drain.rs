@@ -250,7 +250,7 @@ impl QuarryApp {
             ReadReply::Candidate(row) => {
                 if session.ends_return(ticket) {
                     self.review.return_loaded(Some(by.sees(*row)));
-                } else if session.revisit_ticket.take_if(|asked| *asked == ticket).is_some() {
+                } else if session.revisit_ticket.take_if(|requested| *requested == ticket).is_some() {
                     self.review.layout = Layout::Queue;
                     self.review.show_row(by.sees(*row));
                 }
@@ -272,7 +272,7 @@ impl QuarryApp {
                     session.details.insert(round, *detail);
                 }
             }
-            ReadReply::Curves(news) => self.curves_came(*news),
+            ReadReply::Curves(news) => self.apply_curve_news(*news),
             ReadReply::Round(report) => self.train.report_loaded(*report),
             ReadReply::Steps(round, steps) => self.train.steps_loaded(round, steps),
         }
@@ -344,7 +344,7 @@ impl QuarryApp {
         false
     }
 
-    fn curves_came(&mut self, news: CurveNews) {
+    fn apply_curve_news(&mut self, news: CurveNews) {
         for text in news.unreadable {
             self.train.say(text, true);
         }

@@ -43,7 +43,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
 
 /// Whether an installed Quarry finds libtorch.
 #[cfg(feature = "gui")]
-pub fn libtorch_is_there() -> bool {
+pub fn has_libtorch() -> bool {
     installed_libtorch().is_some()
 }
 

@@ -386,7 +386,7 @@ impl DetectorConfig {
         let count =
             |key, value: i64, (most, rule): (i64, &'static str)| number(key, value, (1..=most).contains(&value), rule);
         let limit = |key, value: usize| number(key, value, (1..=most::BOXES).contains(&value), most::BOXES_RULE);
-        let size = |key, value: f64, rule| number(key, value, 0.0 <= value && value.is_finite(), rule);
+        let size = |key, value: f64, rule| number(key, value, value >= 0.0 && value.is_finite(), rule);
         let Self { anchors, rpn, roi, detection, .. } = self;
         let ratios = !anchors.ratios.is_empty() && anchors.ratios.iter().all(|&r| r > 0.0 && r.is_finite());
         let mut numbers = vec![
@@ -561,7 +561,7 @@ mod tests {
         check(|c| c.detection.max_detections = 0, "detection.max_detections");
         check(|c| c.detection.scale = 0.0, "detection.scale");
         check(|c| c.detection.scale = f64::NAN, "detection.scale");
-        check(|c| c.num_classes = 100_000_000, "at most 10000 fit");
+        check(|c| c.num_classes = 100_000_000, "at most 10000 are allowed");
         check(|c| c.shorter_side = 1_000_000, "at most longer_side_cap");
         check(|c| (c.shorter_side, c.longer_side_cap) = (1_000_000, 1_000_000), "tens of GB");
         check(|c| (c.longer_side_cap, c.detection.scale) = (8000, 4.0), "detection.scale");

@@ -234,7 +234,7 @@ impl RoundConfig {
             ("checkpoint_every", self.checkpoint_every),
             ("keep_every", self.keep_every),
         ];
-        match numbers.into_iter().find(|(_, value)| LARGEST_WHOLE < *value) {
+        match numbers.into_iter().find(|(_, value)| *value > LARGEST_WHOLE) {
             Some((key, value)) => {
                 Err(lines.error(key, format!("{value} is above {LARGEST_WHOLE}, the largest that can be kept")))
             }

@@ -58,7 +58,7 @@ pub fn roi_align(
     assert!(matches!(rois.size()[..], [_, 5]), "rois have shape [N, 5], got {:?}", rois.size());
     let mut lookup = Lookup::new(Grid { out, sampling_ratio, aligned });
     for roi in floats(rois).chunks_exact(5) {
-        assert!(0.0 <= roi[0] && roi[0] < b as f32, "box of image {} in a batch of {b}", roi[0]);
+        assert!(roi[0] >= 0.0 && roi[0] < b as f32, "box of image {} in a batch of {b}", roi[0]);
         let map = Map { first_row: roi[0] as i64 * h * w, height: h, width: w, scale: spatial_scale as f32 };
         lookup.push_box(&map, [roi[1], roi[2], roi[3], roi[4]]);
     }

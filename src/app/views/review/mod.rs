@@ -54,7 +54,7 @@ pub struct ReviewView<'a> {
     /// The annotator whose verdicts the keys give.
     pub annotator: &'a str,
     /// The image that was zoomed or panned, and its viewport.
-    pub looked_at: (Option<crate::domain::ImageId>, Viewport),
+    pub last_view: (Option<crate::domain::ImageId>, Viewport),
     pub has_project: bool,
     pub textures: &'a mut Textures,
     pub commands: &'a mut Vec<Command>,
