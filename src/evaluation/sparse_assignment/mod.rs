@@ -9,8 +9,8 @@
 //!   official restart after each path is skipped (see `grow_all`).
 //! - Step B's smallest slack is the minimum over the rows, and a row's is at its free column with the smallest `v - r`. Each row keeps the
 //!   columns within [`MARGIN`] of the minimum, which rounding cannot exceed, and the slack itself is computed as in the official program,
-//!   only for rows whose slack is close to the minimum. If a slack fell below 0 by more than the margin (after a lost star), all cells of the
-//!   row are checked, since the official program skips such slacks.
+//!   only for rows whose slack is close to the minimum. If a slack fell below 0 by more than the margin (after a lost star), all cells of
+//!   the row are checked, since the official program skips such slacks.
 //! - Cells without overlap differ only in `u + v`: the smallest `v` represents them all, and they are tight only if both are nearly 0.
 
 mod candidates;
