@@ -1,5 +1,5 @@
-//! Writes the place of libtorch into what is linked (rpath), so that plain `cargo run` and `cargo test` find it, and keeps the
-//! binary itself free of it (`src/cli/late.rs` tells why).
+//! Writes the path of libtorch into the linked files (rpath), so that plain `cargo run` and `cargo test` find it, and keeps the
+//! binary itself free of it (see `src/cli/late.rs`).
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
@@ -7,7 +7,7 @@ fn main() {
     if std::env::var_os("CARGO_FEATURE_TORCH").is_none() {
         return;
     }
-    // A package holds no path of the machine that built it.
+    // A package must not contain paths of the build machine.
     let is_package = std::env::var_os("QUARRY_PACKAGE").is_some();
     if let Some(libtorch) = std::env::var_os("LIBTORCH").filter(|_| !is_package) {
         let lib = std::path::Path::new(&libtorch).join("lib");
@@ -20,7 +20,7 @@ fn main() {
     let own_linker =
         std::env::var_os("RUSTC_LINKER").is_none() && !flags.contains("linker") && !flags.contains("fuse-ld");
     if target == "x86_64-unknown-linux-gnu" && own_linker {
-        // For the test that holds it.
+        // For the test that checks it.
         println!("cargo:rustc-env=QUARRY_STARTS_WITHOUT_LIBTORCH=1");
         println!("cargo:rustc-link-arg-bin=quarry=-Wl,--remap-inputs=*/libtorch_sys-*.rlib=/dev/null");
     }

@@ -23,7 +23,7 @@ const DECISION_PAUSE: Duration = Duration::from_millis(100);
 /// The pause between two frames on a 60 Hz display.
 const PAUSE: Duration = Duration::from_millis(12);
 /// Number of distinct images; all of the project's are links to these.
-const PHOTOGRAPHS: usize = 32;
+const ORIGINALS: usize = 32;
 /// Start of time measurement on systems without a thread CPU clock.
 static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
 
@@ -166,7 +166,7 @@ fn project(folder: &Path, pristine: &Path) -> PathBuf {
 fn link_images(photos: &Path, pristine: &Path) {
     let store = Store::open_read_only(pristine).expect("the generated project opens");
     std::fs::create_dir_all(photos).expect("the target folder can be written");
-    let originals: Vec<PathBuf> = (0..PHOTOGRAPHS).map(|n| photos.join(format!("original_{n}.jpg"))).collect();
+    let originals: Vec<PathBuf> = (0..ORIGINALS).map(|n| photos.join(format!("original_{n}.jpg"))).collect();
     for (n, path) in originals.iter().enumerate() {
         let picture = RgbImage::from_fn(450, 400, |x, y| {
             let noise = (x * 7919 + y * 104_729 + n as u32 * 1301) % 61;
@@ -178,7 +178,7 @@ fn link_images(photos: &Path, pristine: &Path) {
         let path = photos.join(&image.path);
         std::fs::create_dir_all(path.parent().unwrap_or(photos)).expect("the target folder can be written");
         if !path.exists() {
-            std::fs::hard_link(&originals[n % PHOTOGRAPHS], &path).expect("a link is made");
+            std::fs::hard_link(&originals[n % ORIGINALS], &path).expect("a link is made");
         }
     }
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Quarry beside what people would use instead, on the same weights and image: one table of seconds and ratios.
+"""Compares Quarry with its alternatives on the same weights and image: one table of seconds and ratios.
 
     bench_peers.py PEER [--sides 320 600] [--steps 5] [--rounds 3] [--batches 1 2]
 
@@ -18,7 +18,7 @@ import tempfile
 import time
 import warnings
 
-from compare_torchvision import THREADS, WARM_UP, build, load_model, load_picture, peer, picture, randomise, training_step
+from compare_torchvision import THREADS, WARM_UP, build, load_image, load_model, peer, randomise, training_step, write_image
 
 EPS = 1e-5
 CONTESTANTS = ["quarry f32", "quarry bf16", "torchvision f32", "torchvision bf16", "onnxruntime f32", "openvino f32", "openvino bf16"]
@@ -34,7 +34,7 @@ def median_seconds(step, steps):
 
 
 def files(folder, side):
-    return tuple(os.path.join(folder, name) for name in (f"weights-{side}.pth", "picture.png", f"model-{side}.onnx"))
+    return tuple(os.path.join(folder, name) for name in (f"weights-{side}.pth", "image.png", f"model-{side}.onnx"))
 
 
 def prepare(folder, side):
@@ -42,13 +42,13 @@ def prepare(folder, side):
     import torch
 
     weights, image_file, onnx_file = files(folder, side)
-    image = load_picture(image_file)
+    image = load_image(image_file)
     model = build(side, 91, EPS)
     randomise(model, image)
     torch.save(model.state_dict(), weights)
     try:
         model.eval()
-        # Of what tracing rounds to constants: the image's size, which stays the same here.
+        # Tracing turns the image's size into a constant; it is the same here.
         with torch.no_grad(), warnings.catch_warnings(action="ignore"):
             torch.onnx.export(model, ([image],), onnx_file, opset_version=17, dynamo=False, input_names=["image"])
     except Exception as error:
@@ -80,7 +80,7 @@ def onnxruntime_seconds(folder, side, steps):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = THREADS, 1
     session = onnxruntime.InferenceSession(onnx_file, options, providers=["CPUExecutionProvider"])
-    feed = {session.get_inputs()[0].name: load_picture(image_file).numpy()}
+    feed = {session.get_inputs()[0].name: load_image(image_file).numpy()}
     return {"detect": median_seconds(lambda: session.run(None, feed), steps)}
 
 
@@ -91,7 +91,7 @@ def openvino_seconds(folder, side, bf16, steps):
     settings = {"INFERENCE_NUM_THREADS": THREADS, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32"}
     core = openvino.Core()
     request = core.compile_model(core.read_model(onnx_file), "CPU", settings).create_infer_request()
-    image = load_picture(image_file).numpy()
+    image = load_image(image_file).numpy()
     return {"detect": median_seconds(lambda: request.infer([image]), steps)}
 
 
@@ -106,7 +106,7 @@ def quarry_seconds(program, folder, side, precision, steps, batches):
 
 
 def contest(args, name, folder, side):
-    """One contestant's turn, in this process."""
+    """Runs one contestant in this process."""
     maker, precision = name.split()
     bf16 = precision == "bf16"
     if maker == "quarry":
@@ -119,7 +119,7 @@ def contest(args, name, folder, side):
 
 
 def turn(args, name, folder, side):
-    """As `contest`, in a process of its own; None where it fails."""
+    """Runs `contest` in its own process; returns None if it fails."""
     words = [sys.executable, __file__, args.peer, "--turn", name, folder, str(side), "--steps", str(args.steps), "--batches", *map(str, args.batches)]
     done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode != 0:
@@ -157,7 +157,7 @@ def main():
         return
     rows = {}
     with tempfile.TemporaryDirectory(prefix="quarry-peers-") as folder:
-        picture(os.path.join(folder, "picture.png"))
+        write_image(os.path.join(folder, "image.png"))
         for side in args.sides:
             prepare(folder, side)
             taken = {}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Quarry beside torchvision, ONNX Runtime and OpenVINO on the same weights and image: one table. The peers live in a virtual environment of
-# their own (.venv-peers; about 6 GB, once). Arguments are passed on to bench_peers.py.
+# Compares Quarry with torchvision, ONNX Runtime and OpenVINO on the same weights and image: one table. The peers are installed in their own
+# virtual environment (.venv-peers; about 6 GB, once). Arguments are passed on to bench_peers.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/peer.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Quarry beside torchvision on the same weights and image: equality of detections, seconds per training step and detected image, peak
-# memory. The peer lives in a virtual environment of its own (.venv-torchvision; about 5 GB, once).
+# Compares Quarry with torchvision on the same weights and image: equality of detections, seconds per training step and detected image, peak
+# memory. The peer is installed in its own virtual environment (.venv-torchvision; about 5 GB, once).
 # Arguments are passed on to compare_torchvision.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -3,7 +3,7 @@
 
     calibrate_torchvision.py FDDB OUT.txt [--seed 1] [--steps 700] [--threads 1]
 
-The control for docs/experiments.md: same pictures, backbone, steps and images a step as Quarry's preset `cpu`, so that a difference is not the
+The control for docs/experiments.md: same images, backbone, steps and images a step as Quarry's preset `cpu`, so that a difference is not the
 data's. A pyramid of 128 channels, the first stage frozen, anchors of 16 to 256 pixels with ratios 1, 1.5 and 2, shorter side 300, SGD
 at 0.01 with a warm-up and a cosine; all else is torchvision's default. Needs torch, torchvision, safetensors and Pillow.
 """
@@ -36,7 +36,7 @@ def norm(channels):
 
 
 class Bottleneck(nn.Module):
-    """Caffe's: the stride lies in the first convolution."""
+    """Caffe's: the first convolution has the stride."""
 
     def __init__(self, given, width, made, stride):
         super().__init__()

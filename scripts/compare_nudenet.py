@@ -1,6 +1,6 @@
-"""Holds Quarry's boxes and scores of a third-party ONNX detector against the detector's own Python package.
+"""Compares Quarry's boxes and scores of a third-party ONNX detector with the detector's own Python package.
 
-The detector is nudenet's 320n.onnx (YOLOv8). The images are saved as PNG first, so that no JPEG decoder stands between the two.
+The detector is nudenet's 320n.onnx (YOLOv8). The images are saved as PNG first, so that JPEG decoders make no difference.
 
     python3 -m venv v && v/bin/pip install nudenet
     v/bin/python scripts/compare_nudenet.py --quarry target/release/quarry --images IMAGES [--count 100]
@@ -32,9 +32,9 @@ pad = 0
 score_threshold = 0.05
 nms_iou = 0.45
 """
-# nudenet's own least score.
+# nudenet's own minimum score.
 LEAST_SCORE = 0.25
-# Beyond these a box or a score counts as different.
+# Larger deviations count as differences.
 PIXELS, SCORE = 0.5, 0.01
 
 
@@ -66,7 +66,7 @@ def main():
     parser.add_argument("--images", type=pathlib.Path, required=True)
     parser.add_argument("--count", type=int, default=100)
     options = parser.parse_args()
-    # nudenet cuts its boxes to whole pixels; here they are compared as they are.
+    # nudenet rounds its boxes down to whole pixels; they are compared unchanged.
     reference.int = float
     labels = reference.__dict__["__labels"]
     with tempfile.TemporaryDirectory() as name:
@@ -86,8 +86,8 @@ def main():
             ours = found.get(path.stem, [])
             sure += sum(1 for _, score, _ in ours if score >= LEAST_SCORE)
             for detection in theirs:
-                alike = [(overlap(detection["box"], box), score, box) for kind, score, box in ours if kind == detection["class"]]
-                best = max(alike, default=(0.0, 0.0, None))
+                same_class = [(overlap(detection["box"], box), score, box) for kind, score, box in ours if kind == detection["class"]]
+                best = max(same_class, default=(0.0, 0.0, None))
                 if best[0] < 0.5:
                     missing += 1
                     continue
@@ -99,8 +99,8 @@ def main():
     print(f"without a box of Quarry's: {missing}")
     for what, values in (("pixels", pixels), ("score", scores)):
         values = sorted(values)
-        told = ", ".join(f"{share:.0%} {values[min(len(values) - 1, int(share * len(values)))]:.4f}" for share in (0.5, 0.9, 0.99))
-        print(f"largest difference of a box in {what}: {told}, most {values[-1]:.4f}")
+        shares = ", ".join(f"{share:.0%} {values[min(len(values) - 1, int(share * len(values)))]:.4f}" for share in (0.5, 0.9, 0.99))
+        print(f"largest difference of a box in {what}: {shares}, most {values[-1]:.4f}")
     print(f"within {PIXELS} pixels and {SCORE} of score: {within} of {total}")
     return 0 if total and within == total else 1
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Quarry's resnet50-fpn beside torchvision's fasterrcnn_resnet50_fpn: the same weights and picture, then seconds and memory.
+"""Compares Quarry's resnet50-fpn with torchvision's fasterrcnn_resnet50_fpn: the same weights and image, then seconds and memory.
 
     compare_torchvision.py PEER [--equality] [--speed] [--sides 320 600] [--eps 1e-5 0] [--steps 5] [--rounds 3] [--weights FILE]
 
 --eps: batch norm's epsilon, one comparison each; the timings use the last. torchvision's COCO_V1 weights want 0. PEER is the program that `cargo bench --bench torchvision_peer --no-run` builds (scripts/bench_torchvision.sh does all of this).
-Without --weights the weights are random from a fixed seed, with batch norm statistics measured on the picture's own activations, so that
+Without --weights the weights are random from a fixed seed, with batch norm statistics measured on the image's own activations, so that
 signals neither die nor explode. One JSON object goes to stdout, a table to stderr.
 """
 import argparse
@@ -35,7 +35,7 @@ def build(side, classes, eps=1e-5):
 
 
 def randomise(model, image):
-    """Random weights whose scores spread; each frozen norm takes the statistics of what it sees on `image`."""
+    """Random weights whose scores spread; each frozen norm takes the statistics of its input on `image`."""
     import torch
     from torchvision.ops import FrozenBatchNorm2d
 
@@ -63,7 +63,7 @@ def randomise(model, image):
         hook.remove()
 
 
-def picture(path):
+def write_image(path):
     import numpy as np
     from PIL import Image
 
@@ -73,7 +73,7 @@ def picture(path):
     Image.fromarray((np.asarray(coarse).astype(int) + fine).clip(0, 255).astype(np.uint8)).save(path)
 
 
-def load_picture(path):
+def load_image(path):
     import numpy as np
     import torch
     from PIL import Image
@@ -91,8 +91,8 @@ def equality(program, folder, side, eps, weights):
     from safetensors.torch import load_file
 
     torch.set_num_threads(THREADS)
-    path = os.path.join(folder, "picture.png")
-    image = load_picture(path)
+    path = os.path.join(folder, "image.png")
+    image = load_image(path)
     model = build(side, 91, eps)
     if weights:
         model.load_state_dict(torch.load(weights, weights_only=True))
@@ -143,7 +143,7 @@ def load_model(weights, image_file, side, eps):
     torch.set_num_interop_threads(1)
     model = build(side, 91, eps)
     model.load_state_dict(torch.load(weights, weights_only=True))
-    return model, load_picture(image_file)
+    return model, load_image(image_file)
 
 
 def training_step(model, image, batch=1, autocast=contextlib.nullcontext):
@@ -167,10 +167,10 @@ def training_step(model, image, batch=1, autocast=contextlib.nullcontext):
 
 
 def torchvision_timings(folder, side, eps, steps):
-    """Runs in a process of its own."""
+    """Runs in its own process."""
     import torch
 
-    model, image = load_model(os.path.join(folder, "weights_zip.pth"), os.path.join(folder, "picture.png"), side, eps)
+    model, image = load_model(os.path.join(folder, "weights_zip.pth"), os.path.join(folder, "image.png"), side, eps)
 
     def run(step):
         seconds, cpu = [], time.process_time()
@@ -195,7 +195,7 @@ def speed(program, folder, side, eps, steps, rounds):
     """Both in turn; the ratio of medians over rounds. cpu: processor time of all threads, which a busy machine disturbs less."""
     ours, theirs = [], []
     for _ in range(rounds):
-        ours.append(peer(program, "time", os.path.join(folder, "weights_zip.pth"), os.path.join(folder, "picture.png"), side, eps, steps))
+        ours.append(peer(program, "time", os.path.join(folder, "weights_zip.pth"), os.path.join(folder, "image.png"), side, eps, steps))
         theirs.append(peer(sys.executable, __file__, program, "--theirs", folder, "--sides", side, "--eps", eps, "--steps", steps))
     pick = lambda rows, key: statistics.median(row[key] for row in rows)
     out = {"side": side, "rounds": rounds, "steps": steps}
@@ -223,7 +223,7 @@ def main():
     everything = not args.equality and not args.speed
     report = {"equality": [], "speed": []}
     with tempfile.TemporaryDirectory(prefix="quarry-torchvision-") as folder:
-        picture(os.path.join(folder, "picture.png"))
+        write_image(os.path.join(folder, "image.png"))
         for side in args.sides:
             # The equality runs write the weights that the timings use.
             for eps in args.eps:

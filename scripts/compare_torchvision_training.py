@@ -1,4 +1,4 @@
-"""Compares a training step of Quarry's resnet50-fpn with torchvision's fasterrcnn_resnet50_fpn on the same weights and picture.
+"""Compares a training step of Quarry's resnet50-fpn with torchvision's fasterrcnn_resnet50_fpn on the same weights and image.
 
 Detections, losses (with every anchor and RoI drawn, so that no chance is left) and the norm of every gradient.
 Usage: python scripts/compare_torchvision_training.py [PICTURE] (from the repository's root, with torch, torchvision, numpy, pillow and
@@ -32,7 +32,7 @@ CONFIG = {
 }
 
 
-def noise_picture(path):
+def noise_image(path):
     rng = np.random.default_rng(3)
     coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8))
     fine = rng.integers(-20, 21, (300, 400, 3))
@@ -78,8 +78,8 @@ def freeze(module):
             freeze(child)
 
 
-def torchvision_side(model, picture):
-    x = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1).float() / 255
+def torchvision_side(model, image):
+    x = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1).float() / 255
     model.eval()
     with torch.no_grad():
         found = model([x])[0]
@@ -94,10 +94,10 @@ def torchvision_side(model, picture):
     return found, {name: value.item() for name, value in losses.items()}, gradients
 
 
-def quarry_side(checkpoint, picture):
+def quarry_side(checkpoint, image):
     faces = [",".join(map(str, face)) for face in FACES]
     command = ["cargo", "bench", "--quiet", "--profile", "dev", "--no-default-features", "--features", "torch",
-               "--bench", "detector_compare", "--", str(checkpoint), str(picture), *faces]
+               "--bench", "detector_compare", "--", str(checkpoint), str(image), *faces]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     rows = [json.loads(line) for line in lines if line.startswith("{")]
     found = [row for row in rows if "box" in row]
@@ -108,17 +108,17 @@ def quarry_side(checkpoint, picture):
 def main():
     torch.set_num_threads(2)
     folder = Path(tempfile.mkdtemp(prefix="quarry-compare-"))
-    picture = Path(sys.argv[1]) if 1 < len(sys.argv) else folder / "noise.png"
+    image = Path(sys.argv[1]) if len(sys.argv) > 1 else folder / "noise.png"
     if len(sys.argv) < 2:
-        noise_picture(picture)
+        noise_image(image)
     model = lively_model()
     checkpoint = folder / "model.safetensors"
     state = {name: value.contiguous() for name, value in model.state_dict().items()}
     print(f"tensors in torchvision's state dict: {len(state)}")
     save_file(state, checkpoint, metadata={"quarry.detector": json.dumps(CONFIG)})
 
-    theirs, their_losses, their_gradients = torchvision_side(model, Image.open(picture).convert("RGB"))
-    ours, report, gradients = quarry_side(checkpoint, picture)
+    theirs, their_losses, their_gradients = torchvision_side(model, Image.open(image).convert("RGB"))
+    ours, report, gradients = quarry_side(checkpoint, image)
 
     good = len(ours) == len(theirs["boxes"])
     print(f"detections: {len(ours)} ours, {len(theirs['boxes'])} torchvision's")

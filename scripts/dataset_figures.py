@@ -37,7 +37,7 @@ def measured(*command):
 
 
 def images(folder, count):
-    """JPEG noise of 100 x 100 pixels, 10 KB each with what is added behind the picture."""
+    """JPEG noise of 100 x 100 pixels, 10 KB each including bytes appended to the image."""
     import numpy as np
     from PIL import Image
 

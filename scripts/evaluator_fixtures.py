@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/evaluators: small random COCO files and what the reference programs say of them.
+"""Writes tests/fixtures/evaluators: small random COCO files and the reference programs' results on them.
 
     python3 -m venv venv && venv/bin/pip install numpy pycocotools tidecv
     venv/bin/python scripts/evaluator_fixtures.py [OUT]
@@ -36,7 +36,7 @@ def random_set(seed, images, classes, objects, detections, grid):
     r = random.Random(seed)
     ids = r.sample(range(1, 10 * images), images)
     categories = [{"id": 3 * k + 2, "name": f"class {k}"} for k in range(classes)]
-    # The last class has no object, the one before no detection.
+    # The last class has no objects, the one before it no detections.
     objects_of = categories[: max(1, classes - 1)]
     found_of = categories[: max(1, classes - 2)] + categories[classes - 1 :]
     sides = [12, 20, 24, 40, 48, 60, 96, 120, 200]

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# The proof that hard negatives raise the curves: for each seed one round 1, mined, then for each arm the rounds 2 to ROUNDS, all arms
+# Measures how hard negatives raise the curves: for each seed one round 1, mined, then for each arm the rounds 2 to ROUNDS, all arms
 # equally long. The arm `unreviewed` mines each of its rounds before the next; `confirmed` keeps its review of round 1.
 #
 #   scripts/experiment.sh FDDB BACKGROUND OUT
 #
 # Progress is read from the projects: the same command continues after any stop, and an interrupted round resumes
 # from its last checkpoint. The arm `confirmed` waits until at least REVIEWED verdicts were given in OUT/seed-N with
-# `quarry --project OUT/seed-N`; until then the script does everything else and says what it waits for.
+# `quarry --project OUT/seed-N`; until then the script does everything else and reports what it waits for.
 # Settings: SEEDS, ARMS, ROUNDS (3), STEPS (1200 a round), PRECISION (bf16 or f32; by what the processor can), REVIEWED, QUARRY (the binary).
 set -euo pipefail
-fddb=${1:?the folder of FDDB} background=${2:?a folder of photographs without faces} out=${3:?where the projects go}
+fddb=${1:?the folder of FDDB} background=${2:?a folder of images without faces} out=${3:?where the projects go}
 seeds=${SEEDS:-1 2 3} arms=${ARMS:-none unreviewed ohem confirmed} rounds=${ROUNDS:-3}
 steps=${STEPS:-1200} reviewed=${REVIEWED:-200}
 quarry=${QUARRY:-$(dirname "$0")/../target/release/quarry}
@@ -35,7 +35,7 @@ precision = "$precision"
 TOML
 }
 
-# round_field PROJECT ROUND EXPRESSION: something of a round `r` in `quarry status`; nothing where there is no such round.
+# round_field PROJECT ROUND EXPRESSION: a field of round `r` in `quarry status`; empty if there is no such round.
 round_field() {
     "$quarry" status --project "$1" --json | python3 -c "
 import json, sys
@@ -44,7 +44,7 @@ for r in json.load(sys.stdin)['rounds']:
         print($3)"
 }
 
-# timed PROJECT NAME COMMAND...: its report beside the project, its seconds and its log added to.
+# timed PROJECT NAME COMMAND...: writes its report next to the project and appends to its times and its log.
 timed() {
     local project=$1 name=$2
     shift 2
@@ -64,7 +64,7 @@ train() {
     esac
 }
 
-# mine PROJECT ROUND: a round that is mined stays so.
+# mine PROJECT ROUND: mines a round unless it is mined already.
 mine() {
     [ "$(round_field "$1" "$2" "r['state']")" = mined ] || timed "$1" mine mine
 }
@@ -84,7 +84,7 @@ later_settings() {
 # faces and rejected candidates are part of that arm alone.
 prepare() {
     local from="$out/seed-$1" project="$out/seed-$1-$2"
-    # The settings come last: they say that the project is complete.
+    # The settings are written last: they mark the project as complete.
     if [ ! -e "$project.toml" ]; then
         rm -rf "$project"
         cp -r "$from" "$project"

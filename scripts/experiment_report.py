@@ -66,7 +66,7 @@ def table(found, shape):
 
 
 def gains(found, shape):
-    """How much each arm's rates lie above arm (a)'s of the same round and seed."""
+    """Each arm's rates minus arm (a)'s of the same round and seed."""
     head = " | ".join(f"discrete @{n} | continuous @{n}" for n in AT)
     print(f"\n| {shape}s, above (a) of the same round | seeds | {head} |\n|---" + "|---" * (2 * len(AT) + 1) + "|")
     for (number, arm), seeds in found.items():

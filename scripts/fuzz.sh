@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fuzzes every reader of outside bytes: scripts/fuzz.sh [MINUTES [TARGET...]], by default ten minutes each. Corpora are kept in
+# Fuzzes every reader of untrusted bytes: scripts/fuzz.sh [MINUTES [TARGET...]], by default ten minutes each. Corpora are kept in
 # fuzz/corpus, so that the next run continues; failing inputs are in fuzz/artifacts. Prints a line per target.
 # The stable compiler is enough: fuzz/rustc.sh has libFuzzer see what the code does.
 set -euo pipefail

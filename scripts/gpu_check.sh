@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Checks Quarry on this machine's GPU, unattended, in under ten minutes: the tests of tests/detector_cuda, training and detection timed
-# beside torchvision, the loader's throughput; a table last.
+# against torchvision, the loader's throughput; a table last.
 #
 #   scripts/gpu_check.sh                  build here, then check
 #   scripts/gpu_check.sh --pack DIR       build here and put everything into DIR, to be copied to a GPU machine without Rust
 #   DIR/scripts/gpu_check.sh              check with what was packed (libtorch: LIBTORCH, or fetched into DIR with python3-pip)
-#   scripts/gpu_check.sh --dry            the same on the CPU with small sizes, to see that the script works
+#   scripts/gpu_check.sh --dry            the same on the CPU with small sizes, to test the script
 #
 # QUARRY_PEER_PYTHON names a Python with torch and torchvision; without one torchvision's columns stay empty. Logs: gpu_check/ here.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 say() { printf 'gpu_check: %s\n' "$*" >&2; }
 
 dry=0 pack=
@@ -48,7 +48,7 @@ if [ ! -x programs/detector_cuda ]; then
     build "$programs"
 fi
 if [ -z "${LIBTORCH:-}" ]; then
-    # setup_libtorch.sh tells why it fails.
+    # setup_libtorch.sh prints why it fails.
     QUARRY_CUDA=$([ $dry = 1 ] && echo auto || echo 1) scripts/setup_libtorch.sh || exit 1
     LIBTORCH=$PWD/.libtorch
 fi
@@ -59,7 +59,7 @@ mkdir -p "$logs"
 failed=0
 start=$SECONDS
 
-# Runs a program with a limit in seconds and keeps its output; prints `ok` or how it ended.
+# Runs a program with a time limit in seconds and keeps its output; prints `ok` or how it ended.
 run() { # LOG SECONDS COMMAND...
     local log=$logs/$1.log limit=$2 code=0
     shift 2
@@ -96,9 +96,9 @@ for each in "${cases[@]}"; do
     read -r network side batch <<<"$each"
     name=$network-$side
     say "timing $name, batch $batch, bf16"
-    run "quarry-$name" $limit "$programs/detector_step" "$network" "$side" "$batch" "$steps" 2 bf16 >/dev/null || failed=1
+    run "quarry-$name" "$limit" "$programs/detector_step" "$network" "$side" "$batch" "$steps" 2 bf16 >/dev/null || failed=1
     if [ $has_peer = 1 ]; then
-        run "torchvision-$name" $limit "$peer" scripts/gpu_peer.py "$network" "$side" "$batch" "$steps" >/dev/null || failed=1
+        run "torchvision-$name" "$limit" "$peer" scripts/gpu_peer.py "$network" "$side" "$batch" "$steps" >/dev/null || failed=1
     fi
     for what in step detect batch; do
         ours=$(number "quarry-$name" "$what") theirs=$(number "torchvision-$name" "$what")
@@ -107,7 +107,7 @@ for each in "${cases[@]}"; do
 done
 
 say "the loader"
-loader=$(run loader $limit "$programs/loader" "${QUARRY_PICTURES:-}" $([ $dry = 1 ] && echo "1 6 sample" || echo "2 20 paper")) || failed=1
+loader=$(run loader "$limit" "$programs/loader" "${QUARRY_PICTURES:-}" $([ $dry = 1 ] && echo "1 6 sample" || echo "2 20 paper")) || failed=1
 
 echo
 echo "GPU check of $(date -u +%F), $((SECONDS - start)) s$([ $dry = 1 ] && echo ', DRY RUN ON THE CPU: no figure here says anything about a GPU')"

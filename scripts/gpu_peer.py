@@ -4,7 +4,7 @@
     gpu_peer.py NETWORK SHORTER_SIDE BATCH STEPS
 
 NETWORK is `torchvision` (fasterrcnn_resnet50_fpn) or `resnet50-c4` (conv1-conv4 shared, conv5 on 14 x 14 RoIs, 128 RoIs an image, as the
-paper has it). Training runs in bfloat16 (amp); the picture, the faces and the optimiser are those of benches/detector_step.rs.
+paper has it). Training runs in bfloat16 (amp); the image, the faces and the optimiser are those of benches/detector_step.rs.
 """
 import statistics
 import sys

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/models: small ONNX networks of known outputs, and what ONNX Runtime in Python makes of a ramp.
+"""Writes tests/fixtures/models: small ONNX networks of known outputs, and the outputs of ONNX Runtime in Python for a ramp.
 
 Needs onnx, onnxruntime and numpy. The network scores each cell of a grid by its colour: an object is a coloured square.
     scripts/model_fixtures.py [tests/fixtures/models]
@@ -67,7 +67,7 @@ def main() -> None:
         [helper.make_tensor_value_info("features", TensorProto.FLOAT, [1, 3, 1, 1])],
     )
     onnx.save(helper.make_model(shapes, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), out / "no_detector.onnx")
-    # What ONNX Runtime gives for a ramp, to hold Quarry's own run against.
+    # ONNX Runtime's outputs for a ramp, the reference for Quarry's run.
     ramp = (np.arange(2 * 3 * SIDE * SIDE, dtype=np.float32) % 251 / 251).reshape(2, 3, SIDE, SIDE)
     session = onnxruntime.InferenceSession(out / "cells.onnx")
     output = session.run(None, {"images": ramp})[0]

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/open_nsfw_features.safetensors: what onnxruntime computes for one generated picture.
+"""Writes tests/fixtures/open_nsfw_features.safetensors: onnxruntime's outputs for one generated image.
 
     python3 -m venv .venv-onnx && .venv-onnx/bin/pip install onnx onnxruntime numpy safetensors
     .venv-onnx/bin/python scripts/onnxruntime_features.py models/open-nsfw.onnx
 
-The picture is 224 x 224, red = (7 x + 3 y) mod 256, green = (x y) mod 256, blue = (5 x + 11 y + (x y) / 32) mod 256. It enters as
+The image is 224 x 224, red = (7 x + 3 y) mod 256, green = (x y) mod 256, blue = (5 x + 11 y + (x y) / 32) mod 256. It enters as
 BGR minus (104, 117, 123), which is how the network was trained. Kept is the output of the last residual block.
 """
 import sys

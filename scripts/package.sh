@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes quarry-VERSION-ARCH-linux.tar.gz and, if dpkg-deb is installed, quarry_VERSION_ARCH.deb: scripts/package.sh [OUT] [BUILD] [FORMATS]. Both
-# have the layout of scripts/stage.sh; debug symbols get an archive of their own. libtorch is not included: `quarry setup` fetches it.
+# have the layout of scripts/stage.sh; debug symbols are in a separate archive. libtorch is not included: `quarry setup` fetches it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
@@ -14,7 +14,7 @@ mkdir -p "$out"
 work=$(mktemp -d "$out/.package.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 scripts/stage.sh "$work/$name" "$build"
-# The same content makes the same archive.
+# Reproducible: the same content gives the same archive.
 pack() { # ARCHIVE FOLDER
     tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@${SOURCE_DATE_EPOCH:-0}" -cf - "$2" | gzip -n "${QUARRY_GZIP:--6}" >"$work/archive"
     mv "$work/archive" "$out/$1"
@@ -34,7 +34,7 @@ mv "$work/$name" "$deb/usr"
 gzip -9n "$deb"/usr/share/man/man1/*.1
 mv "$deb/usr/share/zsh/site-functions" "$deb/usr/share/zsh/vendor-completions"
 architecture=$(dpkg --print-architecture)
-# The libraries that the window opens by name have no entry in the binary; `quarry setup` needs the certificates.
+# Libraries that the window loads with dlopen are not listed in the binary; `quarry setup` needs the certificates.
 cat >"$deb/DEBIAN/control" <<CONTROL
 Package: quarry
 Version: $version

@@ -1,5 +1,5 @@
-# What the comparisons with other programs share; sourced by scripts/bench_*.sh. Sets `python` and `peer`.
-# QUARRY_PEER_PYTHON names a Python that has the packages already.
+# Shared by the comparisons with other programs; sourced by scripts/bench_*.sh. Sets `python` and `peer`.
+# QUARRY_PEER_PYTHON names a Python that already has the packages.
 
 # set_up NAME VENV "MODULES, THAT, ARE, IMPORTED" PACKAGES...: the peers' Python, and Quarry's side of the comparison.
 set_up() {

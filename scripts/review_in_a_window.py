@@ -3,7 +3,7 @@
 
     scripts/review_in_a_window.py QUARRY PROJECT [SCREENSHOT_DIR]
 
-QUARRY is the built program, PROJECT a project with at least 300 undecided candidates. Needs Xvfb, xdotool and, for pictures, ImageMagick.
+QUARRY is the built program, PROJECT a project with at least 300 undecided candidates. Needs Xvfb, xdotool and, for screenshots, ImageMagick.
 Prints verdicts a minute and the most memory that the program took. Ends with 1 when anything of this does not hold:
 
 - after each kill every verdict which another connection had seen is still there, and the database is whole;
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 
-# A key, and what the log has to say of it: verdict and reason. The reason of a digit is another one where all classes are faces.
+# A key, and the verdict and reason that the log must have. The reason of a digit is another one where all classes are faces.
 KEYS = [
     ("a", ("confirmed", None)),
     ("x", ("rejected", None)),
@@ -35,7 +35,7 @@ DISPLAY = ":97"
 
 
 def log_of(database):
-    """The uids of all rows of the verdict log, read through a connection of our own."""
+    """The uids of all rows of the verdict log, read through a separate connection."""
     connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)
     rows = [row[0] for row in connection.execute("SELECT uid FROM verdicts ORDER BY seq")]
     connection.close()
@@ -52,7 +52,7 @@ def decisions_of(database):
 
 
 def check_keys(decisions, stretches, start):
-    """`stretches`: what the keys of each stretch said, and how many rows the log had at its end."""
+    """`stretches`: the verdicts of the keys of each stretch, and the number of log rows at its end."""
     at = start
     for number, (said, end) in enumerate(stretches, 1):
         found = [(verdict, FACE_REASONS.get(reason, reason)) for _, verdict, reason in decisions[at:end]]
@@ -79,7 +79,7 @@ def check_candidates(decisions, shown, start):
 
 
 def peak_memory_mb(process):
-    """The most resident memory that the process had so far; 0 where it has ended."""
+    """The peak resident memory of the process so far; 0 if it has ended."""
     try:
         with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
             return next((int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM:")), 0)
@@ -133,7 +133,7 @@ def main():
     done, memory_mb, stretches = 0, 0, []
     while done < VERDICTS:
         goal = kills[0] if kills else VERDICTS
-        # Enough keys that some are on their way when the program is killed.
+        # Enough keys that some are still queued when the program is killed.
         surplus = 12 if kills else 0
         count = goal + surplus - done
         chosen = [KEYS[(sent + k) % len(KEYS)] for k in range(count)]
@@ -167,7 +167,7 @@ def main():
             done = len(after) - start_count
         else:
             typing.wait()
-            # A key too many would show now.
+            # An extra key would show now.
             time.sleep(1.0)
             stretches.append((said, len(log_of(database))))
     print(f"{done} verdicts in {busy_s:.2f} s of typing: {done / busy_s * 60:.0f} a minute")
@@ -177,7 +177,7 @@ def main():
     candidates = check_candidates(decisions, shown, start_count)
     print(f"{len(decisions) - start_count} rows say what their keys said, on {candidates} candidates, one each")
     screenshot("queue.png")
-    for key, name in [("g", "grid.png"), ("g", ""), ("h", "history.png"), ("h", ""), ("p", "people.png"), ("p", ""),
+    for key, name in [("g", "grid.png"), ("g", ""), ("h", "history.png"), ("h", ""), ("p", "annotators.png"), ("p", ""),
                       ("f", "missed_face.png"), ("Escape", "")]:
         xdotool("key", key)
         time.sleep(1.2)

@@ -27,7 +27,7 @@ MOST_MB = 1500
 
 
 def png(number: int) -> bytes:
-    """Noise that no other image has; every fifth has a red or green square, of which nobody knows."""
+    """Noise that no other image has; every fifth has an unannotated red or green square."""
     noise = random.Random(number).randbytes(SIDE * SIDE)
     rows = []
     for y in range(SIDE):
@@ -58,7 +58,7 @@ class Quarry:
         self.program, self.folder, self.peak_mb = program, folder, 0.0
 
     def run(self, *args: str, kill_at=None, must=True) -> int:
-        """The exit code, or minus the signal. `kill_at` is asked each 50 ms whether to kill the program."""
+        """The exit code, or minus the signal. `kill_at` is called every 50 ms and returns whether to kill the program."""
         child = subprocess.Popen([self.program, *args], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         while True:
             pid, status, used = os.wait4(child.pid, os.WNOHANG)
@@ -107,7 +107,7 @@ def main() -> None:
     quarry = Quarry(program, folder)
     quarry.run("new", "whole")
     quarry.run("import", "coco", "images/data.json", "--project", "whole")
-    # Embeddings of thousands of crops are not what is measured here.
+    # Embeddings of thousands of crops are not measured here.
     quarry.run("group", "--project", "whole", "--cosine", "off")
     for name in ("killed", "merged"):
         shutil.copytree(folder / "whole", folder / name)

@@ -57,7 +57,7 @@ python=$(require_pip "libtorch")
 work=$(mktemp -d "$PWD/.libtorch-setup.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# Fetches what a list names. The lists hold every wheel with its SHA-256, and pip refuses bytes that have another.
+# Fetches the wheels of a list. The lists hold the SHA-256 of every wheel, and pip refuses other bytes.
 fetch() { # LIST
     local platforms=(--platform manylinux2014_x86_64) minor
     for minor in $(seq 17 28); do platforms+=(--platform "manylinux_2_${minor}_x86_64"); done
@@ -91,7 +91,7 @@ if [ $variant = cpu ]; then
 else
     for wheel in "$work"/wheels/*.whl; do unpack "$wheel"; done
     cp "$work"/unpacked/torch/lib/*.so* "$work/libtorch/lib/"
-    # The wheel's libraries look for CUDA beside the Python packages; here they lie in one folder.
+    # The wheel's libraries look for CUDA next to the Python packages; here all are in one folder.
     find "$work/unpacked" -path '*/nvidia/*' -name '*.so*' -exec cp -n {} "$work/libtorch/lib/" \;
     find "$work/unpacked" -path '*/cusparselt/*' -name '*.so*' -exec cp -n {} "$work/libtorch/lib/" \;
 fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts ONNX Runtime's library from PyPI's wheel into .onnxruntime/, for ONNX models of other detectors. QUARRY_ONNX=0 leaves it out.
+# Puts ONNX Runtime's library from PyPI's wheel into .onnxruntime/, for ONNX models of other detectors. QUARRY_ONNX=0 skips it.
 # A library named by QUARRY_ONNXRUNTIME is respected. The wheel is verified. Without pip or a network everything else is set up all the same.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -38,7 +38,7 @@ say "installing system packages: ${missing[*]}"
 log=$(mktemp)
 if ! { "${sudo[@]}" apt-get update -q && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q "${missing[@]}"; } >"$log" 2>&1; then
     cat "$log" >&2
-    say "installing system packages failed; the reason stands above."
+    say "installing system packages failed; the reason is above."
     exit 1
 fi
 rm -f "$log"

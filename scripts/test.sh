@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 status=0
-# Where a GPU should be used, a test that would skip it has to fail.
+# Where a GPU is expected, a test that would skip it must fail.
 if grep -qs cuda .libtorch/.complete && command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q GPU; then
     export QUARRY_REQUIRE_CUDA=${QUARRY_REQUIRE_CUDA:-1}
 fi

@@ -963,7 +963,7 @@ fn an_import_shows_what_it_found_before_anything_is_written_and_the_report_stays
     // A moved folder, and a changed file.
     std::fs::write(root.join("images/2.png"), "another").unwrap();
     click(&mut window, "Check files");
-    wait_for_part(&mut window, "2 of 3 images are as they were imported");
+    wait_for_part(&mut window, "2 of 3 images are unchanged since the import");
     click(&mut window, "Close");
     click(&mut window, "Delete…");
     wait_for_part(&mut window, "Delete this dataset");
@@ -1094,7 +1094,7 @@ fn a_share_of_the_queue_is_chosen_in_the_filter() {
     store.set_shares(Some(&shares)).unwrap();
     let held =
         store.count_candidates(&CandidateQuery { share: Some(shares.of("Ada")), ..CandidateQuery::default() }).unwrap();
-    assert!(0 < held && held < 36, "{held}");
+    assert!(held > 0 && held < 36, "{held}");
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_for_part(&mut window, "36 candidates");
     for (name, count) in [("Ada", held), ("Ben", 36 - held), ("Cem", 0)] {

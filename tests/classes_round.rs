@@ -407,7 +407,7 @@ fn a_tested_round_is_evaluated_class_by_class() {
     let request =
         RoundEvaluation { round: 1, metrics: Vec::new(), ground_truth: GroundTruth::Imported, iou: 0.5, out: None };
     let refused = evaluate_round(&project, &request).unwrap_err().to_string();
-    assert!(refused.contains("kept no classes"), "{refused}");
+    assert!(refused.contains("stored no classes"), "{refused}");
     let refused = evaluate_round(&project, &RoundEvaluation { round: 7, ..request }).unwrap_err().to_string();
     assert!(refused.contains("no round 7") && refused.contains('1'), "{refused}");
 

@@ -201,7 +201,7 @@ fn hard_negatives_are_always_selected_and_ignored_regions_never() {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let counts = detector.losses(&[taught.clone()], &SamplerConfig::default(), &mut rng).unwrap().counts;
         assert_eq!(counts.forced, 3);
-        assert!(3 <= counts.rpn_forced && counts.rpn_forced <= counts.rpn_background, "{counts:?}");
+        assert!(counts.rpn_forced >= 3 && counts.rpn_forced <= counts.rpn_background, "{counts:?}");
         assert!(counts.foreground <= 32 && counts.foreground + counts.background <= 128);
     }
     // A hard negative that became a face is foreground.
@@ -376,7 +376,7 @@ fn features_come_with_the_same_detections_and_tell_boxes_apart() {
         assert_eq!(detections, detector.detect(&image).unwrap(), "{architecture}");
         let features: Vec<_> = seen.iter().filter_map(|(_, feature)| *feature).collect();
         assert!(
-            2 < features.len() && features.len() == seen.len(),
+            features.len() > 2 && features.len() == seen.len(),
             "{architecture}: {} of {}",
             features.len(),
             seen.len()
@@ -394,12 +394,12 @@ fn features_come_with_the_same_detections_and_tell_boxes_apart() {
 
 /// Returns the fraction of `a` with a match in `b`: every corner within `pixels`, the score within `score`.
 fn share_alike(a: &[FoundObject], b: &[FoundObject], pixels: f64, score: f32) -> f64 {
-    let is_alike = |one: &Detection, other: &Detection| {
+    let is_similar = |one: &Detection, other: &Detection| {
         let (p, q) = (one.bbox, other.bbox);
         let apart = [p.x1 - q.x1, p.y1 - q.y1, p.x2 - q.x2, p.y2 - q.y2];
         apart.iter().all(|d| d.abs() <= pixels) && (one.score - other.score).abs() <= score
     };
-    let found = |one: &&FoundObject| b.iter().any(|other| is_alike(&one.object.detection, &other.object.detection));
+    let found = |one: &&FoundObject| b.iter().any(|other| is_similar(&one.object.detection, &other.object.detection));
     a.iter().filter(found).count() as f64 / a.len() as f64
 }
 

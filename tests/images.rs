@@ -176,7 +176,7 @@ fn shapes_that_cannot_be_objects_are_counted_and_left_out() {
     let text = quarry(&["import", "fddb", data.to_str().unwrap(), "--project", p, "--dry-run"]).success();
     let text = String::from_utf8_lossy(&text.get_output().stdout).into_owned();
     assert!(
-        text.contains("3 objects left out because of their shape: a/1 (it lies outside its image of 64 x 48"),
+        text.contains("3 objects left out because of their shape: a/1 (it is outside its image of 64 x 48"),
         "{text}"
     );
     assert_eq!(json(&["status", "--project", p, "--json"])["datasets"][0]["faces"], 2);

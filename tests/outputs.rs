@@ -273,7 +273,7 @@ fn a_folder_that_is_read_is_not_written_into() {
         // Permission to replace files does not allow writing into such a folder.
         let words: Vec<&str> = words.split(' ').chain(["--force"]).collect();
         let message = stderr(&scene.run(&words).code(1));
-        let parts = ["this lies in ", folder, "which Quarry only reads"];
+        let parts = ["this is inside ", folder, "which Quarry only reads"];
         assert!(parts.iter().all(|part| message.contains(part)), "{words:?}: {message}");
     }
     assert!(scene.files() == before, "a file was changed");

@@ -476,7 +476,7 @@ fn what_an_earlier_round_decided_is_taken_over_by_one_key_or_for_all() {
     wait_until(&mut window, "one is taken over", || counts(&project).inherited == 1);
     press(&mut window, Key::Backspace);
     wait_until(&mut window, "and taken back", || counts(&project).inherited == 0);
-    wait_for(&mut window, "Take over all 8");
+    wait_for(&mut window, "Carry over all 8");
     shift(&mut window, Key::T);
     wait_until(&mut window, "all are", || counts(&project).inherited == 8);
     assert_eq!((counts(&project).confirmed, counts(&project).rejected, counts(&project).undecided), (12, 4, 2));

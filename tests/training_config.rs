@@ -392,7 +392,7 @@ fn folds_are_split() {
     assert!(asked.trains_on(Some("val")) && !asked.trains_on(Some("test")));
     let twice = error_of("test_folds = [8]\ntest_splits = [\"8\"]");
     assert!(twice.contains("round.toml:1") && twice.contains("`test_splits`"), "{twice}");
-    assert!(error_of("test_folds = [0]").contains("counted from 1"));
+    assert!(error_of("test_folds = [0]").contains("numbered from 1"));
 }
 
 #[test]

@@ -44,8 +44,8 @@ fn reviewed(dir: &Path, name: &str) -> Project {
         max_iou: 0.0,
         kind: FalsePositiveKind::Background,
     };
-    let looked_at: Vec<_> = images.iter().map(|image| image.id).collect();
-    store.replace_candidates(round, &looked_at, &(0..4).map(candidate).collect::<Vec<_>>()).unwrap();
+    let processed: Vec<_> = images.iter().map(|image| image.id).collect();
+    store.replace_candidates(round, &processed, &(0..4).map(candidate).collect::<Vec<_>>()).unwrap();
     let ids = store.candidate_ids(&CandidateQuery::default()).unwrap();
     store.record_verdicts(&ids[..2], "Ada", Verdict::Confirmed, None, 1).unwrap();
     store.record_verdicts(&ids[..2], "Grace", Verdict::Rejected, None, 2).unwrap();

@@ -88,8 +88,8 @@ actions! {
     ShowImages: Everywhere, "show_images", "Images", "Look through the images and what rounds found on them", [ctrl(Key::Num5)];
     ShowKeys: Everywhere, "show_keys", "All keys", "Show every key", [plain(Key::Questionmark), plain(Key::F1)];
     ShowSettings: Everywhere, "show_settings", "Settings", "Theme, size, keys, device, backups", [ctrl(Key::Comma)];
-    Palette: Everywhere, "palette", "Command…", "Every action by its name", [ctrl(Key::K)];
-    GoToNumber: Everywhere, "go_to_number", "Go to number…", "Go to a place of the list by its number", [ctrl(Key::G)];
+    Palette: Everywhere, "palette", "Command…", "Run any action by its name", [ctrl(Key::K)];
+    GoToNumber: Everywhere, "go_to_number", "Go to number…", "Go to a position in the list by its number", [ctrl(Key::G)];
     OpenProject: Everywhere, "open_project", "Open project…", "Choose a project folder", [ctrl(Key::O)];
     Quit: Everywhere, "quit", "Quit", "Close the window; asks first while a round runs", [ctrl(Key::Q)];
 
@@ -98,11 +98,11 @@ actions! {
     ConfirmGroup: Review, "confirm_group", "Group: hard negative", "Confirm this candidate, or the selection, with the undecided rest of the group, as one action", [shift(Key::A)];
     RejectGroup: Review, "reject_group", "Group: reject", "Reject this candidate, or the selection, with the undecided rest of the group, as one action", [shift(Key::X)];
     DecideRest: Review, "decide_rest", "Same for the rest of the group", "Give the others of the group that was just decided the same verdict", [plain(Key::R)];
-    AsBefore: Review, "as_before", "As before", "Take over an earlier round's verdict on the same region or group", [plain(Key::T)];
-    AllAsBefore: Review, "all_as_before", "All as before", "Take over what earlier rounds decided, for all that the filter finds, in one action", [shift(Key::T)];
+    AsBefore: Review, "as_before", "As before", "Carry over an earlier round's verdict on the same region or group", [plain(Key::T)];
+    AllAsBefore: Review, "all_as_before", "All as before", "Carry over the earlier rounds' verdicts on all candidates in the filter, in one action", [shift(Key::T)];
     EstimateRest: Review, "estimate_rest", "Confirm the rest as estimated", "After a random sample: confirm all candidates not yet seen, marked as estimated", [shift(Key::R)];
-    MissedObject: Review, "missed_face", "Missed object", "A real object which the annotation lacks: adjust its shape, then Enter; with several classes its class is chosen first", [plain(Key::F)];
-    WrongClass: Review, "wrong_class", "Wrong class", "A real object of another class than the detector took it for: choose its class", [plain(Key::W), shift(Key::W)];
+    MissedObject: Review, "missed_face", "Missed object", "A real object that is not annotated: adjust its shape, then Enter; with several classes its class is chosen first", [plain(Key::F)];
+    WrongClass: Review, "wrong_class", "Wrong class", "A real object, but of another class than detected: choose its class", [plain(Key::W), shift(Key::W)];
     AdjustObject: Review, "adjust_object", "Adjust object", "Correct the shape of the annotated object under or nearest to the candidate, then Enter", [plain(Key::E)];
     ObjectClass: Review, "object_class", "Object's class", "Correct the class of the annotated object under or nearest to the candidate", [shift(Key::E)];
     IgnoreObject: Review, "ignore_object", "Ignore object", "Ignore the annotated object under or nearest to the candidate in training and evaluation; press again to count it", [plain(Key::I)];
@@ -122,17 +122,17 @@ actions! {
     NextUndecided: Review, "next_undecided", "Next undecided", "The next candidate without a verdict", [plain(Key::Tab)];
     Zoom: Review, "zoom", "Zoom", "Enlarge the crop", [plain(Key::Z)];
     Grid: Review, "grid", "Grid", "Many crops at once: select several, decide as one action", [plain(Key::G)];
-    GroundTruth: Review, "ground_truth", "Ground truth", "The annotated and promoted objects on or off", [plain(Key::B)];
-    Detections: Review, "detections", "Detections", "The other detections on or off", [plain(Key::D)];
-    CandidateBox: Review, "candidate_box", "Box", "The candidate's own box on or off", [plain(Key::C)];
+    GroundTruth: Review, "ground_truth", "Ground truth", "Show or hide annotated and promoted objects", [plain(Key::B)];
+    Detections: Review, "detections", "Detections", "Show or hide the other detections", [plain(Key::D)];
+    CandidateBox: Review, "candidate_box", "Box", "Show or hide the candidate's own box", [plain(Key::C)];
     Filter: Review, "filter", "Filter", "Choose which candidates are shown", [plain(Key::Slash)];
     LessFilter: Review, "less_filter", "Remove last condition", "Remove the filter's last condition", [plain(Key::Minus)];
-    AlikeAsOne: Review, "alike_as_one", "Collapse groups", "Show each group as one candidate, or every candidate on its own", [plain(Key::U)];
+    AlikeAsOne: Review, "alike_as_one", "Collapse groups", "Show each group as one candidate, or every candidate separately", [plain(Key::U)];
     ShowGroup: Review, "show_group", "Show the group", "Show all members of this candidate's group, whatever their verdict", [shift(Key::G)];
     History: Review, "history", "History", "Every decision: search, look again, change", [plain(Key::H)];
     LookAgain: Review, "look_again", "Look again", "In the history: show the candidate of the marked decision; a new verdict changes it", [plain(Key::L)];
     Batch: Review, "stroke", "All in this action", "In the history: every decision of the marked action, and back", [plain(Key::O)];
-    People: Review, "people", "Annotators", "Decisions and agreement of the annotators", [plain(Key::P)];
+    Annotators: Review, "people", "Annotators", "Decisions and agreement of the annotators", [plain(Key::P)];
     Disagreements: Review, "disagreements", "Disagreements", "Review the candidates that annotators disagree on", [shift(Key::P)];
     GoOn: Review, "go_on", "Go on", "Continue after a verdict that could not be saved", [plain(Key::Enter)];
     Back: Review, "back", "Back", "Return to the filter, order, layout and candidate from before the group, the history, the annotators or a point of a curve", [KeyboardShortcut::new(Modifiers::ALT, Key::ArrowLeft)];
@@ -150,7 +150,7 @@ actions! {
     Reason9: Review, "reason_9", "Reason 9", "Reject with reason 9", [plain(Key::Num9)];
 
     Commit: Adjust, "commit_face", "Save", "Save the shape as ground truth", [plain(Key::Enter)];
-    Cancel: Adjust, "cancel_face", "Cancel", "Leave everything as it was", [plain(Key::Escape)];
+    Cancel: Adjust, "cancel_face", "Cancel", "Discard the change", [plain(Key::Escape)];
     MoveLeft: Adjust, "move_left", "Move left", "Move the shape", [plain(Key::ArrowLeft)];
     MoveRight: Adjust, "move_right", "Move right", "Move the shape", [plain(Key::ArrowRight)];
     MoveUp: Adjust, "move_up", "Move up", "Move the shape", [plain(Key::ArrowUp)];
@@ -164,8 +164,8 @@ actions! {
 
     OpenImage: Images, "open_image", "Open", "Open the image that is marked", [plain(Key::Enter)];
     CloseImage: Images, "close_image", "All images", "Back to the list, with the same place and filter", [plain(Key::Escape)];
-    PreviousImage: Images, "previous_image", "Previous", "The image before in the list; in the list a page up", [plain(Key::PageUp)];
-    NextImage: Images, "next_image", "Next", "The image after in the list; in the list a page down", [plain(Key::PageDown)];
+    PreviousImage: Images, "previous_image", "Previous", "The previous image of the list; in the list a page up", [plain(Key::PageUp)];
+    NextImage: Images, "next_image", "Next", "The next image of the list; in the list a page down", [plain(Key::PageDown)];
     FirstImage: Images, "first_image", "First", "The first image of the list", [plain(Key::Home)];
     LastImage: Images, "last_image", "Last", "The last image of the list", [plain(Key::End)];
     ImageLeft: Images, "image_left", "Left", "The previous image; moves the view when zoomed", [plain(Key::ArrowLeft)];
@@ -173,10 +173,10 @@ actions! {
     ImageUp: Images, "image_up", "Up", "The row above in the list; moves the view when zoomed", [plain(Key::ArrowUp)];
     ImageDown: Images, "image_down", "Down", "The row below in the list; moves the view when zoomed", [plain(Key::ArrowDown)];
     NextMark: Images, "next_mark", "Next box", "Pick the next detection or missed object", [plain(Key::Tab)];
-    PreviousMark: Images, "previous_mark", "Box before", "Pick the detection or missed object before", [shift(Key::Tab)];
-    DrawObject: Images, "draw_object", "Draw object", "Add an object that neither the dataset nor a detection has: drag over it", [plain(Key::N)];
-    ZoomIn: Images, "zoom_in", "Zoom in", "See the image closer; the wheel zooms to the pointer", [plain(Key::Plus), plain(Key::Equals)];
-    ZoomOut: Images, "zoom_out", "Zoom out", "See more of the image", [plain(Key::Minus)];
+    PreviousMark: Images, "previous_mark", "Box before", "Pick the previous detection or missed object", [shift(Key::Tab)];
+    DrawObject: Images, "draw_object", "Draw object", "Add an object that is neither annotated nor detected: drag over it", [plain(Key::N)];
+    ZoomIn: Images, "zoom_in", "Zoom in", "Zoom in; the wheel zooms to the pointer", [plain(Key::Plus), plain(Key::Equals)];
+    ZoomOut: Images, "zoom_out", "Zoom out", "Zoom out", [plain(Key::Minus)];
     ZoomFit: Images, "zoom_fit", "Fit", "The whole image; a double click does the same", [plain(Key::Num0)];
     ZoomFull: Images, "zoom_full", "1:1", "Actual size: one image pixel per screen pixel", [plain(Key::Num1)];
 }

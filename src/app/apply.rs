@@ -308,8 +308,8 @@ impl QuarryApp {
             Action::SelectMore => self.review.toggle_selected(self.review.position()),
             Action::SelectAll if self.review.layout == Layout::Grid => self.review.select_all(),
             Action::Grid => self.review.toggle_layout(Layout::Grid),
-            Action::History => self.look_beside(Layout::History),
-            Action::People => self.look_beside(Layout::Annotators),
+            Action::History => self.toggle_layout(Layout::History),
+            Action::Annotators => self.toggle_layout(Layout::Annotators),
             _ => {}
         }
     }
@@ -340,7 +340,7 @@ impl QuarryApp {
 
     pub(super) fn search_history(&mut self, text: String) {
         self.review.history.search(text);
-        self.read_beside();
+        self.reload_layout();
     }
 
     fn toggle_batch(&mut self, index: usize) {
@@ -348,13 +348,13 @@ impl QuarryApp {
             return;
         }
         if self.review.history.toggle_batch(index) {
-            self.read_beside();
+            self.reload_layout();
         }
     }
 
     fn older_history(&mut self) {
         let by = self.annotator();
-        if let Some(session) = self.session.as_mut().filter(|session| session.history_asked.is_none()) {
+        if let Some(session) = self.session.as_mut().filter(|session| session.history_requested.is_none()) {
             session.want_history(&self.review.history, &by, false);
         }
     }
@@ -476,7 +476,7 @@ impl QuarryApp {
                 }
             }
             ReviewCommand::Look(image, viewport) => {
-                self.looked_at = (Some(image), viewport);
+                self.last_view = (Some(image), viewport);
                 // The image keeps its viewport on both screens.
                 let opened = self.images.current().filter(|_| self.images.open.is_some());
                 if opened.is_some_and(|opened| opened.record.id == image) {
@@ -527,7 +527,7 @@ impl QuarryApp {
     }
 
     /// Reloads the history or the annotators' layout if it is open.
-    pub(super) fn read_beside(&mut self) {
+    pub(super) fn reload_layout(&mut self) {
         let by = self.annotator();
         let Some(session) = &mut self.session else { return };
         match self.review.layout {

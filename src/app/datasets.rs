@@ -440,7 +440,7 @@ fn report_of(project: &Project, id: DatasetId) -> Result<DatasetText, WorkflowEr
 }
 
 fn checked(title: &str, report: &IntegrityReport) -> DatasetText {
-    let mut text = format!("{} of {} images are as they were imported.", report.same, report.images);
+    let mut text = format!("{} of {} images are unchanged since the import.", report.same, report.images);
     let unreadable: Vec<String> = report.unreadable.iter().map(|(name, why)| format!("{name}: {why}")).collect();
     for (what, names) in [("missing", &report.missing), ("changed", &report.changed), ("unreadable", &unreadable)] {
         if !names.is_empty() {

@@ -13,14 +13,14 @@ const DETAILS_KEPT: usize = 400;
 pub struct Details {
     pub(super) images: HashMap<(ImageId, RoundId), ImageDetail>,
     pub(super) order: ByteCache<(ImageId, RoundId), ()>,
-    pub(super) asked: HashSet<(ImageId, RoundId)>,
+    pub(super) requested: HashSet<(ImageId, RoundId)>,
     pub overview: Overview,
 }
 
 impl Default for Details {
     fn default() -> Self {
         let order = ByteCache::new(DETAILS_KEPT);
-        Self { images: HashMap::new(), order, asked: HashSet::new(), overview: Overview::default() }
+        Self { images: HashMap::new(), order, requested: HashSet::new(), overview: Overview::default() }
     }
 }
 
@@ -45,7 +45,7 @@ impl Details {
 
     pub fn insert(&mut self, round: RoundId, detail: ImageDetail) {
         let key = (detail.record.id, round);
-        self.asked.remove(&key);
+        self.requested.remove(&key);
         self.images.insert(key, detail);
         self.order.insert(key, (), 1);
         let order = &self.order;
@@ -55,6 +55,6 @@ impl Details {
     /// Drops the overlays of images whose ground truth has changed.
     pub(super) fn forget(&mut self, image: ImageId) {
         self.images.retain(|(known, _), _| *known != image);
-        self.asked.retain(|(known, _)| *known != image);
+        self.requested.retain(|(known, _)| *known != image);
     }
 }

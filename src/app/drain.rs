@@ -88,7 +88,7 @@ impl QuarryApp {
             }
             (Ok(WriteReply::Setting), _) => session.numbers_wanted = true,
             (Err(reason), Some(Background::Notes)) => self.say_error(format!("The notes are not saved: {reason}")),
-            (Err(reason), Some(Background::Setting)) => self.say_error(format!("The filter is not kept: {reason}")),
+            (Err(reason), Some(Background::Setting)) => self.say_error(format!("The filter was not saved: {reason}")),
             (Err(reason), Some(Background::ImageMark)) => self.say_error(format!("The image is not marked: {reason}")),
             (Err(reason), Some(Background::Health)) => self.say_error(reason),
             (Err(reason), None) => {
@@ -154,7 +154,7 @@ impl QuarryApp {
             // After an undo or redo of a very large batch, or with the annotators listed, the rows are out of date.
             self.reread_review();
         }
-        self.read_beside();
+        self.reload_layout();
     }
 
     fn keep_backups(&mut self) {
@@ -250,7 +250,7 @@ impl QuarryApp {
             ReadReply::Candidate(row) => {
                 if session.ends_return(ticket) {
                     self.review.return_loaded(Some(by.sees(*row)));
-                } else if session.revisit_ticket.take_if(|asked| *asked == ticket).is_some() {
+                } else if session.revisit_ticket.take_if(|requested| *requested == ticket).is_some() {
                     self.review.layout = Layout::Queue;
                     self.review.show_row(by.sees(*row));
                 }
@@ -272,7 +272,7 @@ impl QuarryApp {
                     session.details.insert(round, *detail);
                 }
             }
-            ReadReply::Curves(news) => self.curves_came(*news),
+            ReadReply::Curves(news) => self.apply_curve_news(*news),
             ReadReply::Round(report) => self.train.report_loaded(*report),
             ReadReply::Steps(round, steps) => self.train.steps_loaded(round, steps),
         }
@@ -344,7 +344,7 @@ impl QuarryApp {
         false
     }
 
-    fn curves_came(&mut self, news: CurveNews) {
+    fn apply_curve_news(&mut self, news: CurveNews) {
         for text in news.unreadable {
             self.train.say(text, true);
         }

@@ -79,10 +79,10 @@ impl QuarryApp {
         let keymap = self.keys.keymap();
         let annotator = &self.options.annotator;
         let textures = &mut self.textures;
-        let looked_at = self.looked_at;
+        let last_view = self.last_view;
         let has_project = self.session.is_some();
         let model = &self.review;
-        ReviewView { model, details, keymap: &keymap, annotator, looked_at, has_project, textures, commands }.show(ui);
+        ReviewView { model, details, keymap: &keymap, annotator, last_view, has_project, textures, commands }.show(ui);
     }
 
     fn show_images(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {

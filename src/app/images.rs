@@ -48,7 +48,7 @@ impl QuarryApp {
             ImagesCommand::Look(viewport) => {
                 self.viewport = viewport;
                 if let Some(image) = self.images.current() {
-                    self.looked_at = (Some(image.record.id), viewport);
+                    self.last_view = (Some(image.record.id), viewport);
                 }
                 self.images.nudges.clear();
             }
@@ -78,8 +78,8 @@ impl QuarryApp {
         let (before, was_open) = (size(self), self.images.open.is_some());
         act(&mut self.images);
         let image = self.images.current().map(|image| image.record.id).filter(|_| self.images.open.is_some());
-        if image.is_some() && image == self.looked_at.0 {
-            self.viewport = self.looked_at.1;
+        if image.is_some() && image == self.last_view.0 {
+            self.viewport = self.last_view.1;
         } else if !was_open || size(self) != before {
             self.viewport = Viewport::default();
         }
@@ -407,7 +407,7 @@ impl QuarryApp {
     fn check_files(&mut self, depth: FileDepth) {
         let Some(listing) = &self.images.listing else { return };
         let total = listing.table.images.len();
-        self.images.check = (total > 0).then_some(FileCheck { depth, asked: 0, done: 0, total });
+        self.images.check = (total > 0).then_some(FileCheck { depth, requested: 0, done: 0, total });
     }
 
     /// Requests from the screen's threads what it shows.
@@ -442,10 +442,10 @@ impl QuarryApp {
         }
         if let (Some(check), Some(listing)) = (&mut self.images.check, &self.images.listing)
             && threads.files.open_requests() == 0
-            && check.asked < check.total
+            && check.requested < check.total
         {
-            let end = (check.asked + FILES_AT_ONCE).min(listing.table.images.len());
-            let images = listing.table.images.get(check.asked..end).unwrap_or_default();
+            let end = (check.requested + FILES_AT_ONCE).min(listing.table.images.len());
+            let images = listing.table.images.get(check.requested..end).unwrap_or_default();
             let files = images.iter().map(|image| FileToCheck {
                 image: image.record.id,
                 // A path outside its dataset is never opened: an empty path finds nothing.
@@ -453,7 +453,7 @@ impl QuarryApp {
                 content_hash: image.record.content_hash.clone(),
             });
             let files: Vec<FileToCheck> = files.collect();
-            check.asked = end;
+            check.requested = end;
             check.total = listing.table.images.len();
             threads.files.ask((files, check.depth));
         }
@@ -468,8 +468,8 @@ impl QuarryApp {
             return false;
         };
         let Answer { ticket, result } = answer;
-        let is_list = threads.list.take_if(|asked| *asked == ticket).is_some();
-        let is_open = threads.open.take_if(|asked| *asked == ticket).is_some();
+        let is_list = threads.list.take_if(|requested| *requested == ticket).is_some();
+        let is_open = threads.open.take_if(|requested| *requested == ticket).is_some();
         match result {
             Ok(ImageReply::Listing(listing)) if is_list => {
                 let is_first = self.images.listing.is_none();

@@ -21,9 +21,9 @@ pub enum KeymapError {
     Syntax { file: PathBuf, message: String },
     #[error("{file}: no action is called `{word}`. Did you mean `{nearest}`?")]
     UnknownAction { file: PathBuf, word: String, nearest: &'static str },
-    #[error("{file}: `{action}` wants a key like \"Ctrl+Z\", \"Shift+A\" or \"Space\", but found `{found}`")]
+    #[error("{file}: `{action}` needs a key like \"Ctrl+Z\", \"Shift+A\" or \"Space\", but found `{found}`")]
     UnknownKey { file: PathBuf, action: &'static str, found: String },
-    #[error("{file}: `{keys}` is given to both `{first}` and `{second}`. Give one of them another key")]
+    #[error("{file}: `{keys}` is assigned to both `{first}` and `{second}`. Assign another key to one of them")]
     Conflict { file: PathBuf, keys: String, first: &'static str, second: &'static str },
 }
 
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(moved.action(Modifiers::CTRL, Key::J, Scope::Review), Some(Action::Undo));
         assert_eq!(
             parse("confirm = \"X\"").unwrap_err(),
-            "keys.toml: `X` is given to both `confirm` and `reject`. Give one of them another key"
+            "keys.toml: `X` is assigned to both `confirm` and `reject`. Assign another key to one of them"
         );
         assert!(parse("confrim = \"Y\"").unwrap_err().contains("Did you mean `confirm`?"));
         assert!(parse("confirm = \"Hyper+Y\"").unwrap_err().contains("but found `\"Hyper+Y\"`"));
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(moved.action(Modifiers::NONE, Key::W, Scope::Review), Some(Action::Confirm));
         assert_eq!(moved.action(Modifiers::SHIFT, Key::W, Scope::Review), Some(Action::WrongClass));
         assert_eq!(moved.text(Action::WrongClass), "Shift+W");
-        assert!(parse("confirm = \"W\"\nwrong_class = \"W\"").unwrap_err().contains("is given to both"));
+        assert!(parse("confirm = \"W\"\nwrong_class = \"W\"").unwrap_err().contains("is assigned to both"));
     }
 
     #[test]

@@ -179,7 +179,7 @@ pub(super) fn show_error(ui: &mut Ui, messages: &Messages, commands: &mut Vec<Co
             }
             let buttons = [
                 ("Copy error", "To share it", MessageCommand::CopyError),
-                ("Dismiss error", "It stays in the log", MessageCommand::Dismiss),
+                ("Dismiss error", "It remains in the log", MessageCommand::Dismiss),
             ];
             for (text, hint, command) in buttons {
                 if ui.button(text).on_hover_text(hint).clicked() {

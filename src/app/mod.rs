@@ -104,7 +104,7 @@ pub struct QuarryApp {
     /// The viewport of the open image.
     viewport: Viewport,
     /// The image that was zoomed or panned in the review.
-    looked_at: (Option<crate::domain::ImageId>, Viewport),
+    last_view: (Option<crate::domain::ImageId>, Viewport),
     jobs: JobBoard<WorkEvent>,
     datasets: datasets::Datasets,
     dialogs: Option<Dialogs>,
@@ -172,7 +172,7 @@ impl QuarryApp {
             curves,
             images: ImagesModel::default(),
             viewport: Viewport::default(),
-            looked_at: (None, Viewport::default()),
+            last_view: (None, Viewport::default()),
             jobs: JobBoard::default(),
             datasets: datasets::Datasets::default(),
             dialogs: None,
@@ -215,7 +215,7 @@ impl QuarryApp {
     pub fn close_up(&self) -> Option<(ImageId, (f64, f64), f64)> {
         let (image, viewport) = match self.screen {
             Screen::Review => {
-                let (image, viewport) = self.looked_at;
+                let (image, viewport) = self.last_view;
                 let is_shown = |image: &ImageId| self.review.current().is_some_and(|row| row.candidate.image == *image);
                 (image.filter(is_shown)?, viewport)
             }

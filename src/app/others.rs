@@ -34,7 +34,7 @@ impl QuarryApp {
         }
         self.images.changed();
         self.review.group_preview = None;
-        self.read_beside();
+        self.reload_layout();
         true
     }
 

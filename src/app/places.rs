@@ -61,12 +61,12 @@ impl QuarryApp {
         if place.screen != self.screen {
             self.show_screen(place.screen);
         }
-        self.read_beside();
+        self.reload_layout();
         true
     }
 
     /// Shows a layout, or returns to the previous one if it is already shown.
-    pub(super) fn look_beside(&mut self, layout: Layout) {
+    pub(super) fn toggle_layout(&mut self, layout: Layout) {
         if self.review.layout == layout {
             if !self.go_back() {
                 self.review.toggle_layout(layout);
@@ -75,7 +75,7 @@ impl QuarryApp {
         }
         self.keep_place();
         self.review.toggle_layout(layout);
-        self.read_beside();
+        self.reload_layout();
     }
 }
 

@@ -243,8 +243,8 @@ impl QuarryApp {
             session.forget_details();
         }
         self.reread_review();
-        let brought_detections = self.embed_after.take_if(|job| *job == kind).is_some();
-        if is_done && brought_detections {
+        let has_new_detections = self.embed_after.take_if(|job| *job == kind).is_some();
+        if is_done && has_new_detections {
             self.embed_in_background();
         }
         if kind == JobKind::Grouping {

@@ -40,7 +40,7 @@ pub struct Session {
     slow_reader: ProjectReader,
     inheritable_ticket: Option<Ticket>,
     inheritable_wanted: bool,
-    inheritable_asked: Option<Instant>,
+    inheritable_requested: Option<Instant>,
     preview_ticket: Option<Ticket>,
     members_asked: Option<GroupId>,
     /// Reports commits by other programs.
@@ -64,11 +64,11 @@ pub struct Session {
     pub numbers_ticket: Option<Ticket>,
     /// The last counts may be outdated.
     pub numbers_wanted: bool,
-    numbers_asked: Option<Instant>,
+    numbers_requested: Option<Instant>,
     /// The first read; everything else is requested after its reply.
     set_up_ticket: Option<Ticket>,
     /// The pending page of the log.
-    pub history_asked: Option<HistoryAsked>,
+    pub history_requested: Option<HistoryAsked>,
     pub revisit_ticket: Option<Ticket>,
     /// The candidate that the review returns to.
     return_ticket: Option<Ticket>,
@@ -108,7 +108,7 @@ impl Session {
             slow_reader: start_reader(project.database(), waker.clone())?,
             inheritable_ticket: None,
             inheritable_wanted: false,
-            inheritable_asked: None,
+            inheritable_requested: None,
             preview_ticket: None,
             members_asked: None,
             watch: start_watch(project.database(), waker.clone())?,
@@ -127,9 +127,9 @@ impl Session {
             damage: None,
             numbers_ticket: None,
             numbers_wanted: false,
-            numbers_asked: None,
+            numbers_requested: None,
             set_up_ticket: None,
-            history_asked: None,
+            history_requested: None,
             revisit_ticket: None,
             return_ticket: None,
         };
@@ -141,7 +141,7 @@ impl Session {
     /// Whether this is the reply that opening waits for. Whatever its content, the rest is requested next: first the queue's first page,
     /// which the user waits for, then counts of the whole project.
     pub fn is_set_up(&mut self, ticket: Ticket) -> bool {
-        self.set_up_ticket.take_if(|asked| *asked == ticket).is_some()
+        self.set_up_ticket.take_if(|requested| *requested == ticket).is_some()
     }
 
     /// Reloads what the rounds changed.
@@ -234,12 +234,12 @@ impl Session {
         if !self.numbers_wanted || self.numbers_ticket.is_some() {
             return true;
         }
-        if self.numbers_asked.is_some_and(|asked| asked.elapsed() < NUMBERS_PAUSE) {
+        if self.numbers_requested.is_some_and(|requested| requested.elapsed() < NUMBERS_PAUSE) {
             return false;
         }
         let (query, annotator) = (Box::new(self.query(filter, by)), by.only().map(str::to_owned));
         self.numbers_ticket = Some(self.reader.ask(ReadRequest::Numbers { query, annotator }));
-        self.numbers_asked = Some(Instant::now());
+        self.numbers_requested = Some(Instant::now());
         self.numbers_wanted = false;
         true
     }
@@ -251,21 +251,21 @@ impl Session {
     /// Returns the slow reader's reply.
     pub fn poll_slow(&mut self) -> Option<Answer<ReadReply>> {
         let answer = self.slow_reader.poll()?;
-        self.inheritable_ticket.take_if(|asked| *asked == answer.ticket);
-        self.preview_ticket.take_if(|asked| *asked == answer.ticket);
+        self.inheritable_ticket.take_if(|requested| *requested == answer.ticket);
+        self.preview_ticket.take_if(|requested| *requested == answer.ticket);
         Some(answer)
     }
 
     /// Requests inheritable verdicts, unless that is pending or was just answered.
     pub fn want_inheritable(&mut self, filter: &ReviewFilter, by: &Annotator) {
-        let is_just_now = self.inheritable_asked.is_some_and(|asked| asked.elapsed() < INHERITABLE_PAUSE);
+        let is_just_now = self.inheritable_requested.is_some_and(|requested| requested.elapsed() < INHERITABLE_PAUSE);
         let has_rounds = self.details.overview.rounds.len() > 1 && !by.blind;
         if !self.inheritable_wanted || self.inheritable_ticket.is_some() || is_just_now || !has_rounds {
             return;
         }
         let query = Box::new(self.query(filter, by));
         self.inheritable_ticket = Some(self.slow_reader.ask(ReadRequest::Inheritable { query }));
-        self.inheritable_asked = Some(Instant::now());
+        self.inheritable_requested = Some(Instant::now());
         self.inheritable_wanted = false;
     }
 
@@ -306,7 +306,7 @@ impl Session {
 
     /// Handles a failed request for the review's counts: they are requested again when something changes.
     pub fn numbers_failed(&mut self, ticket: Ticket) {
-        self.numbers_ticket.take_if(|asked| *asked == ticket);
+        self.numbers_ticket.take_if(|requested| *requested == ticket);
     }
 
     /// Requests the newest page of the log, or the next older one.
@@ -319,13 +319,13 @@ impl Session {
             ..HistoryQuery::default()
         };
         let ticket = self.reader.ask(ReadRequest::History { query: Box::new(query), limit: HISTORY_PAGE });
-        self.history_asked = Some(HistoryAsked { ticket, from_start, batch: history.batch });
+        self.history_requested = Some(HistoryAsked { ticket, from_start, batch: history.batch });
     }
 
     /// Whether a reply is the pending page of the log and still wanted: if so, whether it is the newest.
     pub fn history_loaded(&mut self, ticket: Ticket, history: &HistoryModel) -> Option<bool> {
-        let asked = self.history_asked.take_if(|asked| asked.ticket == ticket)?;
-        (asked.batch == history.batch).then_some(asked.from_start)
+        let requested = self.history_requested.take_if(|requested| requested.ticket == ticket)?;
+        (requested.batch == history.batch).then_some(requested.from_start)
     }
 
     pub fn revisit(&mut self, candidate: CandidateId) {
@@ -349,8 +349,8 @@ impl Session {
         self.page_ticket = Some(self.reader.ask(first));
         self.return_ticket = back_to.map(|candidate| self.reader.ask(ReadRequest::Candidate(candidate)));
         self.count_ticket = Some(self.reader.ask(ReadRequest::Count { query }));
-        (self.numbers_ticket, self.numbers_asked, self.numbers_wanted) = (None, None, true);
-        (self.inheritable_ticket, self.inheritable_asked, self.inheritable_wanted) = (None, None, true);
+        (self.numbers_ticket, self.numbers_requested, self.numbers_wanted) = (None, None, true);
+        (self.inheritable_ticket, self.inheritable_requested, self.inheritable_wanted) = (None, None, true);
         self.members_asked = None;
     }
 
@@ -366,12 +366,12 @@ impl Session {
 
     /// Whether this was the request for the pending page, which can then be requested again.
     pub fn page_failed(&mut self, ticket: Ticket) -> bool {
-        self.page_ticket.take_if(|asked| *asked == ticket).is_some()
+        self.page_ticket.take_if(|requested| *requested == ticket).is_some()
     }
 
     /// Whether this was the request for the candidate to return to, which is then cancelled.
     pub fn ends_return(&mut self, ticket: Ticket) -> bool {
-        self.return_ticket.take_if(|asked| *asked == ticket).is_some()
+        self.return_ticket.take_if(|requested| *requested == ticket).is_some()
     }
 
     /// Whether it was the first page since the project was opened: reads of the whole database wait for it.
@@ -388,7 +388,7 @@ impl Session {
             if self.details.order.get(&key).is_some() && self.details.images.contains_key(&key) {
                 continue;
             }
-            if self.details.asked.insert(key) {
+            if self.details.requested.insert(key) {
                 let ticket = self.reader.ask(ReadRequest::Image { image: key.0, round: key.1 });
                 self.detail_tickets.insert(ticket, key);
             }
@@ -408,26 +408,27 @@ impl Session {
     /// Allows failed reads to be retried.
     fn forget_failed_details(&mut self) {
         let open: HashSet<_> = self.detail_tickets.values().copied().collect();
-        self.details.asked.retain(|key| open.contains(key));
+        self.details.requested.retain(|key| open.contains(key));
     }
 
     /// Called when rounds or annotations changed: all overlays, including pending ones, are outdated.
     pub fn forget_details(&mut self) {
         self.details.images.clear();
-        self.details.asked.clear();
+        self.details.requested.clear();
         self.detail_tickets.clear();
     }
 
     /// Called when an object was promoted or removed on this image: its overlay, even a pending one, is reloaded.
     pub fn image_changed(&mut self, image: ImageId) {
         self.details.forget(image);
-        self.detail_tickets.retain(|_, (asked, _)| *asked != image);
+        self.detail_tickets.retain(|_, (requested, _)| *requested != image);
     }
 
     /// Whether the overlay of a candidate's image is still loading.
     pub fn awaits_detail(&self, row: &CandidateRow) -> bool {
         let key = (row.candidate.image, row.candidate.round);
-        let is_failed = || self.details.asked.contains(&key) && !self.detail_tickets.values().any(|open| *open == key);
+        let is_failed =
+            || self.details.requested.contains(&key) && !self.detail_tickets.values().any(|open| *open == key);
         self.details.get(row).is_none() && !is_failed()
     }
 

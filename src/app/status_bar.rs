@@ -34,8 +34,8 @@ fn left(ui: &mut Ui, app: &QuarryApp, commands: &mut Vec<Command>) {
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ProgressIndicator, true, &text));
         ui.add(egui::Label::new(RichText::new(&text).small().color(theme::TEXT)).truncate()).on_hover_text(&text);
     }
-    let is_told = messages::show_notice(ui, &app.messages);
-    if is_idle && !is_told {
+    let has_notice = messages::show_notice(ui, &app.messages);
+    if is_idle && !has_notice {
         let text = if app.session.is_some() { "Ready" } else { "Open a project to begin" };
         ui.add(egui::Label::new(RichText::new(text).small().color(theme::WEAK)).truncate());
     }

@@ -44,12 +44,17 @@ pub struct Textures {
     loaded: ByteCache<DecodeKey, Loaded>,
     failed: HashMap<DecodeKey, Failure>,
     requests: Vec<DecodeRequest>,
-    asked: Vec<DecodeKey>,
+    requested: Vec<DecodeKey>,
 }
 
 impl Default for Textures {
     fn default() -> Self {
-        Self { loaded: ByteCache::new(TEXTURE_BUDGET), failed: HashMap::new(), requests: Vec::new(), asked: Vec::new() }
+        Self {
+            loaded: ByteCache::new(TEXTURE_BUDGET),
+            failed: HashMap::new(),
+            requests: Vec::new(),
+            requested: Vec::new(),
+        }
     }
 }
 
@@ -117,16 +122,16 @@ impl Textures {
     pub fn send_requests(&mut self, pool: &DecodePool) {
         let requests = std::mem::take(&mut self.requests);
         let keys: Vec<DecodeKey> = requests.iter().map(|r| r.key).collect();
-        if keys != self.asked {
+        if keys != self.requested {
             pool.want(requests);
-            self.asked = keys;
+            self.requested = keys;
         }
     }
 
     /// Retries unreadable images: the file may be available again.
     pub fn forget_failures(&mut self) {
         self.failed.clear();
-        self.asked.clear();
+        self.requested.clear();
     }
 
     /// Clears everything when another project is opened.

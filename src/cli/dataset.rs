@@ -113,8 +113,8 @@ bring the dataset's own splits back.")]
   quarry dataset complete --dataset scenes --project faces --annotator Ada
   quarry dataset complete --list --project faces
 
-Exports for training take an image without objects as background only where somebody said this. In the window: K. A mark is for the image's
-bytes of today; another file under the name has to be looked at again.")]
+Exports for training take an image without objects as background only where somebody has confirmed this. In the window: K. A mark is for the image's
+current bytes; a replaced file must be reviewed again.")]
     Complete {
         /// Image names as in the dataset's lists [default: all of the dataset and split]
         names: Vec<String>,

@@ -13,7 +13,7 @@ use crate::workflow::datasets::deletion::{Target, delete, preview};
   quarry delete dataset scenes --yes --project faces
   quarry delete round 3 --yes --project faces
 
-Without --yes nothing is deleted: what would go is shown. The images themselves are never touched. A backup of the database is made first,
+Without --yes, Quarry only shows what would be deleted. The images themselves are never touched. A backup of the database is made first,
 and verdicts come back when the same images are imported and mined again.")]
 pub struct DeleteArgs {
     #[command(subcommand)]

@@ -107,8 +107,8 @@ fn report(libtorch: Result<Libtorch, String>) -> Report {
     }
 }
 
-fn parts<T>(asked: Result<T, String>) -> (Option<T>, Option<String>) {
-    match asked {
+fn parts<T>(result: Result<T, String>) -> (Option<T>, Option<String>) {
+    match result {
         Ok(found) => (Some(found), None),
         Err(reason) => (None, Some(reason)),
     }

@@ -58,14 +58,14 @@ pub fn run(
     let own = config(&store)?;
     let most_distance = args.distance.unwrap_or(own.most_distance);
     let own = GroupConfig { most_distance, ..own };
-    let asked = match args.cosine {
+    let requested = match args.cosine {
         None => own,
         Some(LeastCosine::Off) => GroupConfig { least_cosine: None, recommended: false, ..own },
         Some(LeastCosine::Recommended) => GroupConfig { least_cosine: None, recommended: true, ..own },
         Some(LeastCosine::Chosen(cosine)) => GroupConfig { least_cosine: Some(cosine), recommended: false, ..own },
     };
     first(&mut store, &mut |e| console.show(e), &cancel)?;
-    let report = group(&mut store, &asked, &mut |e| console.show(e), &cancel)?;
+    let report = group(&mut store, &requested, &mut |e| console.show(e), &cancel)?;
     if matches!(args.cosine, Some(LeastCosine::Off)) {
         turn_cosine_off(&mut store)?;
     }

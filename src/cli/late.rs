@@ -16,7 +16,7 @@ const ENTRY: &[u8] = b"quarry_main";
 const LIBTORCH: &str = "libtorch_cpu.so";
 
 /// Continues in the shared library, which parses the arguments again. An error means that it could not be loaded and nothing was done.
-#[expect(unsafe_code, reason = "a library can only be loaded so")]
+#[expect(unsafe_code, reason = "loading a library needs unsafe code")]
 pub fn main() -> anyhow::Result<ExitCode> {
     let program = std::env::current_exe().context("the path of the running program is unknown")?;
     let (path, is_installed) = library_of(&program)?;
@@ -43,7 +43,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
 
 /// Whether an installed Quarry finds libtorch.
 #[cfg(feature = "gui")]
-pub fn libtorch_is_there() -> bool {
+pub fn has_libtorch() -> bool {
     installed_libtorch().is_some()
 }
 
@@ -55,7 +55,7 @@ fn installed_libtorch() -> Option<PathBuf> {
 }
 
 /// Loads libtorch permanently. Quarry's library requests it by name, and the loader reuses the library loaded under that name.
-#[expect(unsafe_code, reason = "a library can only be loaded so")]
+#[expect(unsafe_code, reason = "loading a library needs unsafe code")]
 fn load_libtorch() -> anyhow::Result<()> {
     let path = installed_libtorch().context(
         "libtorch is not installed. `quarry setup` fetches it once (527 MB; `quarry setup --cuda` for an NVIDIA GPU 2.5 GB)",

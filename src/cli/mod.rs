@@ -236,7 +236,7 @@ pub fn main() -> ExitCode {
 /// If the window was requested, the set-up window offers to fetch libtorch, and Quarry continues once it is installed.
 #[cfg(all(feature = "torch", feature = "gui"))]
 fn without_libtorch(command: Option<&Command>) -> ExitCode {
-    if command.is_some() || late::libtorch_is_there() {
+    if command.is_some() || late::has_libtorch() {
         return ExitCode::from(1);
     }
     match crate::app::offer_setup() {

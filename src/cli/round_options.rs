@@ -293,8 +293,8 @@ mod tests {
         let (_dir, file) = file("preset = \"cpu\"\nbase_lr = 0.5\n");
         let own = RoundConfig { seed: 7, test_splits: vec!["3".to_owned()], ..RoundConfig::preset("cpu").unwrap() };
         let check = |words: &[&str], expected: &[&str]| {
-            let asked = Words::parse_from(std::iter::once(&"x").chain(words)).round.changed(&own).unwrap();
-            let keys: Vec<String> = own.differences(&asked).into_iter().map(|d| d.key).collect();
+            let requested = Words::parse_from(std::iter::once(&"x").chain(words)).round.changed(&own).unwrap();
+            let keys: Vec<String> = own.differences(&requested).into_iter().map(|d| d.key).collect();
             assert_eq!(keys, expected, "{words:?}");
         };
         check(&[], &[]);

@@ -32,11 +32,11 @@ pub struct SetupArgs {
 
 pub fn run(args: &SetupArgs, context: &Context) -> anyhow::Result<()> {
     let folder = data_folder().context("neither XDG_DATA_HOME nor HOME is set: set one of them")?;
-    let asked = args.cuda.then_some(Variant::Cuda).or(args.cpu.then_some(Variant::Cpu));
+    let requested = args.cuda.then_some(Variant::Cuda).or(args.cpu.then_some(Variant::Cpu));
     let mut parts = if let Some(from) = &args.from {
-        parts_in(from, asked)?
+        parts_in(from, requested)?
     } else {
-        let variant = asked.unwrap_or_else(|| suitable_variant(&folder));
+        let variant = requested.unwrap_or_else(|| suitable_variant(&folder));
         vec![Part::libtorch(variant), Part::backbone(), Part::onnx_runtime()]
     };
     parts.retain(|part| !(args.no_onnx && part.contents == Contents::OnnxRuntime));

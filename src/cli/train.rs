@@ -40,7 +40,7 @@ pub fn run(args: &TrainArgs, context: &Context) -> anyhow::Result<()> {
         None if args.resume => args.round.changed(&unfinished_settings(&project)?)?,
         None => args.round.settings()?,
     };
-    let config = tested_as_asked(config, args);
+    let config = with_test_options(config, args);
     let mut console = Console::new();
     let cancel = cancel_on_ctrl_c();
     let report = if let Some(steps) = args.extend {
@@ -58,7 +58,7 @@ pub fn run(args: &TrainArgs, context: &Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn tested_as_asked(mut config: RoundConfig, args: &TrainArgs) -> RoundConfig {
+fn with_test_options(mut config: RoundConfig, args: &TrainArgs) -> RoundConfig {
     if let Some(splits) = &args.train_splits {
         config.train_splits.clone_from(&splits.0);
     }

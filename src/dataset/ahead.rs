@@ -66,7 +66,7 @@ pub struct DecodeAhead<R, E> {
     results: Receiver<(usize, Made<R, E>)>,
     waiting: BTreeMap<usize, Made<R, E>>,
     files: usize,
-    asked: usize,
+    requested: usize,
     next: usize,
     /// Number of images requested in advance.
     ahead: usize,
@@ -107,7 +107,7 @@ impl<R: Send, E: Send> DecodeAhead<R, E> {
             thread::Builder::new().name(format!("decode-{number}")).spawn_scoped(scope, work)?;
         }
         let (waiting, files) = (BTreeMap::new(), files.len());
-        Ok(Self { jobs, results, waiting, files, asked: 0, next: 0, ahead: span + 2 * workers, span, bytes_of })
+        Ok(Self { jobs, results, waiting, files, requested: 0, next: 0, ahead: span + 2 * workers, span, bytes_of })
     }
 
     /// Returns the next image in file order.
@@ -115,10 +115,10 @@ impl<R: Send, E: Send> DecodeAhead<R, E> {
         if self.next == self.files {
             return Next::End;
         }
-        while self.asked < self.files.min(self.next + self.ahead) {
+        while self.requested < self.files.min(self.next + self.ahead) {
             // Fails only if every worker has exited, which the next wait reports.
-            let _ = self.jobs.send(self.asked);
-            self.asked += 1;
+            let _ = self.jobs.send(self.requested);
+            self.requested += 1;
         }
         loop {
             if cancel.is_cancelled() {

@@ -39,11 +39,9 @@ pub fn verify_bytes(path: &Path, bytes: &[u8]) -> Result<(), DetectorError> {
         serde_json::from_str(&text).map_err(|e| DetectorError::file(&sums, format!("it is damaged ({e})"), ADVICE))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     match known.get(name.as_ref()) {
-        Some(sum) if *sum != *blake3::hash(bytes).to_hex() => Err(DetectorError::file(
-            path,
-            "it is damaged: its bytes are not those that were written (checksum)",
-            ADVICE,
-        )),
+        Some(sum) if *sum != *blake3::hash(bytes).to_hex() => {
+            Err(DetectorError::file(path, "it is damaged: its checksum does not match", ADVICE))
+        }
         _ => Ok(()),
     }
 }

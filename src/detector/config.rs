@@ -299,7 +299,7 @@ impl DetectorConfig {
             |key, value: String, rule: &str| Err(DetectorError::InvalidConfig { key, value, rule: rule.to_owned() });
         if !(2..=most::CLASSES).contains(&self.num_classes) {
             let rule = format!(
-                "background and one class make at least 2, and each class has weights of its own: at most {} fit",
+                "background and one class make at least 2, and each class adds weights: at most {} are allowed",
                 most::CLASSES
             );
             return refuse("num_classes", self.num_classes.to_string(), &rule);
@@ -342,12 +342,15 @@ impl DetectorConfig {
             return refuse(
                 "anchors.sizes",
                 format!("{:?}", self.anchors.sizes),
-                "levels need equally many positive sizes",
+                "all levels need the same number of sizes, each above 0",
             );
         }
         if per_level > most::ANCHORS || self.anchors.ratios.len() > most::ANCHORS {
             let value = format!("{per_level} sizes, {} ratios", self.anchors.ratios.len());
-            let rule = format!("each is an output at every place of the image: at most {} of each fit", most::ANCHORS);
+            let rule = format!(
+                "each is an output at every position of the image: at most {} of each are allowed",
+                most::ANCHORS
+            );
             return refuse("anchors.sizes", value, &rule);
         }
         let unfit = self.numbers().into_iter().find(|number| !number.fits);
@@ -383,11 +386,11 @@ impl DetectorConfig {
         let count =
             |key, value: i64, (most, rule): (i64, &'static str)| number(key, value, (1..=most).contains(&value), rule);
         let limit = |key, value: usize| number(key, value, (1..=most::BOXES).contains(&value), most::BOXES_RULE);
-        let size = |key, value: f64, rule| number(key, value, 0.0 <= value && value.is_finite(), rule);
+        let size = |key, value: f64, rule| number(key, value, value >= 0.0 && value.is_finite(), rule);
         let Self { anchors, rpn, roi, detection, .. } = self;
         let ratios = !anchors.ratios.is_empty() && anchors.ratios.iter().all(|&r| r > 0.0 && r.is_finite());
         let mut numbers = vec![
-            size("batch_norm_eps", self.batch_norm_eps, "it is added to a variance and must be 0 or a little more"),
+            size("batch_norm_eps", self.batch_norm_eps, "it is added to a variance and must be 0 or slightly above"),
             number("anchors.ratios", &anchors.ratios, ratios, "at least one positive ratio is needed"),
             limit("rpn.train.pre_nms", rpn.train.pre_nms),
             limit("rpn.train.post_nms", rpn.train.post_nms),
@@ -397,7 +400,7 @@ impl DetectorConfig {
             size("rpn.min_size", rpn.min_size, "it is a side in pixels and must be 0 or more"),
             count("roi.resolution", roi.resolution, most::RESOLUTION),
             count("roi.sampling_ratio", roi.sampling_ratio, most::SAMPLING_RATIO),
-            number("roi.dropout", roi.dropout, (0.0..1.0).contains(&roi.dropout), "it is at least 0 and below 1"),
+            number("roi.dropout", roi.dropout, (0.0..1.0).contains(&roi.dropout), "it must be at least 0 and below 1"),
             share("detection.score_threshold", detection.score_threshold),
             share("detection.nms_iou", detection.nms_iou),
             limit("detection.max_detections", detection.max_detections),
@@ -558,7 +561,7 @@ mod tests {
         check(|c| c.detection.max_detections = 0, "detection.max_detections");
         check(|c| c.detection.scale = 0.0, "detection.scale");
         check(|c| c.detection.scale = f64::NAN, "detection.scale");
-        check(|c| c.num_classes = 100_000_000, "at most 10000 fit");
+        check(|c| c.num_classes = 100_000_000, "at most 10000 are allowed");
         check(|c| c.shorter_side = 1_000_000, "at most longer_side_cap");
         check(|c| (c.shorter_side, c.longer_side_cap) = (1_000_000, 1_000_000), "tens of GB");
         check(|c| (c.longer_side_cap, c.detection.scale) = (8000, 4.0), "detection.scale");

@@ -45,7 +45,7 @@ pub fn libtorch() -> Libtorch {
     let cuda = load_cuda().clone();
     let folder = libtorch_folder();
     Libtorch {
-        version: folder.as_deref().and_then(version_beside),
+        version: folder.as_deref().and_then(version_in),
         gpus: gpu_count(),
         cudnn: folder.as_deref().filter(|_| cuda == CudaLibrary::Loaded).and_then(cudnn_version),
         threads: usize::try_from(tch::get_num_threads()).unwrap_or(0),
@@ -110,7 +110,7 @@ fn load_from(folder: &Path) -> CudaLibrary {
 }
 
 /// Opens a library with global symbols until the process ends.
-#[expect(unsafe_code, reason = "a library can only be loaded so")]
+#[expect(unsafe_code, reason = "loading a library needs unsafe code")]
 fn open_for_good(path: &Path) -> Result<(), String> {
     #[cfg(unix)]
     let library = {
@@ -138,7 +138,7 @@ fn folder_in_maps(maps: &str) -> Option<PathBuf> {
 }
 
 /// Reads the version file of `make setup` or of libtorch's own archive.
-fn version_beside(folder: &Path) -> Option<String> {
+fn version_in(folder: &Path) -> Option<String> {
     let root = folder.parent()?;
     let files = [".complete", "build-version"].map(|name| read_text(&root.join(name), limits::TEXT));
     let written = files.iter().flatten().find_map(|text| text.split_whitespace().next().map(str::to_owned));

@@ -42,8 +42,8 @@ pub(super) fn detections(
     let mut found = Found::default();
     for (row, (&score, corners)) in scores.iter().zip(decoded.chunks_exact(4)).enumerate() {
         let usable = corners.iter().all(|v| v.is_finite())
-            && MIN_SIDE <= corners[2] - corners[0]
-            && MIN_SIDE <= corners[3] - corners[1];
+            && corners[2] - corners[0] >= MIN_SIDE
+            && corners[3] - corners[1] >= MIN_SIDE;
         if row % classes != 0 && config.score_threshold < f64::from(score) && usable {
             found.push(row / classes, (row % classes) as i64, score, corners);
         }

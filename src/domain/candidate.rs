@@ -55,7 +55,7 @@ impl Overlaps {
 
 /// Whether a box overlaps an ignored object by an IoU or an inside fraction of at least `least`. Such ground truth often marks a crowd that
 /// contains the detection, so the detection counts neither as right nor as wrong.
-pub fn lies_on_ignored(bbox: &BoundingBox, mut ignored: impl Iterator<Item = BoundingBox>, least: f64) -> bool {
+pub fn overlaps_ignored(bbox: &BoundingBox, mut ignored: impl Iterator<Item = BoundingBox>, least: f64) -> bool {
     ignored.any(|object| {
         let inside = if bbox.area() > 0.0 { bbox.intersection_area(&object) / bbox.area() } else { 0.0 };
         bbox.iou(&object) >= least || inside >= least

@@ -67,7 +67,7 @@ impl<'a> ImageNames<'a> {
         made
     }
 
-    #[expect(clippy::indexing_slicing, reason = "the index is one that `find` gave")]
+    #[expect(clippy::indexing_slicing, reason = "`find` returned the index")]
     pub fn name(&self, index: usize) -> &'a str {
         self.names[index]
     }

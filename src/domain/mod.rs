@@ -35,7 +35,7 @@ mod whole_file;
 mod work_lock;
 
 pub use annotation::{Annotation, AnnotationSource, Shape};
-pub use candidate::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, Candidate, FalsePositiveKind, Overlaps, lies_on_ignored};
+pub use candidate::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, Candidate, FalsePositiveKind, Overlaps, overlaps_ignored};
 pub use class::Class;
 pub use correction::{Correction, CorrectionAct, DeletedObject, ObjectChange, ObjectState};
 pub use crash_report::{crash_folder, mark_seen, new_crash_reports, remember_log};

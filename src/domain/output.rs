@@ -60,7 +60,7 @@ pub enum OutputError {
     )]
     Input { out: PathBuf, input: PathBuf },
     #[error(
-        "{}: this lies in {}, {what}, which Quarry only reads. Choose a path outside of it.",
+        "{}: this is inside {}, {what}, which Quarry only reads. Choose a path outside of it.",
         printable_path(out),
         printable_path(folder)
     )]

@@ -77,9 +77,9 @@ mod tests {
         let progress = |what: &str, done, total| Progress { what: what.to_owned(), done, total };
         let begun = Instant::now();
         let mut rate = Rate::new(&progress("Detecting", 100, 400), begun);
-        let mut check = |seconds: f64, told: Progress, expected: &str| {
-            rate.follow(&told, begun + Duration::from_secs_f64(seconds));
-            assert_eq!(rate.in_words(), expected, "{told:?}");
+        let mut check = |seconds: f64, progress: Progress, expected: &str| {
+            rate.follow(&progress, begun + Duration::from_secs_f64(seconds));
+            assert_eq!(rate.in_words(), expected, "{progress:?}");
         };
         check(0.5, progress("Detecting", 101, 400), "");
         check(10.0, progress("Detecting", 120, 400), "2.00/s, 2:20 left");

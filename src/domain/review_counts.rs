@@ -1,7 +1,7 @@
 //! The counts of a review, defined once for every screen and command.
 //!
 //! - **Candidate**: a mined false positive on an image that is still in its dataset. If it covers an object of its class by now (kind
-//! duplicate), it only counts if it has a verdict.
+//!   duplicate), it only counts if it has a verdict.
 //! - **Decided**: has a verdict; "skipped" is one.
 //! - **Left**, or undecided: has no verdict.
 //! - **Group**: two or more candidates that can be decided together.

@@ -21,7 +21,7 @@ pub enum ShapeProblem {
     TooSmall { width: f64, height: f64 },
     #[error("it is {width:.3e} x {height:.3e} pixels in an image of {image_width} x {image_height}")]
     TooLarge { width: f64, height: f64, image_width: u32, image_height: u32 },
-    #[error("it lies outside its image of {image_width} x {image_height} pixels")]
+    #[error("it is outside its image of {image_width} x {image_height} pixels")]
     Outside { image_width: u32, image_height: u32 },
 }
 

@@ -227,7 +227,7 @@ fn is_running(process: u32) -> bool {
 }
 
 /// Returns the process start time in clock ticks since boot: field 22 of `/proc/<pid>/stat`.
-#[expect(clippy::disallowed_methods, reason = "a file of the system that ends")]
+#[expect(clippy::disallowed_methods, reason = "a short system file")]
 fn start_of(process: u32) -> String {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     // The second field is a name in parentheses and may contain spaces.

@@ -132,7 +132,7 @@ impl<'a> Solver<'a> {
             for ((t, &r), &v) in tight.iter_mut().zip(values).zip(&self.v) {
                 let slack = ((u + v) - r).abs();
                 *t = slack < EPS;
-                close |= NOISE < slack && slack < CLEARLY_APART;
+                close |= slack > NOISE && slack < CLEARLY_APART;
             }
         }
         self.close_call |= close;
@@ -244,7 +244,7 @@ impl<'a> Solver<'a> {
             let u = self.u[i];
             for ((&r, &v), _) in self.r.row(i).iter().zip(&self.v).zip(essential).filter(|(_, e)| !**e) {
                 let t = (u + v) - r;
-                if d.abs() < EPS || (-EPS < t && t < d) {
+                if d.abs() < EPS || (t > -EPS && t < d) {
                     d = t;
                 }
             }

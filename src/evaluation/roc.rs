@@ -274,13 +274,13 @@ mod tests {
             EvaluatedImage { name: "crowd".into(), width: 150, height: 150, faces, detections }
         };
         let cancel = Cancel::new();
-        let mut told = None;
+        let mut reported = None;
         let mut tell = |done, total| {
-            told = Some((done, total));
+            reported = Some((done, total));
             cancel.cancel();
         };
         assert_eq!(match_images_watched(&[crowd(900)], Matching::Official, &mut tell, &cancel), None);
-        assert!(told.is_some_and(|(done, total)| done < total && total == 900), "{told:?}");
+        assert!(reported.is_some_and(|(done, total)| done < total && total == 900), "{reported:?}");
 
         let small = [crowd(20), crowd(30)];
         let watched = match_images_watched(&small, Matching::Official, &mut |_, _| {}, &Cancel::new());

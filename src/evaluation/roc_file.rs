@@ -124,11 +124,11 @@ mod tests {
             parse("0 0.9\n3 0.7\n", Some(ColumnOrder::FalsePositivesFirst)).map(|c| c.order),
             Err(RocFileError::NoRate)
         );
-        let asked = |text: &str| parse(text, Some(ColumnOrder::FalsePositivesFirst)).map(|c| c.order);
-        assert_eq!(asked("0.9 10\n0.8 3\n"), Ok(ColumnOrder::RateFirst));
-        assert_eq!(asked("0 0\n1 1\n"), Ok(ColumnOrder::FalsePositivesFirst));
+        let order_of = |text: &str| parse(text, Some(ColumnOrder::FalsePositivesFirst)).map(|c| c.order);
+        assert_eq!(order_of("0.9 10\n0.8 3\n"), Ok(ColumnOrder::RateFirst));
+        assert_eq!(order_of("0 0\n1 1\n"), Ok(ColumnOrder::FalsePositivesFirst));
         // Several rates at the fewest false positives, as in every ROC file.
-        assert_eq!(asked("0.9 5\n0.8 0\n0.1 0\n"), Ok(ColumnOrder::RateFirst));
+        assert_eq!(order_of("0.9 5\n0.8 0\n0.1 0\n"), Ok(ColumnOrder::RateFirst));
     }
 
     #[test]

@@ -6,7 +6,7 @@ const PAIRWISE_MAX: usize = 64;
 /// Returns the indices of `hashes` as a chain that starts with the first and continues to hashes that differ in few bits. The nearer half
 /// of the rest is put before the farther half, recursively, until few are left, which are ordered by nearest neighbour: n log n
 /// comparisons, where always taking the nearest would need n squared.
-pub fn chain_of_alike(hashes: &[u64]) -> Vec<usize> {
+pub fn similarity_chain(hashes: &[u64]) -> Vec<usize> {
     let mut places: Vec<usize> = (0..hashes.len()).collect();
     if let Some(first) = hashes.first() {
         arrange(hashes, &mut places, *first);
@@ -47,7 +47,7 @@ mod tests {
         for count in [0, 1, 2, PAIRWISE_MAX, PAIRWISE_MAX + 1, 1000] {
             let mut rng = ChaCha8Rng::seed_from_u64(count as u64);
             let hashes: Vec<u64> = (0..count).map(|_| rng.random()).collect();
-            let mut chain = chain_of_alike(&hashes);
+            let mut chain = similarity_chain(&hashes);
             assert_eq!(chain.first().copied(), (count > 0).then_some(0));
             chain.sort_unstable();
             assert_eq!(chain, (0..count).collect::<Vec<_>>());
@@ -66,7 +66,7 @@ mod tests {
             .collect();
         pictures.shuffle(&mut rng);
         let hashes: Vec<u64> = pictures.iter().map(|(_, hash)| *hash).collect();
-        let chain = chain_of_alike(&hashes);
+        let chain = similarity_chain(&hashes);
         let changes = chain.windows(2).filter(|pair| pictures[pair[0]].0 != pictures[pair[1]].0).count();
         // At best 5; unordered some 500.
         assert!(changes <= 12, "{changes} changes of kind");

@@ -1,7 +1,7 @@
 //! Classifies each detection of an image, after TIDE (Bolya et al. 2020), class by class.
 
 use super::MiningConfig;
-use crate::domain::{Annotation, Detection, FalsePositiveKind, Overlaps, lies_on_ignored};
+use crate::domain::{Annotation, Detection, FalsePositiveKind, Overlaps, overlaps_ignored};
 use crate::geometry::BoundingBox;
 
 /// The class of a detection, given the ground truth of its image.
@@ -57,5 +57,5 @@ fn best_free(
 /// Whether a box is on an ignored object of any class, or mostly inside one.
 fn is_ignored(bbox: &BoundingBox, objects: &[BoundingBox], ground_truth: &[Annotation], least: f64) -> bool {
     let ignored = objects.iter().zip(ground_truth).filter(|(_, object)| object.ignored);
-    lies_on_ignored(bbox, ignored.map(|(bbox, _)| *bbox), least)
+    overlaps_ignored(bbox, ignored.map(|(bbox, _)| *bbox), least)
 }

@@ -11,7 +11,7 @@ mod hashes;
 mod mine;
 
 pub use agreement::{Agreement, cohens_kappa};
-pub use chain::chain_of_alike;
+pub use chain::similarity_chain;
 pub use classify::{DetectionClass, classify};
 pub use config::MiningConfig;
 pub use deduplicate::{SAME_HARD_NEGATIVE_IOU, deduplicate};

@@ -76,13 +76,13 @@ pub fn recognise(outputs: &Outputs, named: usize, images: usize) -> Result<Layou
     match fits.as_slice() {
         [layout] => Ok(*layout),
         [] => Err(format!(
-            "its outputs match no known layout: {}. Write `layout = \"...\"` into the model.toml beside it: torchvision (boxes [N, 4], labels [N], \
+            "its outputs match no known layout: {}. Write `layout = \"...\"` into the model.toml next to it: torchvision (boxes [N, 4], labels [N], \
              scores [N]), yolov5 ([B, N, 5 + K]), yolov8 ([B, 4 + K, N] or [B, N, 4 + K]), nms ([B, N, 6], [N, 7] or num_dets, boxes, scores, \
              classes) or detr (logits [B, Q, K + 1], pred_boxes [B, Q, 4])",
             shapes(outputs)
         )),
         several => Err(format!(
-            "its outputs match several layouts ({}): {}. Write the right one into the model.toml beside it as `layout = \"...\"`, or list its `classes`",
+            "its outputs match several layouts ({}): {}. Write the right one into the model.toml next to it as `layout = \"...\"`, or list its `classes`",
             several.iter().map(|layout| name_of(*layout)).collect::<Vec<_>>().join(", "),
             shapes(outputs)
         )),

@@ -19,7 +19,7 @@ fn check_cells(model: &mut Model) {
     let preparer = model.preparer();
     let images = [[0, 255, 0], [255, 0, 0], [0, 0, 255]].map(image_of).map(|image| preparer(&image).unwrap());
     let found = model.detect(&images.iter().collect::<Vec<_>>()).unwrap();
-    let told: Vec<Vec<(&str, i32, [i32; 4])>> = found
+    let reported: Vec<Vec<(&str, i32, [i32; 4])>> = found
         .iter()
         .map(|of_image| {
             let corners = |b: &BoundingBox| [b.x1, b.y1, b.x2, b.y2].map(|side| side.round() as i32);
@@ -30,7 +30,7 @@ fn check_cells(model: &mut Model) {
         })
         .collect();
     let cell = [24, 16, 32, 24];
-    assert_eq!(told, [vec![("green", 100, cell)], vec![("red", 100, cell)], vec![]]);
+    assert_eq!(reported, [vec![("green", 100, cell)], vec![("red", 100, cell)], vec![]]);
 }
 
 #[cfg(feature = "onnx")]

@@ -279,7 +279,7 @@ pub(super) fn replace_on(
 ) -> Result<Vec<i64>, StoreError> {
     let processed: HashSet<i64> = processed.iter().map(|image| image.0).collect();
     if let Some(stray) = new.iter().find(|candidate| !processed.contains(&candidate.image.0)) {
-        let text = format!("a candidate lies on image {}, which was not mined", stray.image);
+        let text = format!("a candidate is on image {}, which was not mined", stray.image);
         return Err(StoreError::Invalid(text));
     }
     new.iter().try_for_each(refuse_non_numbers)?;

@@ -298,7 +298,7 @@ fn only_writer(path: &Path) -> Result<Option<WorkLock>, StoreError> {
     let taken = WorkLock::take_or_share(&companion(path, ".lock"), "writing the project");
     taken.map(Some).map_err(|error| match error {
         LockError::Held { holder, advice, path: lock } => StoreError::Invalid(format!(
-            "{} lies on a network file system ({network}), where one program at a time may write: {holder} does (lock file {}); {advice}",
+            "{} is on a network file system ({network}), where one program at a time may write: {holder} does (lock file {}); {advice}",
             path.display(),
             lock.display()
         )),

@@ -153,12 +153,12 @@ pub(super) fn undo(
         CORRECTIONS.not_overruled(tx, gesture.annotator, decision, rows_of(tx, decision)?, |row| row.object.0)?;
     let mut before = Vec::with_capacity(given.len());
     for row in &given {
-        let stood = if merged {
+        let previous = if merged {
             CORRECTIONS.previous_row(tx, gesture.annotator, decision, row.object.0)?
         } else {
             row.replaces
         };
-        before.push((row.object, stood.map(|seq| read(tx, seq)).transpose()?.flatten()));
+        before.push((row.object, previous.map(|seq| read(tx, seq)).transpose()?.flatten()));
     }
     let act = given.first().and_then(|row| row.held.map(|held| held.correction.act));
     Ok(Corrected { act, ..append(tx, gesture, &before)? })

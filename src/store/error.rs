@@ -140,7 +140,7 @@ fn is_full(path: &Path) -> bool {
 /// Formats the note for a database that was copied without its WAL.
 pub(super) fn copied_alone(path: &Path, holds: &str) -> String {
     format!(
-        "{}: this database was copied alone while Quarry had it open ({holds}): the newest work is in the file {} beside the original. \
+        "{}: this database was copied alone while Quarry had it open ({holds}): the newest work is in the file {} next to the original. \
          Close Quarry there and copy the project again, or copy that file too",
         path.display(),
         wal_of(path).file_name().unwrap_or_default().to_string_lossy()
@@ -151,7 +151,7 @@ pub(super) fn copied_alone(path: &Path, holds: &str) -> String {
 pub(super) fn perhaps_copied_alone(path: &Path, holds: &str) -> String {
     format!(
         "{}: this database was last open in an older Quarry ({holds}). If it was copied alone while it was open there, the newest work is in \
-         the file {} beside the original: close Quarry there and copy the project again, or copy that file too, before you go on here",
+         the file {} next to the original: close Quarry there and copy the project again, or copy that file too, before you continue here",
         path.display(),
         wal_of(path).file_name().unwrap_or_default().to_string_lossy()
     )

@@ -43,7 +43,7 @@ impl<'a> Reimport<'a> {
         let unread: HashSet<&str> = unread.iter().map(String::as_str).collect();
         let is_gone = |at: &usize| {
             let image = &stored[*at];
-            !taken.contains(at) && !image.is_removed && !is_or_lies_in(&image.record.name, &unread)
+            !taken.contains(at) && !image.is_removed && !is_or_is_inside(&image.record.name, &unread)
         };
         let gone = (0..stored.len()).filter(is_gone).collect();
         let id = |(k, name): (usize, &String)| Ok(classes::find(c, name)?.unwrap_or(ClassId(-1 - k as i64)));
@@ -226,7 +226,7 @@ fn matched(stored: &[StoredImage], new: &[NewImage]) -> Vec<Option<usize>> {
 }
 
 /// Whether `name`, or a folder that contains it, is among `names`.
-fn is_or_lies_in(name: &str, names: &HashSet<&str>) -> bool {
+fn is_or_is_inside(name: &str, names: &HashSet<&str>) -> bool {
     let folders = name.match_indices('/').map(|(at, _)| &name[..at]);
     std::iter::once(name).chain(folders).any(|part| names.contains(part))
 }
@@ -301,7 +301,7 @@ mod tests {
         for (name, expected) in
             [("b", true), ("b/1.jpg", true), ("c/d/e/1.jpg", true), ("c/1.jpg", false), ("bb", false)]
         {
-            assert_eq!(is_or_lies_in(name, &names), expected, "{name}");
+            assert_eq!(is_or_is_inside(name, &names), expected, "{name}");
         }
     }
 }

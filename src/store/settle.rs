@@ -11,7 +11,7 @@ use super::objects::{Known, Origin};
 use super::{StoreError, ground_truth, images, objects, queue_index, verdict_rows};
 use crate::domain::{
     Annotation, Basis, CANDIDATE_MAX_IOU, CandidateId, ClassId, FalsePositiveKind, GroundTruthId, ImageId, ObjectState,
-    Overlaps, Shape, Verdict, lies_on_ignored,
+    Overlaps, Shape, Verdict, overlaps_ignored,
 };
 use crate::geometry::{BoundingBox, Ellipse};
 
@@ -203,7 +203,7 @@ pub(super) fn rematch(tx: &Transaction<'_>, image: ImageId) -> Result<(), StoreE
         let overlaps = Overlaps::of(&bbox, class, others.map(|object| (object.bbox, object.class)));
         let ignored = objects.iter().filter(|object| object.ignored).map(|object| object.bbox);
         let kind = match FalsePositiveKind::of(overlaps) {
-            _ if lies_on_ignored(&bbox, ignored, CANDIDATE_MAX_IOU) => FalsePositiveKind::Duplicate,
+            _ if overlaps_ignored(&bbox, ignored, CANDIDATE_MAX_IOU) => FalsePositiveKind::Duplicate,
             kind => kind,
         };
         let found = (overlaps.largest(), kind);

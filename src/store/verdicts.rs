@@ -107,7 +107,7 @@ impl Store {
             let is_merged = log::has_merged(tx, id, 0)?;
             let mut before = Vec::with_capacity(given.len());
             for row in &given {
-                let stood = match row.replaces {
+                let previous = match row.replaces {
                     _ if is_merged => match VERDICTS.previous_row(tx, id, decision, row.candidate.0)? {
                         Some(seq) => read(tx, seq)?,
                         None => Decision::default(),
@@ -115,7 +115,7 @@ impl Store {
                     Some(seq) => read(tx, seq)?,
                     None => Decision::default(),
                 };
-                before.push((row.candidate, stood));
+                before.push((row.candidate, previous));
             }
             let candidates = append_all(tx, gesture, before)?;
             let corrected = corrections::undo(tx, gesture, decision, is_merged)?;

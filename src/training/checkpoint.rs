@@ -441,12 +441,12 @@ mod tests {
         assert_eq!(found.skipped.len(), 1);
         assert!(found.skipped[0].contains("step 40") && found.skipped[0].contains("checksum"), "{found:?}");
 
-        let mut told = Vec::new();
-        assert_eq!(checkpoints.newest_good(|text| told.push(text)).unwrap(), Some(10));
-        assert_eq!((told.len(), checkpoints.steps()), (3, vec![10]));
+        let mut reports = Vec::new();
+        assert_eq!(checkpoints.newest_good(|text| reports.push(text)).unwrap(), Some(10));
+        assert_eq!((reports.len(), checkpoints.steps()), (3, vec![10]));
         assert!(
-            told[0].contains("The round resumes from step 10") && told[0].contains("damaged-step-0000040-1"),
-            "{told:?}"
+            reports[0].contains("The round resumes from step 10") && reports[0].contains("damaged-step-0000040-1"),
+            "{reports:?}"
         );
         assert_eq!(fs::read(run.path().join("checkpoints/damaged-step-0000040-1/model.safetensors")).unwrap(), b"M");
         fs::remove_file(checkpoints.path(10).join(MODEL_FILE)).unwrap();
@@ -462,10 +462,13 @@ mod tests {
         checkpoints.set_marks(Marks { evaluated: Some(50), best: Some((20, 0.7)) }).unwrap();
         for text in [&b""[..], b"{", b"{\"evaluated\": \"x\"}", b"\0\0\0", b"\xff\xfe"] {
             fs::write(run.path().join(FOLDER).join(MARKS_FILE), text).unwrap();
-            let (marks, told) = checkpoints.marks().unwrap();
-            let told = told.unwrap();
+            let (marks, reports) = checkpoints.marks().unwrap();
+            let reports = reports.unwrap();
             assert_eq!(marks, Marks::default());
-            assert!(told.contains("marks.json") && told.contains("are kept") && !told.contains("remove"), "{told}");
+            assert!(
+                reports.contains("marks.json") && reports.contains("are kept") && !reports.contains("remove"),
+                "{reports}"
+            );
         }
     }
 

@@ -234,7 +234,7 @@ impl RoundConfig {
             ("checkpoint_every", self.checkpoint_every),
             ("keep_every", self.keep_every),
         ];
-        match numbers.into_iter().find(|(_, value)| LARGEST_WHOLE < *value) {
+        match numbers.into_iter().find(|(_, value)| *value > LARGEST_WHOLE) {
             Some((key, value)) => {
                 Err(lines.error(key, format!("{value} is above {LARGEST_WHOLE}, the largest that can be kept")))
             }
@@ -245,7 +245,7 @@ impl RoundConfig {
     fn check_data(&self, lines: &KeyLines) -> Result<(), ConfigError> {
         if !self.test_dataset.is_empty() && !self.test_splits.is_empty() {
             let message = format!(
-                "the round is tested on the dataset `{}` (`test_dataset`); it has no test splits beside it",
+                "the round is tested on the dataset `{}` (`test_dataset`); it cannot have test splits as well",
                 self.test_dataset
             );
             return Err(lines.error("test_splits", message));
@@ -257,7 +257,7 @@ impl RoundConfig {
         }
         for (key, splits) in [("test_splits", &self.test_splits), ("train_splits", &self.train_splits)] {
             if splits.iter().any(|split| split.trim().is_empty() || split == "0") {
-                return Err(lines.error(key, "a split has a name; folds are counted from 1"));
+                return Err(lines.error(key, "a split needs a name, and folds are numbered from 1"));
             }
         }
         within(lines, "scale_jitter", self.scale_jitter, 0.0, 4.0)?;
@@ -293,7 +293,7 @@ impl RoundConfig {
             return Err(lines.error("base_lr", format!("{} is not above 0", self.base_lr)));
         }
         if !(0.0..1.0).contains(&self.momentum) {
-            return Err(lines.error("momentum", format!("{} is not in 0 up to below 1", self.momentum)));
+            return Err(lines.error("momentum", format!("{} is not at least 0 and below 1", self.momentum)));
         }
         within(lines, "weight_decay", self.weight_decay, 0.0, 1.0)?;
         within(lines, "bias_lr_factor", self.bias_lr_factor, 0.0, 100.0)?;

@@ -158,10 +158,10 @@ fn parse(text: &str, file: &str) -> Result<(Table, KeyLines), ConfigError> {
     for (old, new) in [("test_folds", "test_splits"), ("train_folds", "train_splits")] {
         if let Some(folds) = over.remove(old) {
             if over.contains_key(new) {
-                return Err(lines.error(old, format!("`{new}` says the same today: name one of them")));
+                return Err(lines.error(old, format!("`{new}` is its current name: write only one of them")));
             }
             if folds.as_array().is_some_and(|folds| folds.iter().any(|fold| fold.as_integer().is_none_or(|n| n < 1))) {
-                return Err(lines.error(old, "folds are counted from 1"));
+                return Err(lines.error(old, "folds are numbered from 1"));
             }
             over.insert(new.to_owned(), folds);
             lines.rename(old, new);

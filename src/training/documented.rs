@@ -76,7 +76,7 @@ impl<'de> Deserializer<'de> for Asked<'_> {
         _visitor: V,
     ) -> Result<V::Value, Error> {
         *self.0 = fields;
-        Err(Error::custom("only the fields were asked for"))
+        Err(Error::custom("only the fields were requested"))
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Error> {

@@ -73,7 +73,7 @@ fn kept_bytes_per_pixel(architecture: Architecture) -> u64 {
 }
 
 /// Returns the memory limit of this process in bytes: the computer's, or its cgroup's if limited. `None` if unknown.
-#[expect(clippy::disallowed_methods, reason = "a file of the system that ends")]
+#[expect(clippy::disallowed_methods, reason = "a short system file")]
 pub fn machine_memory_bytes() -> Option<u64> {
     let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
     let kilobytes = |key: &str| -> Option<u64> {

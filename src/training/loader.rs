@@ -70,7 +70,7 @@ pub(super) struct Loader {
     source: Arc<Source>,
     /// Position of the next image: with `unreadable`, the loader's entire state in a checkpoint.
     next: u64,
-    asked: u64,
+    requested: u64,
     prefetch: u64,
     ready: BTreeMap<u64, Prepared>,
     /// Images skipped in this session: unreadable ones, and those excluded at the start.
@@ -117,7 +117,7 @@ impl Loader {
             order,
             source,
             next: position,
-            asked: position,
+            requested: position,
             prefetch,
             ready,
             unreadable: left_out,
@@ -180,9 +180,9 @@ impl Loader {
     }
 
     fn ask(&mut self) {
-        while self.asked < self.next + self.prefetch {
-            let slot = self.order.slot(self.asked);
-            self.asked += 1;
+        while self.requested < self.next + self.prefetch {
+            let slot = self.order.slot(self.requested);
+            self.requested += 1;
             if self.unreadable.contains(&slot.image) {
                 self.ready.insert(slot.position, (slot, Err(String::new())));
             } else if let Some(jobs) = &self.jobs {

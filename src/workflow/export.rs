@@ -117,8 +117,7 @@ pub fn hard_negatives(
     format: WriteFormat,
     out: impl Into<Output>,
 ) -> Result<ExportReport, WorkflowError> {
-    let description =
-        "Hard negatives of a Quarry project: regions that a detector took for objects and that are none of that class.";
+    let description = "Hard negatives of a Quarry project: regions that a detector classified as objects and that are not of that class.";
     let objects = || -> Result<Objects, WorkflowError> {
         let traces = store.traces()?;
         let mut negatives = store.mined_negatives(source)?;

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::WorkflowError;
 use super::retry::{let_verdicts_go_first, with_retries};
 use crate::domain::{Cancel, GroupId};
-use crate::mining::{Group, chain_of_alike, nearest_hashes};
+use crate::mining::{Group, nearest_hashes, similarity_chain};
 use crate::store::{CandidateHashes, GroupChange, NewGroup, Store, StoredGroup};
 
 /// The stored groups.
@@ -119,7 +119,7 @@ impl<'a> Before<'a> {
             let seen: Vec<(usize, u64)> =
                 new.iter().enumerate().filter_map(|(at, group)| Some((at, of_group(group)?))).collect();
             let hashes: Vec<u64> = seen.iter().map(|(_, hash)| *hash).collect();
-            for (place, at) in (1..).zip(chain_of_alike(&hashes)) {
+            for (place, at) in (1..).zip(similarity_chain(&hashes)) {
                 places[seen[at].0] = place;
             }
             return places;

@@ -48,32 +48,32 @@ mod tests {
         cancel: &Cancel,
         mut act: impl FnMut(u32) -> Result<u32, StoreError>,
     ) -> (Result<u32, StoreError>, u32, u32) {
-        let (mut tries, mut told) = (0, 0);
+        let (mut tries, mut reports) = (0, 0);
         let result = with_retries(
             cancel,
-            |_| told += 1,
+            |_| reports += 1,
             || {
                 tries += 1;
                 act(tries)
             },
         );
-        (result, tries, told)
+        (result, tries, reports)
     }
 
     #[test]
     fn a_held_database_is_waited_for_and_told_of_once() {
-        let (result, tries, told) = wait(&Cancel::new(), |tried| if tried < 4 { Err(held()) } else { Ok(7) });
-        assert_eq!((result.unwrap(), tries, told), (7, 4, 1));
+        let (result, tries, reports) = wait(&Cancel::new(), |tried| if tried < 4 { Err(held()) } else { Ok(7) });
+        assert_eq!((result.unwrap(), tries, reports), (7, 4, 1));
     }
 
     #[test]
     fn other_errors_come_back_at_once_and_waiting_has_an_end() {
-        let (result, tries, told) = wait(&Cancel::new(), |_| Err(StoreError::DiskFull("quarry.db".into())));
+        let (result, tries, reports) = wait(&Cancel::new(), |_| Err(StoreError::DiskFull("quarry.db".into())));
         assert!(matches!(result, Err(StoreError::DiskFull(_))));
-        assert_eq!((tries, told), (1, 0));
-        let (result, tries, told) = wait(&Cancel::new(), |_| Err(held()));
+        assert_eq!((tries, reports), (1, 0));
+        let (result, tries, reports) = wait(&Cancel::new(), |_| Err(held()));
         assert!(matches!(result, Err(StoreError::Busy(_))));
-        assert_eq!((tries, told), (TRIES, 1));
+        assert_eq!((tries, reports), (TRIES, 1));
         let cancelled = Cancel::new();
         cancelled.cancel();
         assert_eq!(wait(&cancelled, |_| Err(held())).1, 1);

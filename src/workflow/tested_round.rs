@@ -208,7 +208,7 @@ fn of_first_version(
     let again = "Evaluate the round again, or train a new one: classes are kept from then on.";
     let [class] = classes.as_slice() else {
         return Err(WorkflowError::Refused(format!(
-            "round {} was tested by a version that kept no classes of its detections, and the project has {}. {again}",
+            "round {} was tested by a version that stored no classes of detections, and the project has {}. {again}",
             round.number,
             classes.len()
         )));
@@ -225,7 +225,7 @@ fn of_first_version(
     for (at, block) in blocks.iter().enumerate() {
         if records.iter().filter(|record| record.name == block.name).count() > 1 {
             return Err(WorkflowError::Refused(format!(
-                "round {} was tested by a version that told images apart by name alone, and several are called `{}`. {again}",
+                "round {} was tested by a version that identified images by name alone, and several are called `{}`. {again}",
                 round.number,
                 crate::domain::printable(&block.name)
             )));

@@ -93,16 +93,16 @@ pub fn train(
 /// the requested changes; settings that a started round cannot change are refused by name.
 pub fn resume(
     project: &Project,
-    asked: Option<&RoundConfig>,
+    requested: Option<&RoundConfig>,
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<TrainReport, WorkflowError> {
     let lock = RunLock::take(&project.runs_dir())?;
     let mut store = project.open_store()?;
     let (round, own) = unfinished(&store)?;
-    let asked = asked.map(|asked| with_facts_of(asked, &own));
-    let config = asked.as_ref().unwrap_or(&own);
-    check_goes_on(&round, &own, config)?;
+    let requested = requested.map(|requested| with_facts_of(requested, &own));
+    let config = requested.as_ref().unwrap_or(&own);
+    check_resumable_with(&round, &own, config)?;
     config.check()?;
     check_memory(config)?;
     check_device(&config.device)?;
@@ -119,17 +119,17 @@ pub fn resume(
 pub fn extend(
     project: &Project,
     steps: u64,
-    asked: Option<&RoundConfig>,
+    requested: Option<&RoundConfig>,
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<TrainReport, WorkflowError> {
     let lock = RunLock::take(&project.runs_dir())?;
     let mut store = project.open_store()?;
     let (round, own) = finished(&store)?;
-    let mut asked = asked.map_or_else(|| own.clone(), |asked| with_facts_of(asked, &own));
-    check_goes_on(&round, &own, &asked)?;
-    asked.lengthen(steps);
-    let config = asked;
+    let mut requested = requested.map_or_else(|| own.clone(), |requested| with_facts_of(requested, &own));
+    check_resumable_with(&round, &own, &requested)?;
+    requested.lengthen(steps);
+    let config = requested;
     config.check()?;
     check_memory(&config)?;
     check_device(&config.device)?;
@@ -195,8 +195,8 @@ fn rates_in_words(before: &RoundConfig, after: &RoundConfig) -> String {
 }
 
 /// Refuses by name changes that a started round cannot make.
-fn check_goes_on(round: &RoundRecord, own: &RoundConfig, asked: &RoundConfig) -> Result<(), WorkflowError> {
-    let binding = own.binding_differences(asked);
+fn check_resumable_with(round: &RoundRecord, own: &RoundConfig, requested: &RoundConfig) -> Result<(), WorkflowError> {
+    let binding = own.binding_differences(requested);
     if !binding.is_empty() {
         return Err(WorkflowError::Refused(format!(
             "round {} cannot be resumed with these settings changed: {}. Only rates (base_lr, lr_factor, milestones, warmup, warmup_factor, clip_norm, max_loss) and the device can change; for the rest start a new round.",
@@ -208,8 +208,8 @@ fn check_goes_on(round: &RoundRecord, own: &RoundConfig, asked: &RoundConfig) ->
 }
 
 /// Returns `asked` with what the round found in the project when it started: its classes, and whether there are ellipses.
-fn with_facts_of(asked: &RoundConfig, own: &RoundConfig) -> RoundConfig {
-    let mut config = asked.clone();
+fn with_facts_of(requested: &RoundConfig, own: &RoundConfig) -> RoundConfig {
+    let mut config = requested.clone();
     if config.detector.classes.is_empty() {
         config.detector.classes.clone_from(&own.detector.classes);
         config.detector.num_classes = own.detector.num_classes;
@@ -348,7 +348,7 @@ fn plan(
     };
     let mut left_out = BTreeSet::new();
     if let Some(kept) = &kept {
-        left_out = no_longer_there(kept, &images);
+        left_out = images_since_removed(kept, &images);
         let trained = drop_trained(&mut test, store, kept)?;
         let log_lines = [
             (left_out.len(), "are left out: an import found that their dataset no longer holds them"),
@@ -473,7 +473,7 @@ fn decode(path: &Path) -> Result<image::RgbImage, String> {
 }
 
 /// Returns the indices in `kept` of images that are no longer in their dataset.
-fn no_longer_there(kept: &[TrainingImage], images: &[ImageRecord]) -> BTreeSet<usize> {
+fn images_since_removed(kept: &[TrainingImage], images: &[ImageRecord]) -> BTreeSet<usize> {
     let there: HashSet<ImageId> = images.iter().map(|image| image.id).collect();
     kept.iter().enumerate().filter(|(_, image)| !there.contains(&image.id)).map(|(k, _)| k).collect()
 }

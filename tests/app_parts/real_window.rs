@@ -223,11 +223,11 @@ impl Desk {
 
 /// Returns the middle of a run of this colour, slightly below its upper edge.
 fn run_of(shown: &RgbImage, color: Rgb<u8>, width: u32, right: u32) -> Option<(u32, u32)> {
-    let is_alike = |pixel: &Rgb<u8>| pixel.0.iter().zip(color.0).all(|(a, b)| a.abs_diff(b) <= 2);
+    let is_similar = |pixel: &Rgb<u8>| pixel.0.iter().zip(color.0).all(|(a, b)| a.abs_diff(b) <= 2);
     for y in 0..shown.height() - STATUS_BAR {
         let mut length = 0;
         for x in 0..right {
-            length = if is_alike(shown.get_pixel(x, y)) { length + 1 } else { 0 };
+            length = if is_similar(shown.get_pixel(x, y)) { length + 1 } else { 0 };
             if length == width {
                 return Some((x - width / 2, y + 10));
             }

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use quarry::dataset::sample::{self, SampleConfig};
+
 use super::{built, done, root, said};
 
 /// A libtorch that `quarry setup --from` takes: the one that these tests are linked to.
@@ -71,4 +73,22 @@ fn the_package_works_in_a_clean_root() {
     let doctor: serde_json::Value = serde_json::from_slice(&doctor.stdout).unwrap();
     let folder = home.join(".local/share/quarry/libtorch/lib");
     assert_eq!(doctor["libtorch"]["folder"], serde_json::json!(folder), "{}", doctor["libtorch_error"]);
+    first_steps(&quarry, &home);
+}
+
+/// Trains on a small sample and mines it, with the installed program alone.
+fn first_steps(quarry: &Path, home: &Path) {
+    let config = SampleConfig { scenes: 10, ..SampleConfig::default() };
+    sample::write(&home.join("FDDB"), &config, &mut |_| {}).unwrap();
+    fs::remove_file(home.join("FDDB/decoys.tsv")).unwrap();
+    let run = |line: &str| done(installed(quarry, home).args(line.split(' ')));
+    run("import auto FDDB --project p");
+    run("train --project p --preset sample --set iterations=2 --test-folds 9-10");
+    run("mine --project p");
+    let status: serde_json::Value = serde_json::from_slice(&run("status --project p --json").stdout).unwrap();
+    assert_eq!(status["rounds"][0]["state"], "mined", "{status}");
+    run("evaluate round 1 --project p");
+    run("export ground-truth --project p --format coco --out ground-truth.json");
+    let truth: serde_json::Value = serde_json::from_slice(&fs::read(home.join("ground-truth.json")).unwrap()).unwrap();
+    assert_eq!(truth["images"].as_array().map(Vec::len), Some(10));
 }

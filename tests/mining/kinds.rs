@@ -203,7 +203,7 @@ fn waves() -> Vec<RoiFeature> {
     (0..20).map(|k| RoiFeature::of(&wave(k)).unwrap()).collect()
 }
 
-fn is_alike(a: &Groupable, b: &Groupable, config: &GroupConfig) -> bool {
+fn is_similar(a: &Groupable, b: &Groupable, config: &GroupConfig) -> bool {
     let region = a.image == b.image && a.bbox.iou(&b.bbox) >= config.least_iou;
     let look = a.hash.zip(b.hash).is_some_and(|(a, b)| (a ^ b).count_ones() <= config.most_distance);
     let feature = a.feature.zip(b.feature).is_some_and(|((space, a), (other, b))| {
@@ -217,14 +217,14 @@ fn check_groups(items: &[Groupable], groups: &[Group], config: &GroupConfig) {
     for group in groups {
         assert!(group.members.len() > 1 && group.members.is_sorted() && !group.by_place);
         for member in &group.members[1..] {
-            assert!(is_alike(&items[group.members[0]], &items[*member], config), "{group:?}");
+            assert!(is_similar(&items[group.members[0]], &items[*member], config), "{group:?}");
             assert!(std::mem::replace(&mut leads[*member], false), "{member} is in two groups");
         }
     }
     let leaders: Vec<usize> = (0..items.len()).filter(|at| leads[*at]).collect();
     for (k, a) in leaders.iter().enumerate() {
         for b in &leaders[k + 1..] {
-            assert!(!is_alike(&items[*a], &items[*b], config), "{a} and {b} could be one group");
+            assert!(!is_similar(&items[*a], &items[*b], config), "{a} and {b} could be one group");
         }
     }
 }

@@ -108,8 +108,8 @@ fn paint_clock(pixels: &mut RgbImage, b: &BoundingBox, kind: u32) {
         let (dx, dy) = (f64::from(x) - cx, f64::from(y) - cy);
         let from_center = dx.hypot(dy);
         if from_center < radius {
-            let hand = (dx.abs() < 1.5 && dy < 0.0) || (dy.abs() < 1.5 && 0.0 < dx && dx < radius * 0.6);
-            let dark = radius * 0.88 < from_center || hand;
+            let hand = (dx.abs() < 1.5 && dy < 0.0) || (dy.abs() < 1.5 && dx > 0.0 && dx < radius * 0.6);
+            let dark = from_center > radius * 0.88 || hand;
             *pixel = if dark { Rgb([52, 48, 60]) } else { color };
         }
     }

@@ -76,7 +76,7 @@ pub enum Tool {
 
 /// The visible layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "switches that have nothing to do with each other")]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 pub struct Layers {
     pub ground_truth: bool,
     pub true_positives: bool,

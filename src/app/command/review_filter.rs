@@ -39,11 +39,11 @@ impl ShownTrace {
     pub fn text(self) -> &'static str {
         match self {
             Self::New => "New in its round",
-            Self::Persists => "The round before had it",
-            Self::Back => "Came back in its round",
-            Self::Gone => "Gone in the next round",
-            Self::StillThere => "The next round has it",
-            Self::ComesBack => "Gone, and comes back later",
+            Self::Persists => "In the previous round too",
+            Self::Back => "Returned in its round",
+            Self::Gone => "Not in the next round",
+            Self::StillThere => "In the next round too",
+            Self::ComesBack => "Not in the next round, but later again",
         }
     }
 

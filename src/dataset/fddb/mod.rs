@@ -128,10 +128,7 @@ fn read_lists(root: &Path, mut bad: Option<&mut Vec<BadRecord>>) -> Result<Vec<E
                 let (there, missing) = if there { (&names, &ellipses) } else { (&ellipses, &names) };
                 return Err(DatasetError::layout(
                     missing,
-                    format!(
-                        "the list is missing while {} is there: put it beside the other or remove both",
-                        there.display()
-                    ),
+                    format!("the list is missing but {} exists: add the list or remove both", there.display()),
                 ));
             }
         }
@@ -216,7 +213,7 @@ fn require_images_folder(root: &Path) -> Result<(), DatasetError> {
     if root.join(IMAGES_FOLDER).is_dir() {
         return Ok(());
     }
-    let problem = format!("{FOLDS_FOLDER}/ is there but no {IMAGES_FOLDER}/: unpack FDDB's images beside the lists");
+    let problem = format!("{FOLDS_FOLDER}/ is there but no {IMAGES_FOLDER}/: unpack FDDB's images next to the lists");
     Err(DatasetError::layout(root, problem))
 }
 

@@ -132,12 +132,12 @@ mod tests {
     const GOOD: &str = "12 8 1.4 20 20  1";
 
     /// Names with their number of ellipses, and the reported lines.
-    fn check(text: &str, expected: &[(&str, usize)], told: &[usize]) {
+    fn check(text: &str, expected: &[(&str, usize)], reported: &[usize]) {
         let mut bad = Vec::new();
         let read = ellipse_list(Path::new("list"), text.as_bytes(), &mut bad).unwrap();
         let read: Vec<(&str, usize)> = read.iter().map(|entry| (entry.name.as_str(), entry.ellipses.len())).collect();
         let lines: Vec<usize> = bad.iter().filter_map(|record| record.line).collect();
-        assert_eq!((read, lines), (expected.to_vec(), told.to_vec()), "{text:?}: {bad:?}");
+        assert_eq!((read, lines), (expected.to_vec(), reported.to_vec()), "{text:?}: {bad:?}");
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl Draft {
     }
 
     /// Returns the annotation file with this index.
-    #[expect(clippy::indexing_slicing, reason = "the index is one that `file` gave")]
+    #[expect(clippy::indexing_slicing, reason = "`file` returned the index")]
     pub fn path_of(&self, file: u32) -> &Path {
         &self.files[file as usize]
     }

@@ -23,7 +23,7 @@ pub mod write;
 mod xml;
 mod yolo;
 
-pub use yolo::{class_names, class_names_beside};
+pub use yolo::{class_names, class_names_near};
 
 pub(super) use text_lines::{numbered, numbers};
 pub(super) use yolo::{box_of, box_of_polygon};

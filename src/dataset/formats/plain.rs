@@ -33,7 +33,7 @@ impl Format for Fddb {
     ) -> Result<ImportedDataset, DatasetError> {
         refuse_images_option(path, options, "FDDB's images are in originalPics/")?;
         let read = if options.strict { read_fddb } else { read_fddb_tolerantly };
-        as_asked(read(path, progress, cancel)?, options)
+        apply_options(read(path, progress, cancel)?, options)
     }
 }
 
@@ -55,7 +55,7 @@ impl Format for Folder {
         cancel: &Cancel,
     ) -> Result<ImportedDataset, DatasetError> {
         refuse_images_option(path, options, "the folder itself holds the images")?;
-        as_asked(read_folder(path, progress, cancel)?, options)
+        apply_options(read_folder(path, progress, cancel)?, options)
     }
 }
 
@@ -80,7 +80,7 @@ fn refuse_images_option(path: &Path, options: &ReadOptions, why: &str) -> Result
 }
 
 /// Adds strictness and split selection to readers that support neither.
-fn as_asked(dataset: ImportedDataset, options: &ReadOptions) -> Result<ImportedDataset, DatasetError> {
+fn apply_options(dataset: ImportedDataset, options: &ReadOptions) -> Result<ImportedDataset, DatasetError> {
     let summary = &dataset.summary;
     let unusable = summary.unreadable.first().map(|(name, why)| format!("{name}: {why}"));
     let unusable = unusable.or_else(|| summary.missing.first().map(|name| format!("the image {name} does not exist")));

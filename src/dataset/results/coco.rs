@@ -247,9 +247,9 @@ mod tests {
             let found: Vec<_> = Objects::new(text.as_bytes()).collect();
             let good: Vec<usize> = found.iter().filter_map(|o| o.as_ref().ok().map(|(line, _)| *line)).collect();
             assert_eq!(good, lines, "{text}");
-            let told = found.iter().find_map(|o| o.as_ref().err().map(|(_, told)| told.clone()));
-            assert_eq!(told.is_some(), problem.is_some(), "{text}: {told:?}");
-            assert!(told.unwrap_or_default().contains(problem.unwrap_or_default()), "{text}");
+            let reported = found.iter().find_map(|o| o.as_ref().err().map(|(_, reported)| reported.clone()));
+            assert_eq!(reported.is_some(), problem.is_some(), "{text}: {reported:?}");
+            assert!(reported.unwrap_or_default().contains(problem.unwrap_or_default()), "{text}");
         };
         check("[]", &[], None);
         check(" [ ] \n", &[], None);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{ClassKey, ConfidencePlace, FoundRecord, ImageKey, Results, Unit};
 use crate::dataset::DatasetError;
-use crate::dataset::formats::{box_of, box_of_polygon, class_names_beside, numbered, numbers};
+use crate::dataset::formats::{box_of, box_of_polygon, class_names_near, numbered, numbers};
 use crate::domain::{Shape, limits, read_text};
 
 /// How far a coordinate may be outside 0 to 1, because of rounding or boxes that extend slightly beyond the border.
@@ -27,7 +27,7 @@ pub(super) fn read(path: &Path, confidence: Option<ConfidencePlace>) -> Result<R
     }
     let keys: Vec<ImageKey> = files.iter().map(|file| key_of(folder, file)).collect();
     let mut results = Results::new(files, Unit::Fractions);
-    results.names = class_names_beside(folder)?.into_iter().map(|(k, name)| (i64::from(k), name)).collect();
+    results.names = class_names_near(folder)?.into_iter().map(|(k, name)| (i64::from(k), name)).collect();
     let mut lines = Vec::new();
     for (k, (key, file)) in keys.iter().zip(results.files.clone()).enumerate() {
         results.listed.push((k as u32, None, key.clone()));
@@ -103,7 +103,7 @@ fn place_of(path: &Path, lines: &[Line], notes: &mut Vec<String>) -> Result<Conf
         _ if count == 0 => Ok(ConfidencePlace::Last),
         (true, _) if last > first => Ok(ConfidencePlace::Last),
         (_, true) if first > last => {
-            notes.push("the confidence stands before the box: `class confidence x y w h`".to_owned());
+            notes.push("the confidence comes before the box: `class confidence x y w h`".to_owned());
             Ok(ConfidencePlace::First)
         }
         (true, true) => ask(format!(

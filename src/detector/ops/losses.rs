@@ -7,10 +7,7 @@ use tch::{Kind, Reduction, Tensor};
 /// Returns `(classifier, box)` losses, both scalars: cross entropy of `logits` `[N, K]` with `labels` `[N]` (i64), and smooth L1 of the
 /// `regression` `[N, K * 4]` of each foreground box's own class with `targets` `[N, 4]`, divided by N. Smooth L1 changes from quadratic to
 /// linear at `beta` (torchvision: 1/9). N = 0 gives zeros, not NaN.
-#[expect(
-    clippy::panic,
-    reason = "only this crate makes the tensor; a wrong shape is a fault of the program, as for tch itself"
-)]
+#[expect(clippy::panic, reason = "only this crate creates the tensor; a wrong shape is a bug, as in tch itself")]
 pub fn fast_rcnn_loss(
     logits: &Tensor,
     regression: &Tensor,

@@ -21,10 +21,7 @@ pub struct Matcher {
 
 impl Matcher {
     /// Returns the ground truth index for each of N, or [`BELOW_LOW`], or [`BETWEEN`]. Without ground truth all are [`BELOW_LOW`].
-    #[expect(
-        clippy::panic,
-        reason = "only this crate makes the tensor; a wrong shape is a fault of the program, as for tch itself"
-    )]
+    #[expect(clippy::panic, reason = "only this crate creates the tensor; a wrong shape is a bug, as in tch itself")]
     pub fn matches(&self, iou: &Tensor) -> Tensor {
         let [g, n] = iou.size()[..] else { panic!("overlaps have shape [G, N], got {:?}", iou.size()) };
         if g == 0 || n == 0 {

@@ -45,10 +45,7 @@ impl Default for Canonical {
 
 /// Returns features `[N, C, oh, ow]` of `rois` `[N, 5]` (image index, x1, y1, x2, y2 in pixels; without gradient) on `feature` `[B, C, H,
 /// W]`, whose cells are `1 / spatial_scale` pixels apart.
-#[expect(
-    clippy::panic,
-    reason = "only this crate makes the tensor; a wrong shape is a fault of the program, as for tch itself"
-)]
+#[expect(clippy::panic, reason = "only this crate creates the tensor; a wrong shape is a bug, as in tch itself")]
 pub fn roi_align(
     feature: &Tensor,
     rois: &Tensor,
@@ -61,7 +58,7 @@ pub fn roi_align(
     assert!(matches!(rois.size()[..], [_, 5]), "rois have shape [N, 5], got {:?}", rois.size());
     let mut lookup = Lookup::new(Grid { out, sampling_ratio, aligned });
     for roi in floats(rois).chunks_exact(5) {
-        assert!(0.0 <= roi[0] && roi[0] < b as f32, "box of image {} in a batch of {b}", roi[0]);
+        assert!(roi[0] >= 0.0 && roi[0] < b as f32, "box of image {} in a batch of {b}", roi[0]);
         let map = Map { first_row: roi[0] as i64 * h * w, height: h, width: w, scale: spatial_scale as f32 };
         lookup.push_box(&map, [roi[1], roi[2], roi[3], roi[4]]);
     }

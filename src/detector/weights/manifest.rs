@@ -61,8 +61,8 @@ impl Manifest {
     /// Refuses the external file `path` if the manifest of `dir` lists a file of its name with a different SHA-256.
     pub fn check_listed(dir: &Path, path: &Path) -> Result<(), WeightError> {
         let manifest = Self::of(dir)?;
-        let is_beside = || folder(path).canonicalize().ok() == dir.canonicalize().ok();
-        let Some(entry) = manifest.listed(path).filter(|_| !is_beside()) else { return Ok(()) };
+        let is_in_folder = || folder(path).canonicalize().ok() == dir.canonicalize().ok();
+        let Some(entry) = manifest.listed(path).filter(|_| !is_in_folder()) else { return Ok(()) };
         let bytes = read_bytes(path, limits::WEIGHTS).map_err(|error| WeightError::io(path, error.into()))?;
         entry.check(path, &bytes, dir)
     }

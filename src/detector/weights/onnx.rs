@@ -114,9 +114,9 @@ impl Graph {
 fn array(tensor: TensorProto) -> Result<NamedArray, String> {
     let name = tensor.name;
     if tensor.data_location == 1 {
-        return Err(format!("`{name}` lies in another file; save the model with its weights inside"));
+        return Err(format!("`{name}` is stored in another file; save the model with its weights inside"));
     }
-    let shape = tensor.dims.iter().map(|&d| usize::try_from(d).map_err(|_| format!("`{name}` has a side of {d}")));
+    let shape = tensor.dims.iter().map(|&d| usize::try_from(d).map_err(|_| format!("`{name}` has a dimension of {d}")));
     let shape = shape.collect::<Result<Vec<_>, String>>()?;
     // ONNX's TensorProto.DataType.
     let dtype = match tensor.data_type {

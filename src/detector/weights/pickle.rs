@@ -214,7 +214,7 @@ impl Machine<'_> {
 
     fn recall(&mut self, opcode: u8) -> Result<(), String> {
         let key = self.memo_key(opcode == b'j')?;
-        let id = *self.memo.get(&key).ok_or_else(|| format!("nothing was remembered as {key}"))?;
+        let id = *self.memo.get(&key).ok_or_else(|| format!("there is no memo entry {key}"))?;
         self.spend(1)?;
         self.stack.push(id);
         Ok(())

@@ -91,7 +91,7 @@ fn last_place(tensor: &TensorRef, start: usize) -> Option<usize> {
     sides.try_fold(start, |at, (&side, &stride)| at.checked_add((side - 1).checked_mul(stride)?))
 }
 
-#[expect(clippy::indexing_slicing, reason = "`array` gives as many numbers as `last_place` says")]
+#[expect(clippy::indexing_slicing, reason = "`array` returns as many numbers as `last_place` requires")]
 fn strided(tensor: &TensorRef, start: usize, numbers: &[f32]) -> Vec<f32> {
     let mut places = vec![start];
     for (&side, &stride) in tensor.shape.iter().zip(&tensor.stride) {

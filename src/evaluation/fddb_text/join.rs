@@ -87,7 +87,7 @@ fn by_annotated_name<'a>(
         };
         if let Some(first) = seen.insert(name, block) {
             return Err(block.place.error(format!(
-                "`{}` and `{}` ({}) are both the annotated image `{name}`: take one of them out",
+                "`{}` and `{}` ({}) are both the annotated image `{name}`: remove one of them",
                 block.name, first.name, first.place
             )));
         }

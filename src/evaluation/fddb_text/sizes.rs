@@ -23,7 +23,7 @@ pub fn read_sizes(path: &Path) -> Result<ImageSizes, FddbTextError> {
         };
         if !line.contains('\t') && line.split_ascii_whitespace().count() > COLUMNS_MAX {
             return Err(
-                place.error(format!("`{line}` does not tell where the name ends: separate the columns by tabs"))
+                place.error(format!("the end of the name in `{line}` is ambiguous: separate the columns by tabs"))
             );
         }
         let mut words = columns.split_ascii_whitespace();
@@ -36,7 +36,7 @@ pub fn read_sizes(path: &Path) -> Result<ImageSizes, FddbTextError> {
             _ => return Err(place.error(format!("`{line}` where `name width height` is expected"))),
         };
         if sizes.insert(name.to_owned(), size).is_some_and(|before| before != size) {
-            return Err(place.error(format!("image `{name}` has another size further up")));
+            return Err(place.error(format!("image `{name}` has another size in an earlier line")));
         }
     }
     Ok(sizes)

@@ -4,13 +4,13 @@
 //! The potentials `u` and `v` go through exactly the same additions; only how a decision is found differs. A column is free if it is not
 //! essential: it has no star, or its star is in a seen row.
 //! - Step A finds a longer alternating path or the reachable rows. Without a path, the rows that a cover change adds are found from the
-//! cells that became tight: only cells of unseen rows and free columns can, and reached rows stay reached unless rounding loses a star or
-//! one of the tight cells, after which the search restarts. Paths are taken in the official order, which determines the result; the
-//! official restart after each path is skipped (see `grow_all`).
+//!   cells that became tight: only cells of unseen rows and free columns can, and reached rows stay reached unless rounding loses a star or
+//!   one of the tight cells, after which the search restarts. Paths are taken in the official order, which determines the result; the
+//!   official restart after each path is skipped (see `grow_all`).
 //! - Step B's smallest slack is the minimum over the rows, and a row's is at its free column with the smallest `v - r`. Each row keeps the
-//! columns within [`MARGIN`] of the minimum, which rounding cannot exceed, and the slack itself is computed as in the official program,
-//! only for rows whose slack is close to the minimum. If a slack fell below 0 by more than the margin (after a lost star), all cells of the
-//! row are checked, since the official program skips such slacks.
+//!   columns within [`MARGIN`] of the minimum, which rounding cannot exceed, and the slack itself is computed as in the official program,
+//!   only for rows whose slack is close to the minimum. If a slack fell below 0 by more than the margin (after a lost star), all cells of
+//!   the row are checked, since the official program skips such slacks.
 //! - Cells without overlap differ only in `u + v`: the smallest `v` represents them all, and they are tight only if both are nearly 0.
 
 mod candidates;

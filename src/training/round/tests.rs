@@ -83,11 +83,11 @@ fn drawn(run_dir: &Path) -> Vec<String> {
 }
 
 fn warnings(events: &Events) -> Vec<&str> {
-    let told = events.0.iter().filter_map(|event| match event {
+    let reports = events.0.iter().filter_map(|event| match event {
         TrainEvent::Warning(text) if text.to_lowercase().contains("memory") => Some(text.as_str()),
         _ => None,
     });
-    told.collect()
+    reports.collect()
 }
 
 #[test]
@@ -107,10 +107,13 @@ fn a_step_that_does_not_fit_is_made_again_with_the_same_images_in_smaller_mini_b
     fault::arm(2, 2);
     let summary = train(&tight, &mut events).unwrap();
     assert_eq!((summary.outcome, summary.step), (Outcome::Done, 3));
-    let told = warnings(&events);
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].contains("step 2") && told[0].contains("images in a mini-batch: 1 instead of 2"), "{told:?}");
-    assert!(told[1].contains("RoIs of an image: 16 instead of 32"), "{told:?}");
+    let reports = warnings(&events);
+    assert_eq!(reports.len(), 2, "{reports:?}");
+    assert!(
+        reports[0].contains("step 2") && reports[0].contains("images in a mini-batch: 1 instead of 2"),
+        "{reports:?}"
+    );
+    assert!(reports[1].contains("RoIs of an image: 16 instead of 32"), "{reports:?}");
 
     let (whole, tight) = (drawn(&whole), drawn(&tight));
     assert_eq!((whole.len(), tight.len()), (3, 5), "{tight:?}");
@@ -127,8 +130,8 @@ fn a_panic_while_the_gradients_are_measured_leaves_gradients_on_for_the_next_try
     fault::arm_norm(2);
     let summary = train(&dir.path().join("1"), &mut events).unwrap();
     assert_eq!((summary.outcome, summary.step), (Outcome::Done, 3));
-    let told = warnings(&events);
-    assert!(told.len() == 1 && told[0].contains("step 2"), "{told:?}");
+    let reports = warnings(&events);
+    assert!(reports.len() == 1 && reports[0].contains("step 2"), "{reports:?}");
     let leaf = tch::Tensor::from(1.0).set_requires_grad(true);
     assert!((leaf * 2.0).requires_grad(), "gradients are off on this thread");
 }

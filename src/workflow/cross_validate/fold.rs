@@ -54,7 +54,7 @@ impl FoldRecord {
             let is_twice = round.shapes.iter().skip(1).any(|shape| shape == first);
             let number = round.round;
             (!is_next || is_twice)
-                .then(|| format!("round {number} stands in place {}, with shapes {:?}", index + 1, round.shapes))
+                .then(|| format!("round {number} is number {} of them, with shapes {:?}", index + 1, round.shapes))
         };
         if let Some(round) = self.rounds.iter().find(|round| round.shapes.is_empty()) {
             return Some(format!("round {} has no shapes", round.round));

@@ -136,7 +136,7 @@ pub fn move_to(
     if others > 0 && !anyway {
         let example = report.missing.first().or(report.changed.first()).map_or("", String::as_str);
         let text = format!(
-            "{}: {} of {} images of dataset `{}` are not there as they were imported ({} missing, {} changed, {} unreadable, e.g. {}). \
+            "{}: {} of {} images of dataset `{}` do not match the import ({} missing, {} changed, {} unreadable, e.g. {}). \
              Nothing was changed. Take another folder, or --anyway and import the dataset again.",
             root.display(),
             others,
@@ -153,7 +153,7 @@ pub fn move_to(
     Ok(report)
 }
 
-/// Returns the folder above or directly below `root` that contains the dataset's first image: people choose one level too high or too low.
+/// Returns the folder above or directly below `root` that contains the dataset's first image: users often choose one level too high or too low.
 fn below(root: &Path, dataset: &Dataset, store: &Store) -> Result<Option<PathBuf>, WorkflowError> {
     let Some(first) = store.images()?.into_iter().find(|image| image.dataset == dataset.id) else { return Ok(None) };
     let inside = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());

@@ -130,7 +130,7 @@ impl std::fmt::Display for MergedDatasets {
         if self.renamed > 0 {
             write!(
                 f,
-                "\n{} names were in both; those of the second dataset have its name before them now.",
+                "\n{} names were in both; those of the second dataset are now prefixed with its name.",
                 self.renamed
             )?;
         }

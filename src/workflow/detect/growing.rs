@@ -53,7 +53,7 @@ pub(in crate::workflow) fn check_growing(policy: &OutputPolicy, out: &Output) ->
     policy.check(&Output::new(&path, true))?;
     if path.is_file() && !out.replace && !is_ours(&path)? {
         return Err(WorkflowError::Refused(format!(
-            "{}: what is found is kept here until the work is done, and this file is not Quarry's. Move it, or name another output.",
+            "{}: unfinished detections are saved here, and this file was not written by Quarry. Move it, or name another output.",
             printable_path(&path)
         )));
     }

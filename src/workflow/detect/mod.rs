@@ -341,8 +341,7 @@ fn on_files<S: DetectionSource, T>(
 pub(super) fn refuse_mostly_unreadable(unreadable: &[PathBuf], images: usize) -> Result<(), WorkflowError> {
     match unreadable.first() {
         Some(first) if unreadable.len() * 2 > images => Err(WorkflowError::Refused(format!(
-            "{} of {images} images cannot be read, the first is {}. Restore them and run the command again; what is known of them \
-             was kept.",
+            "{} of {images} images cannot be read, the first is {}. Restore them and run the command again; their existing results were kept.",
             unreadable.len(),
             first.display()
         ))),

@@ -107,7 +107,7 @@ fn refuse_settings_of_checkpoints(request: &DetectRequest) -> Result<(), Workflo
         _ => return Ok(()),
     };
     Err(WorkflowError::Refused(format!(
-        "{}: {unfit} is for Quarry's own checkpoints. Leave it out; how images reach this model stands in its model.toml (input.size).",
+        "{}: {unfit} is for Quarry's own checkpoints. Omit it; this model's input size is set in its model.toml (input.size).",
         request.checkpoint.display()
     )))
 }

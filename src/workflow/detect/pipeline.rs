@@ -268,9 +268,9 @@ mod tests {
         let mut all = Vec::new();
         for batch in [1, 2, 4, 32] {
             let source = Sizes { batch, batches: RefCell::default() };
-            let (mut seen, mut told, mut log) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut seen, mut reported, mut log) = (Vec::new(), Vec::new(), Vec::new());
             let mut observer = |event| match event {
-                WorkEvent::Progress(progress) => told.push((progress.done, progress.total)),
+                WorkEvent::Progress(progress) => reported.push((progress.done, progress.total)),
                 WorkEvent::Log(line) => log.push(line),
                 _ => {}
             };
@@ -283,7 +283,7 @@ mod tests {
             let pace = detect_on(&source, &task, &mut observer, &Cancel::new(), take).unwrap();
             assert_eq!((pace.images, pace.batches), (25, source.batches.borrow().len()));
             assert!(log.len() == 1 && log[0].contains("4.png"), "{log:?}");
-            assert!(told.is_sorted() && told.last() == Some(&(30, 30)), "{told:?}");
+            assert!(reported.is_sorted() && reported.last() == Some(&(30, 30)), "{reported:?}");
             assert_eq!(seen.iter().map(|(place, ..)| *place).collect::<Vec<_>>(), (0..25).collect::<Vec<_>>());
             assert_eq!(seen[4], (4, None, 0));
             assert_eq!(seen[5], (5, Some(vec![41, 30]), 64));

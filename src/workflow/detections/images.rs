@@ -1,7 +1,7 @@
 //! Matches images in a result file to the project's: by name, by path, by the id in a ground truth file, or by a number that is the image's
 //! name.
 
-#![expect(clippy::indexing_slicing, reason = "places come from the names of these very images")]
+#![expect(clippy::indexing_slicing, reason = "indices come from the names of these images")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};

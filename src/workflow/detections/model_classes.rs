@@ -114,7 +114,7 @@ fn class_names(store: &Store, names: &[String], request: &ModelRequest) -> Resul
     }
     if store.classes()?.is_empty() {
         return Err(WorkflowError::Refused(format!(
-            "{}: neither the model nor the project names a class. Write `classes = [\"...\"]` into a model.toml beside the model.",
+            "{}: neither the model nor the project names a class. Write `classes = [\"...\"]` into a model.toml next to the model.",
             request.path.display()
         )));
     }

@@ -189,7 +189,7 @@ mod tests {
         assert_eq!((by_id.precision.ap, by_id.notes.len()), (Some(1.0), 0));
         let named = run(truth, &found(r#""file_name": "1.jpg","#, 2), None).unwrap();
         assert_eq!(named.precision.ap, Some(1.0));
-        assert!(named.notes[0].contains("2 detections were told apart by image_id"), "{:?}", named.notes);
+        assert!(named.notes[0].contains("2 detections were matched by image_id"), "{:?}", named.notes);
         let message = run(truth, &found(r#""file_name": "1.jpg","#, 9), None).unwrap_err();
         assert!(
             message.contains("(id 1)") && message.contains("(id 2)") && message.contains("image_id 9"),

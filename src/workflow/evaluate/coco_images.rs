@@ -1,6 +1,6 @@
 //! Matches detections of a COCO result list to the ground truth's images.
 
-#![expect(clippy::indexing_slicing, reason = "places come from the names and ids of these very images")]
+#![expect(clippy::indexing_slicing, reason = "indices come from the names and ids of these images")]
 
 use std::collections::HashMap;
 
@@ -68,7 +68,7 @@ impl<'a> ImageIndex<'a> {
     pub fn note(&self) -> Option<String> {
         let count = self.told_by_id;
         (count > 0)
-            .then(|| format!("{count} detections were told apart by image_id: several images have their file name"))
+            .then(|| format!("{count} detections were matched by image_id: several images share their file name"))
     }
 
     fn ambiguous(&self, name: &str, id: i64, several: &[usize]) -> String {

@@ -98,7 +98,7 @@ pub fn compare(before: &[ImageError], after: &[ImageError]) -> Vec<ChangedError>
     let mut free = vec![true; before.len()];
     let mut changed: Vec<ChangedError> = Vec::new();
     for error in after {
-        let candidates = (0..before.len()).filter(|at| free[*at] && is_alike(&before[*at], error));
+        let candidates = (0..before.len()).filter(|at| free[*at] && is_same_error(&before[*at], error));
         let overlaps = candidates.map(|at| (at, before[at].bbox.iou(&error.bbox)));
         let same =
             overlaps.filter(|(_, iou)| *iou >= SAME_ERROR_IOU).max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
@@ -116,7 +116,7 @@ pub fn compare(before: &[ImageError], after: &[ImageError]) -> Vec<ChangedError>
     changed
 }
 
-fn is_alike(a: &ImageError, b: &ImageError) -> bool {
+fn is_same_error(a: &ImageError, b: &ImageError) -> bool {
     a.class == b.class && (a.kind == ErrorKind::Missed) == (b.kind == ErrorKind::Missed)
 }
 

@@ -12,7 +12,7 @@ use crate::workflow::copies::Copies;
 use crate::workflow::export::images_in;
 
 /// Why an image without objects is excluded.
-pub(super) const UNREVIEWED: &str = "no object is annotated, and nobody said that nothing is missed in it";
+pub(super) const UNREVIEWED: &str = "no object is annotated, and nobody has confirmed that it has none";
 /// ultralytics refuses smaller images.
 const SMALLEST_SIDE: f64 = 10.0;
 /// Margin of a crop around its region, as a fraction of the region's sides, if the whole image was reviewed.
@@ -119,7 +119,7 @@ impl Known {
         let larger = whole(BoundingBox::new(bbox.x1 - dx, bbox.y1 - dy, bbox.x2 + dx, bbox.y2 + dy));
         let region = if self.is_complete && self.is_free(&larger) { larger } else { whole(*bbox) };
         if !self.is_free(&region) {
-            return Err("an object or a rejected region lies in it");
+            return Err("it contains an object or a rejected region");
         }
         if region.width() < SMALLEST_SIDE || region.height() < SMALLEST_SIDE {
             return Err("it is smaller than 10 pixels");

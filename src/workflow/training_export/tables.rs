@@ -120,7 +120,7 @@ fn yolo(plan: &Plan, items: &[Made], folder: &Path) -> Result<(), WorkflowError>
         }
     }
     let train = lists.entry(Part::Train).or_default().clone();
-    let mut yaml = "# Written by Quarry: manifest.json says how. Paths are relative to this file.\n".to_owned();
+    let mut yaml = "# Written by Quarry; details are in manifest.json. Paths are relative to this file.\n".to_owned();
     for part in Part::ALL {
         let word = part.word();
         match lists.get(&part) {
@@ -169,7 +169,7 @@ fn coco(plan: &Plan, items: &[Made], folder: &Path) -> Result<(), WorkflowError>
             }
         }
         let text = json!({
-            "info": { "description": "Written by Quarry: manifest.json says how." },
+            "info": { "description": "Written by Quarry; details are in manifest.json." },
             "images": images, "annotations": annotations, "categories": categories,
         });
         put(folder, &format!("{}.json", part.word()), text.to_string().as_bytes())?;

@@ -82,7 +82,7 @@ pub fn tables(model: &MetricsModel, metric: Metric, shown: &[&CurveKey]) -> Vec<
         Metric::Tide => vec![
             of(
                 format!(
-                    "Cost in points of AP: {truth}IoU from {iou}, background up to 0.1, the best 100 detections of an image"
+                    "Cost in points of AP: {truth}IoU from {iou}, background up to 0.1, the best 100 detections per image"
                 ),
                 tide_columns(1, "AP points gained by fixing only these errors"),
                 &|m| {
@@ -149,7 +149,7 @@ fn count_columns() -> Vec<Column> {
         column("Found", "Objects that a detection finds", 0, Better::Higher),
         column("False", "Detections that find no object", 0, Better::Lower),
         column("Missed", "Objects that no detection finds", 0, Better::Lower),
-        column("Objects", "That count, without ignored ones", 0, Better::Neither),
+        column("Objects", "Objects, excluding ignored ones", 0, Better::Neither),
     ]
 }
 
@@ -212,9 +212,9 @@ fn coco_columns(from: usize) -> Vec<Column> {
         ("small", "Objects up to 32 x 32 pixels"),
         ("medium", "Objects from 32 x 32 to 96 x 96 pixels"),
         ("large", "Objects from 96 x 96 pixels"),
-        ("AR1", "With the best detection of an image and class"),
-        ("AR10", "With the best 10 detections of an image and class"),
-        ("AR100", "With the best 100 detections of an image and class"),
+        ("AR1", "With the best detection per image and class"),
+        ("AR10", "With the best 10 detections per image and class"),
+        ("AR100", "With the best 100 detections per image and class"),
         ("small", "Objects up to 32 x 32 pixels"),
         ("medium", "Objects from 32 x 32 to 96 x 96 pixels"),
         ("large", "Objects from 96 x 96 pixels"),
@@ -241,12 +241,12 @@ fn by_class(model: &MetricsModel, shown: &[&CurveKey]) -> Option<MetricTable> {
     let count = |name, hint| column(name, hint, 0, Better::Neither);
     let [ap, ap50, ap75, ..] = coco_columns(0)[..] else { return None };
     let columns = vec![
-        count("Objects", "That count, without ignored ones"),
+        count("Objects", "Objects, excluding ignored ones"),
         count("Detections", "At every score"),
         ap,
         ap50,
         ap75,
-        column("AR100", "With the best 100 detections of an image and class", 4, Better::Higher),
+        column("AR100", "With the best 100 detections per image and class", 4, Better::Higher),
     ];
     let row = |class: &crate::evaluation::coco::CocoClass| MetricRow {
         name: class.class.name.clone(),

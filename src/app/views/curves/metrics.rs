@@ -178,7 +178,7 @@ impl MetricsModel {
             .collect();
         descriptions.sort();
         Some(format!(
-            "These were tested on different data, so their numbers do not compare: {}.",
+            "These were tested on different data, so their numbers are not comparable: {}.",
             descriptions.join("; ")
         ))
     }

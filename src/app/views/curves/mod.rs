@@ -376,7 +376,7 @@ fn nothing(ui: &mut Ui) {
     ui.add_space(ui.available_height() * 0.35);
     ui.vertical_centered(|ui| {
         ui.label(RichText::new("No curves yet").size(theme::BIG_NUMBER).color(theme::STRONG));
-        let hint = "A round with test images is measured while it trains and at its end.";
+        let hint = "A round with test images is evaluated during training and at its end.";
         ui.label(RichText::new(hint).color(theme::WEAK));
     });
 }

@@ -373,7 +373,7 @@ impl CurvesModel {
         let mut warnings: Vec<String> = self.metrics.different_data(&keys).into_iter().collect();
         if warnings.is_empty() && objects.len() > 1 {
             warnings.push(format!(
-                "These curves were tested on different data ({} objects), so their false positives do not compare.",
+                "These curves were tested on different data ({} objects), so their false positives are not comparable.",
                 list(&objects)
             ));
         }
@@ -381,7 +381,7 @@ impl CurvesModel {
         if !others.is_empty() && self.published.iter().any(|p| p.shown && !p.imported) {
             warnings.push(format!(
                 "The published curves are of FDDB's {FDDB_FACES} faces; the project's are of {} objects. Neither false positives nor \
-                 rates compare.",
+                 rates are comparable.",
                 list(&others)
             ));
         }

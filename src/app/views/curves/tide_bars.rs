@@ -17,10 +17,10 @@ const NUMBER_WIDTH: f32 = 34.0;
 /// Returns an error type's name and description.
 pub(super) fn words(kind: ErrorKind) -> (&'static str, &'static str) {
     match kind {
-        ErrorKind::Classification => ("Classification", "Enough overlap with an object, and the wrong class"),
-        ErrorKind::Localisation => ("Localisation", "The right class, and too little overlap"),
+        ErrorKind::Classification => ("Classification", "Enough overlap with an object, but the wrong class"),
+        ErrorKind::Localisation => ("Localisation", "The right class, but too little overlap"),
         ErrorKind::Both => ("Both", "Too little overlap, and the wrong class"),
-        ErrorKind::Duplicate => ("Duplicate", "On an object that a better detection found already"),
+        ErrorKind::Duplicate => ("Duplicate", "On an object that a better detection already matches"),
         ErrorKind::Background => ("Background", "On no object"),
         ErrorKind::Missed => ("Missed", "An object that no detection finds and no other error explains"),
     }

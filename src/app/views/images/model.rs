@@ -47,13 +47,13 @@ pub enum ImageDecision {
 pub struct FileCheck {
     pub depth: FileDepth,
     /// Index in the table up to which files were requested.
-    pub asked: usize,
+    pub requested: usize,
     pub done: usize,
     pub total: usize,
 }
 
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "what is wanted and what is open have nothing to do with each other")]
+#[expect(clippy::struct_excessive_bools, reason = "requested and open state are independent")]
 pub struct ImagesModel {
     pub query: ImageQuery,
     /// Whether a round was selected, by the user or by default.
@@ -131,11 +131,11 @@ impl ImagesModel {
         let has_detections =
             |round: &&RoundRecord| round.state == RoundState::Mined || round.state == RoundState::Trained;
         let newest = rounds.iter().rfind(has_detections).map(|round| round.id);
-        let is_gone = |id: Option<RoundId>| id.is_some_and(|id| rounds.iter().all(|round| round.id != id));
+        let is_removed = |id: Option<RoundId>| id.is_some_and(|id| rounds.iter().all(|round| round.id != id));
         // A round selected before the rounds were loaded is kept.
         let is_first = !self.is_set_up && self.query.round.is_none();
         self.is_set_up |= !rounds.is_empty();
-        if is_first || is_gone(self.query.round) || is_gone(self.query.against) {
+        if is_first || is_removed(self.query.round) || is_removed(self.query.against) {
             self.set_query(ImageQuery { round: newest, against: None, change: None, ..self.query.clone() });
         }
     }

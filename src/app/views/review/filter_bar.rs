@@ -68,7 +68,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
             ui.label(RichText::new(text).color(theme::STRONG)).on_hover_text(
                 "The same region of the image (IoU 0.7 or more), or the same group where all that was decided on it agrees",
             );
-            let text = format!("Take over all {}", confirmed + rejected);
+            let text = format!("Carry over all {}", confirmed + rejected);
             bulk_button(ui, view, Action::AllAsBefore, &text, Action::AllAsBefore.tooltip());
         });
     }

@@ -20,7 +20,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFil
         ui.horizontal_wrapped(|ui| intervals(ui, &mut filter));
         ui.horizontal_wrapped(|ui| {
             choices(ui, view, &mut filter);
-            people(ui, view, &mut filter);
+            annotators(ui, view, &mut filter);
         });
         ui.horizontal_wrapped(|ui| {
             let key = view.keymap.text(Action::AlikeAsOne);
@@ -138,7 +138,7 @@ fn choices(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
     });
 }
 
-fn people(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
+fn annotators(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
     let whose = filter.annotator.clone().unwrap_or_else(|| "Everyone".to_owned());
     choose(ui, "Verdicts of", &whose, |ui| {
         ui.selectable_value(&mut filter.annotator, None, "Everyone");
@@ -205,7 +205,7 @@ fn least_cosine(ui: &mut Ui, least: &mut Option<f32>) -> bool {
     let mut shown = least.unwrap_or(off);
     ui.add(Label::new("or RoI features from").extend());
     let text = move |value: f64, _: RangeInclusive<usize>| {
-        if 1.0 + f64::from(STEP) / 2.0 < value { "off".to_owned() } else { format!("cosine {value:.2}") }
+        if value > 1.0 + f64::from(STEP) / 2.0 { "off".to_owned() } else { format!("cosine {value:.2}") }
     };
     let slider = Slider::new(&mut shown, GroupConfig::COSINE_MIN..=off).step_by(f64::from(STEP)).custom_formatter(text);
     let hint = "Candidates of a round whose detector features have at least this cosine similarity form a group. Rounds mined by versions without features must be mined again";

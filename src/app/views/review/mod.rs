@@ -54,7 +54,7 @@ pub struct ReviewView<'a> {
     /// The annotator whose verdicts the keys give.
     pub annotator: &'a str,
     /// The image that was zoomed or panned, and its viewport.
-    pub looked_at: (Option<crate::domain::ImageId>, Viewport),
+    pub last_view: (Option<crate::domain::ImageId>, Viewport),
     pub has_project: bool,
     pub textures: &'a mut Textures,
     pub commands: &'a mut Vec<Command>,
@@ -280,7 +280,7 @@ impl ReviewView<'_> {
                     self.commands.push(Command::Do(action));
                 }
             }
-            for action in [A::ImageComplete, A::Filter, A::History, A::People] {
+            for action in [A::ImageComplete, A::Filter, A::History, A::Annotators] {
                 self.small(ui, action);
             }
             self.offer(ui);

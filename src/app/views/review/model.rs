@@ -71,7 +71,7 @@ enum Past {
 }
 
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "switches of the screen that have nothing to do with each other")]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of the screen")]
 pub struct ReviewModel<Key> {
     pub filter: ReviewFilter,
     pub filter_open: bool,
@@ -388,9 +388,9 @@ impl<Key> ReviewModel<Key> {
 
     /// Whether a row is undecided. A duplicate is on an object that was promoted since: it is not, unless it was requested.
     fn is_waiting(&self, row: &CandidateRow) -> bool {
-        let is_asked_for = self.filter.kind == Some(FalsePositiveKind::Duplicate);
+        let shows_duplicates = self.filter.kind == Some(FalsePositiveKind::Duplicate);
         let verdict = self.verdict_of(row);
-        let is_left = is_left(row.candidate.kind, verdict) || (is_asked_for && verdict.is_none());
+        let is_left = is_left(row.candidate.kind, verdict) || (shows_duplicates && verdict.is_none());
         is_left && !self.is_being_decided(row.candidate.id)
     }
 

@@ -72,7 +72,7 @@ fn look(
         return canvas::fit_region(region, canvas);
     }
     let image = row.candidate.image;
-    let viewport = if view.looked_at.0 == Some(image) { view.looked_at.1 } else { Viewport::default() };
+    let viewport = if view.last_view.0 == Some(image) { view.last_view.1 } else { Viewport::default() };
     let moved = navigate(ui, response, viewport, region, canvas);
     if let Some(moved) = moved {
         view.push(ReviewCommand::Look(image, moved));

@@ -126,8 +126,8 @@ impl StartView<'_> {
 
     fn sample(&mut self, ui: &mut Ui) {
         card(ui, "Try it with the built-in sample", |ui| {
-            let text = "Some 240 drawn scenes with faces and decoys. A small detector learns them in minutes on the CPU; \
-                        then its false positives wait for your verdicts.";
+            let text = "About 240 drawn scenes with faces and decoys. A small detector trains on them in minutes on the CPU; \
+                        then you review its false positives.";
             ui.label(RichText::new(text).color(theme::WEAK));
             ui.add_space(6.0);
             let button = Button::new(RichText::new("Start with the sample…").strong()).min_size(vec2(190.0, 34.0));

@@ -299,7 +299,7 @@ fn note(view: &TrainView<'_>, finished: &Result<RoundConfig, String>) -> (String
                 cores()
             )
         }
-        None => format!("{about}. How long it takes on a GPU is measured after its first steps."),
+        None => format!("{about}. The time on a GPU is measured during its first steps."),
     };
     (text, theme::WEAK.now())
 }

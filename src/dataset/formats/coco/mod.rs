@@ -173,7 +173,7 @@ impl<'a> Taken<'a> {
         self.bad.push(bad_record(self.file, Place::Record(list, index), problem.into()));
     }
 
-    #[expect(clippy::indexing_slicing, reason = "`image_of` holds places in `images`")]
+    #[expect(clippy::indexing_slicing, reason = "`image_of` holds indices into `images`")]
     fn move_into(mut self, draft: &mut Draft, split: Option<&str>) -> Result<(), DatasetError> {
         let file = draft.file(self.file);
         let mut classes: HashMap<i64, u32> = HashMap::new();

@@ -95,7 +95,7 @@ fn file_name(split: &str) -> String {
 
 fn data_yaml(export: &Export, lists: &BTreeMap<String, String>) -> String {
     let mut text = format!(
-        "# {}\n# The lists beside this file say where the images lie, relative to it. Link or copy them there, or export with \
+        "# {}\n# The lists next to this file hold the images' paths, relative to it. Link or copy them there, or export with \
          --images.\n",
         export.description.replace(['\n', '\r'], " ")
     );

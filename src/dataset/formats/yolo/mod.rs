@@ -42,7 +42,7 @@ impl Format for Yolo {
             return Some(format!("{} has text labels", folder.strip_prefix(path).unwrap_or(&folder).display()));
         }
         let label = files_in(path, &["txt"]).ok()?.into_iter().find(|file| is_label_next_to_image(file))?;
-        Some(format!("{} is a text label beside its image", label.file_name()?.to_string_lossy()))
+        Some(format!("{} is a text label next to its image", label.file_name()?.to_string_lossy()))
     }
 
     fn read(
@@ -126,7 +126,7 @@ pub fn class_names(file: &Path) -> Result<BTreeMap<u32, String>, DatasetError> {
 /// # Errors
 ///
 /// An existing file cannot be read.
-pub fn class_names_beside(folder: &Path) -> Result<BTreeMap<u32, String>, DatasetError> {
+pub fn class_names_near(folder: &Path) -> Result<BTreeMap<u32, String>, DatasetError> {
     let around = folder.parent().map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above });
     for place in [Some(folder), around].into_iter().flatten().filter(|place| place.is_dir()) {
         let names = match yaml_in(place) {
@@ -339,7 +339,7 @@ fn read_labels(
     }
     if labelled == 0 && total > 0 {
         draft.warnings.push(format!(
-            "No label file was found for any of {total} images, so all are background images: labels of images/a.jpg are looked for in labels/a.txt and beside the image."
+            "No label file was found for any of {total} images, so all are background images: labels of images/a.jpg are looked for in labels/a.txt and next to the image."
         ));
     }
     Ok(())
