@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::classes::ClassFinder;
+use super::classes::{ClassFinder, Told};
+use super::overlaps::Overlaps;
 use super::{Facts, ModelRequest};
 use crate::dataset::BadRecord;
 use crate::dataset::results::ClassKey;
@@ -39,15 +40,10 @@ impl ModelClasses {
         let names = class_names(store, names, request)?;
         let keys: BTreeSet<ClassKey> = names.iter().cloned().map(ClassKey::Name).collect();
         let mut notes = Vec::new();
-        let finder = ClassFinder::new(
-            store,
-            &keys.iter().collect(),
-            &BTreeMap::new(),
-            &request.map,
-            None,
-            only_read,
-            &mut notes,
-        )?;
+        let (names_of_numbers, overlaps) = (BTreeMap::new(), Overlaps::default());
+        let told =
+            Told { names: &names_of_numbers, map: &request.map, only: None, overlaps: &overlaps, dry_run: only_read };
+        let finder = ClassFinder::new(store, &keys.iter().collect(), &told, &mut notes)?;
         let problems: Vec<String> = keys.iter().filter_map(|key| finder.find(key).err()).collect();
         if let Some(first) = problems.first()
             && problems.len() == keys.len()
