@@ -12,6 +12,7 @@ use super::access::{BUSY_TIMEOUT, Reading, harden, read_only, wait_for_others};
 use super::companions::{beside, wal_of};
 use super::decided_before::DecidedBefore;
 use super::header::{APPLICATION_ID, Header, look};
+use super::held_file::HeldFile;
 use super::integrity::check;
 use super::migrations::RESTS_IN_ROLLBACK_MODE;
 use super::queue_index::QueueIndex;
@@ -23,6 +24,10 @@ const MODE_PAUSE: Duration = Duration::from_millis(20);
 /// Up to this size the whole file is checked when it is opened (about 0.2 s); larger ones by [`Store::check_if_large`] and with
 /// each backup.
 const CHECKED_ON_OPEN_BYTES: u64 = 48 << 20;
+
+/// A commit that finds this many pages in the write-ahead log moves them into the file. A verdict writes some ten pages. At SQLite's 1000
+/// every hundredth commit would also move the log, which is just what a 99th percentile sees.
+const CHECKPOINT_PAGES: u32 = 4000;
 
 /// The project's database: one connection, for one thread.
 pub struct Store {
@@ -39,6 +44,8 @@ pub struct Store {
     comes_to_rest: Cell<bool>,
     /// On a network file system: no other program writes.
     _only_writer: Option<WorkLock>,
+    /// Let go after the connection is closed: fields are dropped in their order.
+    _held: HeldFile,
 }
 
 impl Drop for Store {
@@ -59,7 +66,8 @@ impl Store {
         }
         let only_writer = only_writer(path)?;
         let connection = Connection::open(path).map_err(|e| StoreError::from(e).at(path))?;
-        let mut store = Self::new(connection, path, only_writer);
+        let (held, _) = HeldFile::open(path, 0).map_err(|error| StoreError::Invalid(error.to_string()))?;
+        let mut store = Self::new(connection, path, only_writer, held);
         store.prepare_new().map_err(|e| e.at(path))?;
         store.connection.busy_handler(Some(wait_for_others))?;
         store.comes_to_rest.set(true);
@@ -69,11 +77,12 @@ impl Store {
     /// Opens a database for reading and writing, brings it to the newest format (after a backup) and checks it. One that is damaged or
     /// not Quarry's is not changed.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let notes = examine(path, look(path)?)?;
+        let (header, held) = look(path)?;
+        let notes = examine(path, header)?;
         let only_writer = only_writer(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(|e| StoreError::from(e).at(path))?;
-        let mut store = Self::new(connection, path, only_writer);
+        let mut store = Self::new(connection, path, only_writer, held);
         store.notes = notes;
         store.prepare_existing().map_err(|e| store.diagnosed(e))?;
         store.connection.busy_handler(Some(wait_for_others))?;
@@ -85,7 +94,7 @@ impl Store {
     /// Opens without ever writing: for a second look while another program writes, and for what is left of a damaged file, which
     /// is why nothing is checked but the format's version. Works where nothing can be written too.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        let header = look(path)?;
+        let (header, held) = look(path)?;
         let is_alone = header.is_wal && !wal_of(path).exists();
         let connection = read_only(path, header, Reading::Lasting)?;
         migrations::refuse_newer(&connection, path)?;
@@ -93,24 +102,24 @@ impl Store {
             return Err(StoreError::CopiedAlone(path.to_owned()));
         }
         let newest = migrations::migrated_copy(&connection).unwrap_or(connection);
-        Ok(Self::new(newest, path, None))
+        Ok(Self::new(newest, path, None, held))
     }
 
     /// Opens for a command that only reads: checked as [`Store::open`] does, and never written. A database of an older format is brought
     /// to the newest in memory alone.
     pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
-        let header = look(path)?;
+        let (header, held) = look(path)?;
         let notes = examine(path, header)?;
         let connection = read_only(path, header, Reading::Once)?;
         let newest = in_newest_format(connection).map_err(|e| e.at(path))?;
-        let mut store = Self::new(newest, path, None);
+        let mut store = Self::new(newest, path, None, held);
         store.notes = notes;
         Ok(store)
     }
 
     /// Whether [`Store::open`] would bring the database to a newer format. False where it would refuse.
     pub fn needs_migration(path: &Path) -> Result<bool, StoreError> {
-        let Ok(header) = look(path) else { return Ok(false) };
+        let Ok((header, _held)) = look(path) else { return Ok(false) };
         let Ok(connection) = read_only(path, header, Reading::Once) else { return Ok(false) };
         Ok(migrations::is_older(&connection).unwrap_or(false))
     }
@@ -118,7 +127,7 @@ impl Store {
     /// What the user should know of the file before it is opened for writing, which changes what can be told of it. Nothing where it
     /// cannot be opened.
     pub fn notes_of(path: &Path) -> Vec<String> {
-        let Ok(header) = look(path) else { return Vec::new() };
+        let Ok((header, _held)) = look(path) else { return Vec::new() };
         // Only a file that was left in WAL mode without its log has anything to tell; others are not looked over twice.
         let is_alone = header.is_wal && !wal_of(path).exists();
         if is_alone { examine(path, header).unwrap_or_default() } else { Vec::new() }
@@ -186,13 +195,29 @@ impl Store {
         if mode != "wal" {
             return self.write(f);
         }
-        self.read(|c| Ok(c.pragma_update(None, "synchronous", "NORMAL")?))?;
+        let set = |c: &Connection, synchronous: &str, checkpoint_pages: u32| {
+            c.pragma_update(None, "wal_autocheckpoint", checkpoint_pages)?;
+            Ok(c.pragma_update(None, "synchronous", synchronous)?)
+        };
+        self.read(|c| set(c, "NORMAL", 0))?;
         let written = self.write(f);
-        self.read(|c| Ok(c.pragma_update(None, "synchronous", "FULL")?))?;
+        self.read(|c| set(c, "FULL", CHECKPOINT_PAGES))?;
         written
     }
 
-    fn new(connection: Connection, path: &Path, only_writer: Option<WorkLock>) -> Self {
+    /// Moves what is committed from the write-ahead log into the file and begins the log again, where nobody reads it: to be called between
+    /// some transactions of [`Store::write_without_waiting`]. A long log makes every commit move its pages, verdicts' too. The log begins again
+    /// only if nothing is committed between the move and the next transaction, so what came in meanwhile is moved once more, in which time
+    /// nobody writes; there is little of it.
+    pub fn shorten_log(&mut self) {
+        let run = |sql: &str| self.connection.query_row(sql, [], |_| Ok(()));
+        // What is not moved now is moved by a later commit.
+        let moved = run("PRAGMA wal_checkpoint(PASSIVE)").and_then(|()| self.connection.busy_timeout(Duration::ZERO));
+        let _ = moved.and_then(|()| run("PRAGMA wal_checkpoint(RESTART)"));
+        let _ = self.connection.busy_handler(Some(wait_for_others));
+    }
+
+    fn new(connection: Connection, path: &Path, only_writer: Option<WorkLock>, held: HeldFile) -> Self {
         Self {
             connection,
             path: path.to_owned(),
@@ -202,6 +227,7 @@ impl Store {
             notes: Vec::new(),
             comes_to_rest: Cell::new(false),
             _only_writer: only_writer,
+            _held: held,
         }
     }
 
@@ -343,9 +369,7 @@ fn settle(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     // A committed verdict is on the disk before the call returns.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // A verdict writes some ten pages. At SQLite's 1000 every hundredth commit would also copy the log back, which is just what a
-    // 99th percentile sees.
-    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "cache_size", -(64 << 10))?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Otherwise SQLite compiles a kept statement again for nearly every value that is bound to it, in search of a better plan.

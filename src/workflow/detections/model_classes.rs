@@ -34,7 +34,8 @@ impl ModelClasses {
     ) -> Result<Self, WorkflowError> {
         if only_read && store.classes()?.is_empty() {
             return Err(WorkflowError::Refused(
-                "the project has no class yet, and a shard only reads it. Add its classes first: `quarry classes add NAME`.".to_owned(),
+                "the project has no class yet, and a shard only reads it. Import a dataset with annotations first."
+                    .to_owned(),
             ));
         }
         let names = class_names(store, names, request)?;
