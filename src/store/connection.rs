@@ -205,16 +205,13 @@ impl Store {
         written
     }
 
-    /// Moves what is committed from the write-ahead log into the file and begins the log again, where nobody reads it: to be called between
-    /// some transactions of [`Store::write_without_waiting`]. A long log makes every commit move its pages, verdicts' too. The log begins again
-    /// only if nothing is committed between the move and the next transaction, so what came in meanwhile is moved once more, in which time
-    /// nobody writes; there is little of it.
-    pub fn shorten_log(&mut self) {
-        let run = |sql: &str| self.connection.query_row(sql, [], |_| Ok(()));
+    /// Moves what is committed from the write-ahead log into the file, while others may write: to be called between some transactions of
+    /// [`Store::write_without_waiting`]. A long log makes every commit move its pages, verdicts' too. The log begins again with the next
+    /// transaction if nothing is committed before that, so what came in during the move is moved too; there is little of it.
+    pub fn shorten_log(&self) {
+        let run = || self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
         // What is not moved now is moved by a later commit.
-        let moved = run("PRAGMA wal_checkpoint(PASSIVE)").and_then(|()| self.connection.busy_timeout(Duration::ZERO));
-        let _ = moved.and_then(|()| run("PRAGMA wal_checkpoint(RESTART)"));
-        let _ = self.connection.busy_handler(Some(wait_for_others));
+        let _ = run().and_then(|()| run());
     }
 
     fn new(connection: Connection, path: &Path, only_writer: Option<WorkLock>, held: HeldFile) -> Self {

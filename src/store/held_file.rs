@@ -37,7 +37,7 @@ impl HeldFile {
     pub fn open(path: &Path, count: u64) -> Result<(Self, Vec<u8>), InputError> {
         let failed = |source| InputError::Io { path: path.to_owned(), source };
         let mut all = lock();
-        let known = std::fs::metadata(path).ok().and_then(|metadata| key(&metadata));
+        let known = std::fs::metadata(path).ok().as_ref().and_then(key);
         if let Some(held) = all.iter_mut().find(|held| known == Some(held.key))
             && let Some(file) = held.files.first()
         {
@@ -46,7 +46,7 @@ impl HeldFile {
             return Ok((Self(known), bytes));
         }
         let (file, _) = open_regular(path)?;
-        let key = file.metadata().ok().and_then(|metadata| key(&metadata));
+        let key = file.metadata().ok().as_ref().and_then(key);
         let bytes = beginning(&file, count);
         let Some(number) = key else { return Ok((Self(None), bytes.map_err(failed)?)) };
         match all.iter_mut().find(|held| held.key == number) {
@@ -78,6 +78,7 @@ fn lock() -> MutexGuard<'static, Vec<Held>> {
 }
 
 #[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "other systems have no such number")]
 fn key(metadata: &std::fs::Metadata) -> Key {
     use std::os::unix::fs::MetadataExt as _;
     Some((metadata.dev(), metadata.ino()))

@@ -33,7 +33,7 @@ pub struct Groupable<'a> {
 }
 
 /// For each of `wanted` the place of the hash in `among` that differs from it in the fewest bits, the first of several; `None` where there is
-/// none at all.
+/// none at all. Where none is near and there are many, one that differs in few bits: they look unlike each other anyway.
 pub fn nearest_hashes(among: &[u64], wanted: &[u64]) -> Vec<Option<usize>> {
     let mut index = HashIndex::new(NEAR);
     index.fill((0..).zip(among).map(|(place, hash)| (*hash, place)).collect());
@@ -42,14 +42,17 @@ pub fn nearest_hashes(among: &[u64], wanted: &[u64]) -> Vec<Option<usize>> {
         index.near(*hash, |place, distance| {
             near = Some(near.map_or((distance, place), |near| near.min((distance, place))));
         });
-        let of_all = || (0..among.len()).min_by_key(|place| (among[*place] ^ hash).count_ones());
+        let some = (0..among.len()).step_by(among.len() / COMPARED_MAX + 1);
+        let of_all = || some.min_by_key(|place| (among[*place] ^ hash).count_ones());
         near.map_or_else(of_all, |(_, place)| Some(place as usize))
     };
     wanted.par_iter().map(nearest).collect()
 }
 
-/// Within this many bits nearly all find another; for the few that do not, all are compared.
+/// Within this many bits nearly all find another.
 const NEAR: u32 = 8;
+/// About so many, evenly chosen, are compared with the few that do not.
+const COMPARED_MAX: usize = 20_000;
 
 /// When two candidates are similar.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -66,7 +66,7 @@ pub(super) fn names_of_numbers(
         Some(said) => read_as(said, &list),
         // All that is told number by number is no question, nor what has one class anyway.
         None if used.is_empty() || list.is_empty() || request.class.is_some() => list,
-        None => decide(&used, list, counts_from_0, overlaps, class_of, notes)?,
+        None => decide(&used, &list, counts_from_0, overlaps, class_of, notes)?,
     };
     names.extend(said);
     Ok(names)
@@ -74,14 +74,14 @@ pub(super) fn names_of_numbers(
 
 fn decide(
     used: &BTreeSet<i64>,
-    list: BTreeMap<i64, String>,
+    list: &BTreeMap<i64, String>,
     counts_from_0: bool,
     overlaps: &Overlaps,
     class_of: impl Fn(&str) -> Option<ClassId>,
     notes: &mut Vec<String>,
 ) -> Result<BTreeMap<i64, String>, WorkflowError> {
     let reading = |numbers: ClassNumbers| {
-        let names = read_as(numbers, &list);
+        let names = read_as(numbers, list);
         let agree = |number: &i64| Some(overlaps.of(*number, class_of(names.get(number)?)?));
         let agree = used.iter().filter_map(agree).sum();
         Reading { numbers, fits: used.iter().all(|number| names.contains_key(number)), names, agree }
@@ -114,14 +114,14 @@ fn decide(
             notes.push(format!(
                 "class numbers count from {} here, where the list of names has {}: {} of {all} detections on annotated objects have their class \
                  so, {} by the list's numbers. --class-numbers listed reads them so all the same",
-                if shown.numbers == ClassNumbers::From0 { 0 } else { 1 },
+                i64::from(shown.numbers == ClassNumbers::From1),
                 ends(list.keys()),
                 shown.agree,
                 listed.agree,
             ));
             Ok(shown.names.clone())
         }
-        None => Err(WorkflowError::Refused(question(used, &list, &listed, &others))),
+        None => Err(WorkflowError::Refused(question(used, list, &listed, &others))),
     }
 }
 
