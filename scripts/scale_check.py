@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Mines many images with unique bytes: killed three times on the way, and in shards that are merged in random order, twice.
+"""Mines many images with unique bytes: killed three times at random, and in shards that are merged in random order, twice.
 
 Usage: scale_check.py QUARRY FOLDER [IMAGES] [SHARDS]
 
 QUARRY is the program, FOLDER a new folder for images and projects (about 30 KB an image), removed at the end. The model is
-tests/fixtures/models/cells.onnx. Prints images a second and peak memory; fails where a run that was killed, or the shards, give anything
-but what one run in one go gives, or where the peak is over 1.5 GB.
+tests/fixtures/models/cells.onnx. Prints images a second, what a kill costs and peak memory; fails where a run that was killed, or the shards,
+give anything but what one run in one go gives, where more than a batch may be lost, or where the peak is over 1.5 GB.
 """
 
 import json
@@ -14,6 +14,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import statistics
 import struct
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from pathlib import Path
 SIDE = 96
 MODEL = Path(__file__).resolve().parent.parent / "tests/fixtures/models/cells.onnx"
 MOST_MB = 1500
+# Images that are kept with one transaction: what a kill loses at most.
+BATCH = 16
 
 
 def png(number: int) -> bytes:
@@ -58,7 +61,7 @@ class Quarry:
         self.program, self.folder, self.peak_mb = program, folder, 0.0
 
     def run(self, *args: str, kill_at=None, must=True) -> int:
-        """The exit code, or minus the signal. `kill_at` is called every 50 ms and returns whether to kill the program."""
+        """The exit code, or minus the signal. `kill_at` is called repeatedly and returns whether to kill the program."""
         child = subprocess.Popen([self.program, *args], cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         while True:
             pid, status, used = os.wait4(child.pid, os.WNOHANG)
@@ -67,7 +70,7 @@ class Quarry:
             if kill_at and kill_at():
                 os.kill(child.pid, signal.SIGKILL)
                 kill_at = None
-            time.sleep(0.05)
+            time.sleep(0.005 if kill_at else 0.05)
         child.returncode = os.waitstatus_to_exitcode(status)
         self.peak_mb = max(self.peak_mb, used.ru_maxrss / 1024)
         if must and child.returncode != 0:
@@ -87,6 +90,7 @@ def kept(project: Path) -> list:
 
 
 def done(project: Path) -> int:
+    """Images that are kept."""
     try:
         database = sqlite3.connect(f"file:{project / 'quarry.db'}?mode=ro", uri=True)
         count = database.execute("SELECT count(*) FROM mined_images").fetchone()[0]
@@ -94,6 +98,20 @@ def done(project: Path) -> int:
         return count
     except sqlite3.OperationalError:
         return 0
+
+
+class Watch:
+    """Says when as many images as chosen are kept, and by how many they grow at once."""
+
+    def __init__(self, project: Path, limit: int) -> None:
+        self.project, self.limit, self.last, self.steps = project, limit, 0, []
+
+    def __call__(self) -> bool:
+        now = done(self.project)
+        if self.last and now > self.last:
+            self.steps.append(now - self.last)
+        self.last = now
+        return now > self.limit
 
 
 def main() -> None:
@@ -119,14 +137,18 @@ def main() -> None:
     expected = kept(folder / "whole")
     print(f"one run: {took:.0f} s, {count / took:.0f} images/s with grouping, {len(expected[0])} candidates, peak {quarry.peak_mb:.0f} MB", flush=True)
 
-    for part in (1, 2, 3):
-        limit = count * part // 4
-        code = quarry.run(*mine, "killed", kill_at=lambda: done(folder / "killed") > limit, must=False)
+    begun = time.time()
+    for limit in sorted(random.SystemRandom().sample(range(count // 20, count * 19 // 20), 3)):
+        watch = Watch(folder / "killed", limit)
+        code = quarry.run(*mine, "killed", kill_at=watch, must=False)
         assert code == -signal.SIGKILL, f"not killed: {code}"
-        print(f"killed at {done(folder / 'killed')} images", flush=True)
+        usual = statistics.mode(watch.steps)
+        assert usual <= BATCH, f"{usual} images are kept at once"
+        print(f"killed -9 at {done(folder / 'killed')} images, which are kept by {usual}", flush=True)
     quarry.run(*mine, "killed")
     assert kept(folder / "killed") == expected, "the killed run ends in something else"
-    print(f"killed three times: the same as in one go, peak {quarry.peak_mb:.0f} MB", flush=True)
+    again = time.time() - begun
+    print(f"killed three times: the same as in one go, {again:.0f} s with the starts, peak {quarry.peak_mb:.0f} MB", flush=True)
 
     order = list(range(1, shards + 1))
     random.Random(1).shuffle(order)

@@ -467,3 +467,133 @@ fn a_row_with_swapped_corners_or_a_side_below_0_is_no_box() {
     let report = scene.import("some.csv", &["--name", "m", "--dry-run"]);
     assert_eq!((report["detections"].as_u64(), report["skipped"].as_u64()), (Some(1), Some(1)), "{report}");
 }
+
+/// A project `p` of twelve images, each with a red, a green and a blue square, as COCO's ids 1, 2 and 3 say.
+fn three_colours() -> Scene {
+    let scene = Scene { dir: tempfile::tempdir().unwrap() };
+    std::fs::create_dir_all(scene.at("data")).unwrap();
+    let (mut images, mut annotations) = (Vec::new(), Vec::new());
+    for k in 0..12_u8 {
+        let name = format!("{k:02}.png");
+        image::RgbImage::from_pixel(96, 32, image::Rgb([k, 9, 9])).save(scene.at(&format!("data/{name}"))).unwrap();
+        images.push(serde_json::json!({"id": k, "file_name": name, "width": 96, "height": 32}));
+        for class in 0..3 {
+            let (id, bbox) = (annotations.len() + 1, square(class, true));
+            annotations.push(serde_json::json!({
+                "id": id, "image_id": k, "category_id": class + 1, "bbox": bbox, "area": 256, "iscrowd": 0
+            }));
+        }
+    }
+    let category = |(id, name): (usize, &str)| serde_json::json!({"id": id, "name": name});
+    let categories: Vec<Value> = [(1, "red"), (2, "green"), (3, "blue")].map(category).to_vec();
+    let data = serde_json::json!({"images": images, "annotations": annotations, "categories": categories});
+    scene.write("data/data.json", &data.to_string());
+    scene.run(&["new", "p"]).success();
+    scene.run(&["import", "coco", "data/data.json", "--project", "p"]).success();
+    let wide: Vec<Value> = [(1, "red"), (5, "green"), (9, "blue")].map(category).to_vec();
+    scene.write("wide.json", &serde_json::json!({"images": images, "categories": wide}).to_string());
+    let one: Vec<Value> = [(1, "red")].map(category).to_vec();
+    scene.write("one.json", &serde_json::json!({"images": images, "categories": one}).to_string());
+    scene.write("names.txt", "red\ngreen\nblue\n");
+    scene
+}
+
+/// The object of a class (0, 1, 2) of every image, or what lies beside it.
+fn square(class: usize, is_on_object: bool) -> [f64; 4] {
+    let x = 30.0 * class as f64 + 2.0;
+    if is_on_object { [x, 2.0, 16.0, 16.0] } else { [x, 20.0, 10.0, 10.0] }
+}
+
+/// COCO's result list: for each pair of a class and its number one detection on each of so many images.
+fn numbered(classes: &[(usize, i64)], images: usize, is_on_object: bool) -> String {
+    let of_image = |k: usize| {
+        classes.iter().map(move |(class, number)| {
+            let bbox = square(*class, is_on_object);
+            serde_json::json!({"image_id": k, "category_id": number, "bbox": bbox, "score": 0.9})
+        })
+    };
+    Value::Array((0..images).flat_map(of_image).collect()).to_string()
+}
+
+/// A detection on an object of another class counts as a classification error: there are none where numbers are read rightly.
+#[test]
+fn shifted_class_numbers_are_shown_by_the_objects_that_detections_lie_on() {
+    let scene = three_colours();
+    let check = |list: &[&str], classes: &[(usize, i64)], counts_from: Option<&str>| {
+        scene.write("r.json", &numbered(classes, 12, true));
+        let report = scene.import("r.json", &[&["--name", "m", "--dry-run"], list].concat());
+        let told = ["detections", "classification", "skipped"].map(|key| report[key].as_u64().unwrap());
+        assert_eq!(told, [12 * classes.len() as u64, 0, 0], "{list:?} {classes:?}: {report}");
+        let notes = report["notes"].to_string();
+        match counts_from {
+            Some(from) => assert!(notes.contains(&format!("class numbers count from {from} here")), "{notes}"),
+            None => assert!(!notes.contains("class numbers"), "{notes}"),
+        }
+    };
+    let (coco, names, wide) =
+        (["--ground-truth", "data/data.json"], ["--names", "names.txt"], ["--ground-truth", "wide.json"]);
+    // Exact fits, then shifted by one either way.
+    check(&coco, &[(0, 1), (1, 2), (2, 3)], None);
+    check(&names, &[(0, 0), (1, 1), (2, 2)], None);
+    check(&wide, &[(0, 1), (1, 5), (2, 9)], None);
+    check(&coco, &[(0, 0), (1, 1), (2, 2)], Some("0"));
+    check(&names, &[(0, 1), (1, 2), (2, 3)], Some("1"));
+    check(&wide, &[(0, 0), (1, 1), (2, 2)], Some("0"));
+    check(&coco, &[(0, 0), (1, 1)], Some("0"));
+    // Every number has a name in both readings.
+    check(&coco, &[(1, 1)], Some("0"));
+    check(&coco, &[(0, 1)], None);
+    check(&coco, &[(1, 1), (2, 2)], Some("0"));
+    check(&coco, &[(1, 2), (0, 1)], None);
+    check(&names, &[(0, 1), (1, 2)], Some("1"));
+    // A list of one class.
+    check(&["--ground-truth", "one.json"], &[(0, 0)], Some("0"));
+    check(&["--ground-truth", "one.json"], &[(0, 1)], None);
+    // What is said is done, whatever the objects show.
+    check(&["--map", "7=red,8=green"], &[(0, 7), (1, 8)], None);
+    check(&[&coco[..], &["--map", "0=red,1=green,2=blue"]].concat(), &[(0, 0), (1, 1), (2, 2)], None);
+    scene.write("r.json", &numbered(&[(1, 1)], 12, true));
+    let said = [&["--name", "m", "--dry-run", "--class-numbers", "listed"], &coco[..]].concat();
+    assert_eq!(scene.import("r.json", &said)["classification"].as_u64(), Some(12));
+}
+
+#[test]
+fn class_numbers_that_no_object_explains_are_asked_for() {
+    let scene = three_colours();
+    let coco = ["--ground-truth", "data/data.json"];
+    let refused = |list: &[&str], text: &str, words: &[&str]| {
+        scene.write("r.json", text);
+        scene.refused("r.json", &[&["--dry-run"], list].concat(), words);
+    };
+    let taken = |file: &str, list: &[&str], expected: [u64; 2]| {
+        let report = scene.import(file, &[&["--name", "m", "--dry-run"], list].concat());
+        let told = ["detections", "skipped"].map(|key| report[key].as_u64().unwrap());
+        assert_eq!(told, expected, "{list:?}: {report}");
+    };
+    let shifted = ["has 0 to 2, the list of names 1 to 3", "0 is `red` with --class-numbers from-0"];
+    refused(&coco, &numbered(&[(0, 0), (1, 1), (2, 2)], 12, false), &shifted);
+    taken("r.json", &[&coco[..], &["--class-numbers", "from-0"]].concat(), [36, 0]);
+    taken("r.json", &[&coco[..], &["--class-numbers", "listed"]].concat(), [24, 12]);
+    // Few objects, and objects that contradict each other.
+    refused(&coco, &numbered(&[(0, 0), (1, 1), (2, 2)], 3, true), &shifted);
+    refused(&coco, &numbered(&[(0, 0), (1, 0), (2, 1), (0, 1), (1, 2)], 12, true), &shifted);
+    refused(&["--ground-truth", "one.json"], &numbered(&[(0, 0)], 3, true), &["from-0", "`red`"]);
+    // Both readings name every number.
+    let both = ["1 is `red` with --class-numbers listed", "1 is `green` with --class-numbers from-0"];
+    refused(&coco, &numbered(&[(1, 1), (2, 2)], 12, false), &both);
+    taken("r.json", &[&coco[..], &["--class-numbers", "listed"]].concat(), [24, 0]);
+    // One object of the listed class is enough where all numbers have names, and an exact fit needs none.
+    scene.write("r.json", &numbered(&[(0, 1), (1, 2)], 1, true));
+    taken("r.json", &coco, [2, 0]);
+    scene.write("r.json", &numbered(&[(0, 1), (1, 2), (2, 3)], 12, false));
+    taken("r.json", &coco, [36, 0]);
+    // YOLO counts as the list beside it does.
+    scene.write("labels/00.txt", "1 0.1 0.8 0.1 0.2 0.9\n");
+    scene.write("classes.txt", "red\ngreen\nblue\n");
+    taken("labels", &["--names", "classes.txt"], [1, 0]);
+    scene.write("labels/01.txt", "3 0.1 0.8 0.1 0.2 0.9\n");
+    scene.refused("labels", &["--names", "classes.txt"], &["has 1 to 3, the list of names 0 to 2", "from-1"]);
+    // Without any list the objects are told of.
+    refused(&[], &numbered(&[(0, 0), (1, 1)], 12, true), &["--map 0=red,1=green"]);
+    refused(&[], &numbered(&[(0, 0), (1, 1)], 12, false), &["--names FILE", "red"]);
+}

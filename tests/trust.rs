@@ -343,3 +343,29 @@ fn settings_without_bounds_are_refused_before_anything_is_written() {
     assert!(refused.contains("GiB of memory, and this computer has"), "{refused}");
     assert_eq!(project.open_store().unwrap().rounds().unwrap().len(), before, "no round was begun");
 }
+
+/// Several connections of one process, as the window has them: opening one must not let go of the others' locks, or the other program deletes
+/// the log as the last one, and what is decided afterwards is lost.
+#[test]
+fn a_verdict_after_another_programs_work_is_kept_where_a_process_has_several_connections() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = reviewed(dir.path(), "p");
+    let p = path(&project);
+    let mut first = project.open_store().unwrap();
+    let second = project.open_store().unwrap();
+    drop(project.open_store_to_read().unwrap());
+    let third = Store::open_read_only(&project.database()).unwrap();
+    quarry(&["classes", "rename", "face", "visage", "--project", p]).success();
+    assert!(project.dir().join("quarry.db-wal").is_file(), "the log is in use");
+    let ids = first.candidate_ids(&CandidateQuery::default()).unwrap();
+    first.record_verdicts(&ids, "Ada", Verdict::Confirmed, None, 3).unwrap();
+    let told = |what: &str| {
+        let status: Value =
+            serde_json::from_str(&stdout(&quarry(&["status", "--json", "--project", p]).success())).unwrap();
+        assert_eq!(status["rounds"][0]["confirmed"].as_u64(), Some(2), "{what}: {status}");
+    };
+    told("while the connections are open");
+    drop((third, second, first));
+    told("afterwards");
+    assert!(!project.dir().join("quarry.db-wal").exists(), "the last connection moves the log into the file");
+}

@@ -8,7 +8,7 @@ use super::console::{Console, cancel_on_ctrl_c};
 use crate::dataset::results::{ConfidencePlace, ResultFormat, Unit};
 use crate::domain::parse_splits;
 use crate::workflow::Project;
-use crate::workflow::detections::{DetectionsRequest, ScoreScale, import_detections};
+use crate::workflow::detections::{ClassNumbers, DetectionsRequest, ScoreScale, import_detections};
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Detections")]
@@ -25,10 +25,13 @@ pub struct DetectionsArgs {
     /// Names of class numbers: data.yaml, or one name per line
     #[arg(long, value_name = "FILE")]
     names: Option<PathBuf>,
+    /// What class numbers refer to, if the list of names can be read in several ways
+    #[arg(long, value_enum)]
+    class_numbers: Option<Numbers>,
     /// The class of all detections
     #[arg(long, value_name = "NAME")]
     class: Option<String>,
-    /// Project's names of the model's classes, where they differ: FACE_MALE=face,FACE_FEMALE=face
+    /// Project's names of the model's classes or class numbers, where they differ: FACE_MALE=face,3=face
     #[arg(long, value_name = "NAME=CLASS,...", value_parser = class_map)]
     map: Option<ClassMap>,
     /// Unit of coordinates, if the file's range contradicts its format
@@ -84,6 +87,18 @@ enum Format {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Numbers {
+    /// They are the list's own numbers
+    Listed,
+    /// The list's first class is 0
+    #[value(name = "from-0")]
+    From0,
+    /// The list's first class is 1
+    #[value(name = "from-1")]
+    From1,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Coordinates {
     Pixels,
     Fractions,
@@ -117,6 +132,11 @@ impl DetectionsArgs {
             }),
             ground_truth: self.ground_truth.clone(),
             names: self.names.clone(),
+            class_numbers: self.class_numbers.map(|numbers| match numbers {
+                Numbers::Listed => ClassNumbers::Listed,
+                Numbers::From0 => ClassNumbers::From0,
+                Numbers::From1 => ClassNumbers::From1,
+            }),
             class: self.class.clone(),
             map: self.map.clone().unwrap_or_default().0,
             unit: self.coordinates.map(|coordinates| match coordinates {

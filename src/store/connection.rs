@@ -12,6 +12,7 @@ use super::access::{BUSY_TIMEOUT, Reading, harden, read_only, wait_for_others};
 use super::companions::{companion, wal_of};
 use super::decided_before::DecidedBefore;
 use super::header::{APPLICATION_ID, Header, look};
+use super::held_file::HeldFile;
 use super::integrity::check;
 use super::migrations::RESTS_IN_ROLLBACK_MODE;
 use super::queue_index::QueueIndex;
@@ -22,6 +23,10 @@ use crate::domain::{LockError, WorkLock, network_file_system};
 const MODE_PAUSE: Duration = Duration::from_millis(20);
 /// Files up to this size are checked completely when opened (about 0.2 s); larger ones by [`Store::check_if_large`] and with each backup.
 const CHECKED_ON_OPEN_BYTES: u64 = 48 << 20;
+
+/// A commit that finds this many pages in the write-ahead log moves them into the file. A verdict writes some ten pages. At SQLite's 1000
+/// every hundredth commit would also move the log, which is just what a 99th percentile sees.
+const CHECKPOINT_PAGES: u32 = 4000;
 
 /// The project's database: one connection, for one thread.
 pub struct Store {
@@ -38,6 +43,8 @@ pub struct Store {
     checkpoints_on_drop: Cell<bool>,
     /// Held on a network file system: no other program may write.
     _only_writer: Option<WorkLock>,
+    /// Let go after the connection is closed: fields are dropped in their order.
+    _held: HeldFile,
 }
 
 impl Drop for Store {
@@ -58,7 +65,8 @@ impl Store {
         }
         let only_writer = only_writer(path)?;
         let connection = Connection::open(path).map_err(|e| StoreError::from(e).at(path))?;
-        let mut store = Self::new(connection, path, only_writer);
+        let (held, _) = HeldFile::open(path, 0).map_err(|error| StoreError::Invalid(error.to_string()))?;
+        let mut store = Self::new(connection, path, only_writer, held);
         store.prepare_new().map_err(|e| e.at(path))?;
         store.connection.busy_handler(Some(wait_for_others))?;
         store.checkpoints_on_drop.set(true);
@@ -68,11 +76,12 @@ impl Store {
     /// Opens a database for reading and writing, migrates it to the newest format (after a backup) and checks it. A damaged or foreign
     /// database is not changed.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let notes = examine(path, look(path)?)?;
+        let (header, held) = look(path)?;
+        let notes = examine(path, header)?;
         let only_writer = only_writer(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(|e| StoreError::from(e).at(path))?;
-        let mut store = Self::new(connection, path, only_writer);
+        let mut store = Self::new(connection, path, only_writer, held);
         store.notes = notes;
         store.prepare_existing().map_err(|e| store.diagnosed(e))?;
         store.connection.busy_handler(Some(wait_for_others))?;
@@ -84,7 +93,7 @@ impl Store {
     /// Opens without ever writing: for a second reader while another program writes, and for recovery from a damaged file, so only the
     /// format version is checked. Also works on read-only media.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        let header = look(path)?;
+        let (header, held) = look(path)?;
         let is_alone = header.is_wal && !wal_of(path).exists();
         let connection = read_only(path, header, Reading::Lasting)?;
         migrations::refuse_newer(&connection, path)?;
@@ -92,24 +101,24 @@ impl Store {
             return Err(StoreError::CopiedAlone(path.to_owned()));
         }
         let newest = migrations::migrated_copy(&connection).unwrap_or(connection);
-        Ok(Self::new(newest, path, None))
+        Ok(Self::new(newest, path, None, held))
     }
 
     /// Opens for a read-only command: checked like [`Store::open`], never written. A database of an older format is only migrated in
     /// memory.
     pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
-        let header = look(path)?;
+        let (header, held) = look(path)?;
         let notes = examine(path, header)?;
         let connection = read_only(path, header, Reading::Once)?;
         let newest = in_newest_format(connection).map_err(|e| e.at(path))?;
-        let mut store = Self::new(newest, path, None);
+        let mut store = Self::new(newest, path, None, held);
         store.notes = notes;
         Ok(store)
     }
 
     /// Whether [`Store::open`] would migrate the database to a newer format. False if it would refuse.
     pub fn needs_migration(path: &Path) -> Result<bool, StoreError> {
-        let Ok(header) = look(path) else { return Ok(false) };
+        let Ok((header, _held)) = look(path) else { return Ok(false) };
         let Ok(connection) = read_only(path, header, Reading::Once) else { return Ok(false) };
         Ok(migrations::is_older(&connection).unwrap_or(false))
     }
@@ -117,7 +126,7 @@ impl Store {
     /// Returns notes for the user about the file. Call before opening it for writing, which changes what can be detected. Empty if it
     /// cannot be opened.
     pub fn notes_of(path: &Path) -> Vec<String> {
-        let Ok(header) = look(path) else { return Vec::new() };
+        let Ok((header, _held)) = look(path) else { return Vec::new() };
         // Only a WAL-mode file without its WAL is worth a note; others are not examined twice.
         let is_alone = header.is_wal && !wal_of(path).exists();
         if is_alone { examine(path, header).unwrap_or_default() } else { Vec::new() }
@@ -185,13 +194,26 @@ impl Store {
         if mode != "wal" {
             return self.write(f);
         }
-        self.read(|c| Ok(c.pragma_update(None, "synchronous", "NORMAL")?))?;
+        let set = |c: &Connection, synchronous: &str, checkpoint_pages: u32| {
+            c.pragma_update(None, "wal_autocheckpoint", checkpoint_pages)?;
+            Ok(c.pragma_update(None, "synchronous", synchronous)?)
+        };
+        self.read(|c| set(c, "NORMAL", 0))?;
         let written = self.write(f);
-        self.read(|c| Ok(c.pragma_update(None, "synchronous", "FULL")?))?;
+        self.read(|c| set(c, "FULL", CHECKPOINT_PAGES))?;
         written
     }
 
-    fn new(connection: Connection, path: &Path, only_writer: Option<WorkLock>) -> Self {
+    /// Moves what is committed from the write-ahead log into the file, while others may write: to be called between some transactions of
+    /// [`Store::write_without_waiting`]. A long log makes every commit move its pages, verdicts' too. The log begins again with the next
+    /// transaction if nothing is committed before that, so what came in during the move is moved too; there is little of it.
+    pub fn shorten_log(&self) {
+        let run = || self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        // What is not moved now is moved by a later commit.
+        let _ = run().and_then(|()| run());
+    }
+
+    fn new(connection: Connection, path: &Path, only_writer: Option<WorkLock>, held: HeldFile) -> Self {
         Self {
             connection,
             path: path.to_owned(),
@@ -201,6 +223,7 @@ impl Store {
             notes: Vec::new(),
             checkpoints_on_drop: Cell::new(false),
             _only_writer: only_writer,
+            _held: held,
         }
     }
 
@@ -342,9 +365,7 @@ fn settle(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     // A committed verdict is on disk before the call returns.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    // A verdict writes some ten pages. With SQLite's default of 1000, every hundredth commit would also checkpoint the WAL, which is
-    // exactly what shows in the 99th percentile.
-    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "cache_size", -(64 << 10))?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Otherwise SQLite recompiles a cached statement for nearly every bound value, looking for a better plan.

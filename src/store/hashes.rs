@@ -64,11 +64,7 @@ fn read_all(c: &Connection, halved_from: i64) -> Result<Vec<CandidateHashes>, St
 }
 
 /// Merge-joins three tables by id: looking up each candidate in the others takes twice as long, and grouping reads all.
-fn read_part(
-    c: &Connection,
-    (from, to): (i64, i64),
-    cameras: &HashMap<ImageId, u32>,
-) -> Result<Vec<CandidateHashes>, StoreError> {
+fn read_part(c: &Connection, (from, to): (i64, i64), cameras: &Cameras) -> Result<Vec<CandidateHashes>, StoreError> {
     let sql = "SELECT id, image_id, x1, y1, x2, y2, score, round_id, class_id, kind, group_id, verdict
                FROM candidates WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
     let of_hashes = "SELECT candidate_id, content, perceptual FROM looks WHERE candidate_id BETWEEN ?1 AND ?2 ORDER BY candidate_id";
@@ -84,13 +80,13 @@ fn read_part(
             .of(id, |r| Ok(PerceptualHashes { content: r.get(1)?, perceptual: r.get::<_, i64>(2)? as u64 }))?;
         let is_new = new.of(id, |_| Ok(()))?.is_some() || hashes.is_none();
         let image = ImageId(r.get(1)?);
-        let Some(camera) = cameras.get(&image) else { continue };
+        let Some(camera) = cameras.of(image) else { continue };
         let (kind, verdict) = (word(r, 9)?, optional_word(r, 11)?);
         found.push(CandidateHashes {
             id: CandidateId(id),
             round: RoundId(r.get(7)?),
             image,
-            camera: *camera,
+            camera,
             class: ClassId(r.get(8)?),
             kind,
             bbox: bounding_box(r, 2)?,
@@ -136,18 +132,37 @@ impl<'s> MergeJoin<'s> {
     }
 }
 
-/// Returns the cameras of the images that are still in their datasets.
-fn cameras(c: &Connection) -> Result<HashMap<ImageId, u32>, StoreError> {
-    let sql = format!("SELECT id, dataset_id, width, height FROM images WHERE {}", present_images::present(c)?);
+/// The cameras of the images that are still in their datasets, indexed by image id from the lowest id: each candidate looks up its own.
+struct Cameras {
+    first: i64,
+    cameras: Vec<Option<u32>>,
+}
+
+impl Cameras {
+    fn of(&self, image: ImageId) -> Option<u32> {
+        let place = usize::try_from(image.0 - self.first).ok()?;
+        self.cameras.get(place).copied().flatten()
+    }
+}
+
+fn cameras(c: &Connection) -> Result<Cameras, StoreError> {
+    let sql =
+        format!("SELECT id, dataset_id, width, height FROM images WHERE {} ORDER BY id", present_images::present(c)?);
     let mut statement = c.prepare(&sql)?;
     let mut rows = statement.query([])?;
-    let (mut cameras, mut numbers) = (HashMap::new(), HashMap::new());
+    let (mut found, mut numbers) = (Cameras { first: 0, cameras: Vec::new() }, HashMap::new());
     while let Some(r) = rows.next()? {
+        let id: i64 = r.get(0)?;
+        if found.cameras.is_empty() {
+            found.first = id;
+        }
         let size: (i64, i64, i64) = (r.get(1)?, r.get(2)?, r.get(3)?);
         let next = numbers.len() as u32;
-        cameras.insert(ImageId(r.get(0)?), *numbers.entry(size).or_insert(next));
+        let place = (id - found.first) as usize;
+        found.cameras.resize(place, None);
+        found.cameras.push(Some(*numbers.entry(size).or_insert(next)));
     }
-    Ok(cameras)
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@
 // Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::held_file::HeldFile;
 use super::{StoreError, backup_files};
-use crate::domain::{InputError, open_regular};
+use crate::domain::InputError;
 
 /// `Qry1`: marks the file as a Quarry project.
 pub(super) const APPLICATION_ID: i32 = 0x5172_7931;
@@ -22,11 +22,11 @@ pub(super) struct Header {
     pub is_wal: bool,
 }
 
-/// Checks a project's database without opening it in SQLite. A file that is missing, damaged in its header or of another program is refused
-/// and left unchanged.
-pub(super) fn look(path: &Path) -> Result<Header, StoreError> {
-    let mut bytes = [0_u8; 100];
-    match read(path, &mut bytes)? {
+/// Checks a project's database without opening it in SQLite, and holds its file, which must be kept while it is open in SQLite. A file that
+/// is missing, damaged in its header or of another program is refused and left unchanged.
+pub(super) fn look(path: &Path) -> Result<(Header, HeldFile), StoreError> {
+    let (held, found) = hold(path)?;
+    let bytes: [u8; 100] = match found.len() {
         0 => {
             // An empty file with a backup is a damaged project, not another program's file.
             let backup = backup_files::newest_good(path);
@@ -35,9 +35,10 @@ pub(super) fn look(path: &Path) -> Result<Header, StoreError> {
                 None => StoreError::NotAProject(path.to_owned()),
             });
         }
-        100 if &bytes[..16] == MAGIC => {}
-        _ => return Err(corrupt(path, "file is not a database", backup_files::newest_good(path))),
+        _ if found.starts_with(MAGIC) => found.try_into().ok(),
+        _ => None,
     }
+    .ok_or_else(|| corrupt(path, "file is not a database", backup_files::newest_good(path)))?;
     let id = i32::from_be_bytes([bytes[68], bytes[69], bytes[70], bytes[71]]);
     if id != APPLICATION_ID {
         let backup = backup_files::newest_good(path);
@@ -46,23 +47,18 @@ pub(super) fn look(path: &Path) -> Result<Header, StoreError> {
             None => StoreError::NotAProject(path.to_owned()),
         });
     }
-    Ok(Header { is_wal: bytes[18] == 2 || bytes[19] == 2 })
+    Ok((Header { is_wal: bytes[18] == 2 || bytes[19] == 2 }, held))
 }
 
-/// Returns the number of bytes read, at most the length of `bytes`.
-fn read(path: &Path, bytes: &mut [u8]) -> Result<usize, StoreError> {
-    let failed = |cause| StoreError::Io { path: path.to_owned(), cause };
-    let (file, _) = open_regular(path).map_err(|error| match error {
+/// Holds the file and returns its first 100 bytes.
+fn hold(path: &Path) -> Result<(HeldFile, Vec<u8>), StoreError> {
+    HeldFile::open(path, 100).map_err(|error| match error {
         InputError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
             StoreError::NotFound(path.to_owned())
         }
-        InputError::Io { source, .. } => failed(source),
+        InputError::Io { source, .. } => StoreError::Io { path: path.to_owned(), cause: source },
         other => StoreError::Invalid(other.to_string()),
-    })?;
-    let mut found = Vec::with_capacity(bytes.len());
-    file.take(bytes.len() as u64).read_to_end(&mut found).map_err(failed)?;
-    bytes.iter_mut().zip(&found).for_each(|(byte, read)| *byte = *read);
-    Ok(found.len())
+    })
 }
 
 fn corrupt(path: &Path, detail: &str, backup: Option<PathBuf>) -> StoreError {

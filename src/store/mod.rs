@@ -31,6 +31,7 @@ mod groups;
 mod hard_negatives;
 mod hashes;
 mod header;
+mod held_file;
 mod history;
 mod identity;
 mod image_marks;

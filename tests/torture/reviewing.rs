@@ -110,7 +110,11 @@ fn a_killed_window_has_lost_no_verdict_that_it_showed_as_given() {
         assert_eq!(found, pressed.take(found.len()).collect::<Vec<_>>());
         if !(acknowledged..=acknowledged + 1).contains(&found.len()) {
             let kept = root.keep();
-            panic!("{acknowledged} shown as given, {} found; see as-killed and killed-{n} in {}", found.len(), kept.display());
+            panic!(
+                "{acknowledged} shown as given, {} found; see as-killed and killed-{n} in {}",
+                found.len(),
+                kept.display()
+            );
         }
         finished(quarry("group", &project));
         assert_eq!(leftovers(&dir), Vec::<String>::new());

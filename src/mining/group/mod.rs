@@ -33,7 +33,7 @@ pub struct Groupable<'a> {
 }
 
 /// Returns for each hash in `wanted` the index in `among` of the hash that differs in the fewest bits, the first on ties; `None` if `among`
-/// is empty.
+/// is empty. If none is near and `among` is large, one that differs in few bits: such crops are dissimilar anyway.
 pub fn nearest_hashes(among: &[u64], wanted: &[u64]) -> Vec<Option<usize>> {
     let mut index = HashIndex::new(NEAR);
     index.fill((0..).zip(among).map(|(place, hash)| (*hash, place)).collect());
@@ -42,14 +42,17 @@ pub fn nearest_hashes(among: &[u64], wanted: &[u64]) -> Vec<Option<usize>> {
         index.near(*hash, |place, distance| {
             near = Some(near.map_or((distance, place), |near| near.min((distance, place))));
         });
-        let of_all = || (0..among.len()).min_by_key(|place| (among[*place] ^ hash).count_ones());
+        let some = (0..among.len()).step_by(among.len() / COMPARED_MAX + 1);
+        let of_all = || some.min_by_key(|place| (among[*place] ^ hash).count_ones());
         near.map_or_else(of_all, |(_, place)| Some(place as usize))
     };
     wanted.par_iter().map(nearest).collect()
 }
 
-/// Nearly all hashes have a neighbour within this many bits; for the others all are compared.
+/// Nearly all hashes have a neighbour within this many bits.
 const NEAR: u32 = 8;
+/// About so many, evenly chosen, are compared with the few that do not.
+const COMPARED_MAX: usize = 20_000;
 
 /// The similarity criteria.
 #[derive(Debug, Clone, Copy, PartialEq)]

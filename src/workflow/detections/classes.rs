@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::overlaps::Overlaps;
 use crate::dataset::results::ClassKey;
 use crate::domain::{Class, ClassId};
 use crate::store::{Store, StoreError};
@@ -10,30 +11,39 @@ use crate::workflow::WorkflowError;
 /// Adds the first classes to a project that has none.
 type Add<'a> = dyn FnMut(&mut Store, &str) -> Result<ClassId, StoreError> + 'a;
 
+/// What is known about the classes of the file.
+#[derive(Clone, Copy)]
+pub(super) struct ClassHints<'a> {
+    /// Names of the file's class numbers.
+    pub names: &'a BTreeMap<i64, String>,
+    /// Maps names in the file to names in the project.
+    pub map: &'a BTreeMap<String, String>,
+    /// The user's class for all detections.
+    pub only: Option<&'a str>,
+    pub overlaps: &'a Overlaps,
+    pub dry_run: bool,
+}
+
 /// The project's class for each class in the file.
 pub(super) struct ClassFinder {
     found: BTreeMap<ClassKey, Result<ClassId, String>>,
 }
 
 impl ClassFinder {
-    /// `names` are those of the file's class numbers, `map` maps names in the file to names in the project; `only` is the user's class for
-    /// all detections.
     pub fn new(
         store: &mut Store,
         keys: &BTreeSet<&ClassKey>,
-        names: &BTreeMap<i64, String>,
-        map: &BTreeMap<String, String>,
-        only: Option<&str>,
-        dry_run: bool,
+        hints: &ClassHints<'_>,
         notes: &mut Vec<String>,
     ) -> Result<Self, WorkflowError> {
+        let ClassHints { names, overlaps, .. } = *hints;
         let classes = store.classes()?;
         let mut add = |store: &mut Store, name: &str| {
-            if dry_run { Ok(ClassId::ONLY) } else { store.add_class(name, "detections") }
+            if hints.dry_run { Ok(ClassId::ONLY) } else { store.add_class(name, "detections") }
         };
-        let mapped = |name: &str| map.get(name).cloned().unwrap_or_else(|| name.to_owned());
+        let mapped = |name: &str| hints.map.get(name).cloned().unwrap_or_else(|| name.to_owned());
         let mut found = BTreeMap::new();
-        if let Some(name) = only {
+        if let Some(name) = hints.only {
             if keys.len() > 1 {
                 let text = format!(
                     "--class {name} is for files of one class; this one has {}: give their names with --names",
@@ -51,9 +61,9 @@ impl ClassFinder {
                 ClassKey::Number(number) => match names.get(number) {
                     Some(name) => named(store, &classes, &mapped(name), &mut add)?,
                     None if !names.is_empty() => Err(format!("class {number} has no name in the list of class names")),
-                    None => Ok(the_only(store, &classes, keys, &mut add, notes)?),
+                    None => Ok(the_only(store, &classes, keys, overlaps, &mut add, notes)?),
                 },
-                ClassKey::Unnamed => Ok(the_only(store, &classes, keys, &mut add, notes)?),
+                ClassKey::Unnamed => Ok(the_only(store, &classes, keys, overlaps, &mut add, notes)?),
             };
             found.insert((*key).clone(), class);
         }
@@ -80,7 +90,8 @@ fn named(
     }
 }
 
-fn find(store: &Store, classes: &[Class], name: &str) -> Result<Option<ClassId>, StoreError> {
+/// The project's class of this name.
+pub(super) fn find(store: &Store, classes: &[Class], name: &str) -> Result<Option<ClassId>, StoreError> {
     if let Some(exact) = store.class_by_name(name)? {
         return Ok(Some(exact));
     }
@@ -115,6 +126,7 @@ fn the_only(
     store: &mut Store,
     classes: &[Class],
     keys: &BTreeSet<&ClassKey>,
+    overlaps: &Overlaps,
     add: &mut Add,
     notes: &mut Vec<String>,
 ) -> Result<ClassId, WorkflowError> {
@@ -129,11 +141,17 @@ fn the_only(
             }
             Ok(only.id)
         }
-        _ => Err(WorkflowError::Refused(format!(
-            "the detections have the classes {}, without names; the project has {}. Say what the numbers mean with --names FILE (data.yaml, \
-             or one name a line) or --ground-truth FILE (COCO's categories), or with --class NAME where all are of one class.",
-            shown(keys),
-            listed(classes)
-        ))),
+        _ => {
+            let numbers =
+                keys.iter().filter_map(|key| if let ClassKey::Number(number) = key { Some(*number) } else { None });
+            let likely = overlaps.as_map(&numbers.collect(), classes);
+            let likely = likely.map_or(String::new(), |map| format!(" By the objects that they lie on: --map {map}."));
+            Err(WorkflowError::Refused(format!(
+                "the detections have the classes {}, without names; the project has {}. Say what the numbers mean with --names FILE (data.yaml, \
+                 or one name a line) or --ground-truth FILE (COCO's categories), or with --class NAME where all are of one class.{likely}",
+                shown(keys),
+                listed(classes)
+            )))
+        }
     }
 }

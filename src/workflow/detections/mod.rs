@@ -12,6 +12,8 @@ mod model;
 mod model_classes;
 #[cfg(feature = "torch")]
 mod model_run;
+mod numbers;
+mod overlaps;
 mod report;
 #[cfg(feature = "torch")]
 mod run_model;
@@ -21,18 +23,21 @@ mod scale;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use self::classes::ClassFinder;
+use self::classes::{ClassFinder, ClassHints};
 use self::images::ImageFinder;
 pub use self::model::{ModelClass, ModelPreview, ModelRequest, is_model};
 #[cfg(feature = "torch")]
 pub(super) use self::model_run::{ModelInfo, ModelRun};
+pub use self::numbers::ClassNumbers;
+use self::numbers::names_of_numbers;
+use self::overlaps::Overlaps;
 pub use self::report::DetectionsReport;
 use self::report::Tally;
 #[cfg(feature = "torch")]
 pub(super) use self::run_model::{load, model_info};
 #[cfg(feature = "torch")]
 pub use self::run_model::{look_at_model, mine_model};
-pub use self::samples::{ClassSample, class_samples};
+pub use self::samples::{ClassSample, Likely, class_samples};
 pub use self::scale::ScoreScale;
 use self::scale::{in_pixels, scale_of, unit_of};
 use super::copies::Truth;
@@ -72,9 +77,11 @@ pub struct DetectionsRequest {
     pub names: Option<PathBuf>,
     /// The user's names of class numbers.
     pub class_names: BTreeMap<i64, String>,
+    /// How class numbers refer to the list of names.
+    pub class_numbers: Option<ClassNumbers>,
     /// The class of all detections.
     pub class: Option<String>,
-    /// Class names of the project, if they differ from the model's.
+    /// Class names of the project, if they differ from the model's class names or numbers.
     pub map: BTreeMap<String, String>,
     pub unit: Option<Unit>,
     pub scores: Option<ScoreScale>,
@@ -100,6 +107,7 @@ impl DetectionsRequest {
             ground_truth: None,
             names: None,
             class_names: BTreeMap::new(),
+            class_numbers: None,
             class: None,
             map: BTreeMap::new(),
             unit: None,
@@ -288,7 +296,6 @@ impl Taken {
         if let Some(file) = &request.names {
             names = names_of(file)?;
         }
-        names.extend(request.class_names.clone());
         let finder = ImageFinder::new(&scene.images, scene.roots.clone(), &scene.split.copies, &image_names);
         let places: Vec<Result<usize, String>> =
             results.records.iter().map(|record| finder.find(&record.image)).collect();
@@ -297,9 +304,13 @@ impl Taken {
         let facts = Facts { problems, notes: Vec::new(), unscored: 0, format: format.as_str() };
         let mut taken = Self { found: vec![Vec::new(); scene.images.len()], facts };
         refuse_strangers(&request.path, &places)?;
-        let (only, dry_run) = (request.class.as_deref(), request.dry_run);
         let keys = results.records.iter().map(|record| &record.class).collect();
-        let classes = ClassFinder::new(store, &keys, &names, &request.map, only, dry_run, &mut notes)?;
+        let overlaps = Overlaps::new(scene, &results, &places, unit);
+        let counts_from_0 = format == ResultFormat::Yolo;
+        names = names_of_numbers(store, request, &keys, names, counts_from_0, &overlaps, &mut notes)?;
+        let (only, dry_run) = (request.class.as_deref(), request.dry_run);
+        let hints = ClassHints { names: &names, map: &request.map, only, overlaps: &overlaps, dry_run };
+        let classes = ClassFinder::new(store, &keys, &hints, &mut notes)?;
         for (record, place) in results.records.iter().zip(places) {
             let fitting = place.and_then(|at| {
                 let image = scene.images.get(at).ok_or("its image is not in the project")?;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::classes::ClassFinder;
+use super::classes::{ClassFinder, ClassHints};
+use super::overlaps::Overlaps;
 use super::{Facts, ModelRequest};
 use crate::dataset::BadRecord;
 use crate::dataset::results::ClassKey;
@@ -33,21 +34,22 @@ impl ModelClasses {
     ) -> Result<Self, WorkflowError> {
         if only_read && store.classes()?.is_empty() {
             return Err(WorkflowError::Refused(
-                "the project has no class yet, and a shard only reads it. Add its classes first: `quarry classes add NAME`.".to_owned(),
+                "the project has no class yet, and a shard only reads it. Import a dataset with annotations first."
+                    .to_owned(),
             ));
         }
         let names = class_names(store, names, request)?;
         let keys: BTreeSet<ClassKey> = names.iter().cloned().map(ClassKey::Name).collect();
         let mut notes = Vec::new();
-        let finder = ClassFinder::new(
-            store,
-            &keys.iter().collect(),
-            &BTreeMap::new(),
-            &request.map,
-            None,
-            only_read,
-            &mut notes,
-        )?;
+        let (names_of_numbers, overlaps) = (BTreeMap::new(), Overlaps::default());
+        let hints = ClassHints {
+            names: &names_of_numbers,
+            map: &request.map,
+            only: None,
+            overlaps: &overlaps,
+            dry_run: only_read,
+        };
+        let finder = ClassFinder::new(store, &keys.iter().collect(), &hints, &mut notes)?;
         let problems: Vec<String> = keys.iter().filter_map(|key| finder.find(key).err()).collect();
         if let Some(first) = problems.first()
             && problems.len() == keys.len()

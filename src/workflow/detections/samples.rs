@@ -1,14 +1,16 @@
-//! Crops of each class in a result file, for the preview: class numbers may be shifted against the project's, which a crop shows at once.
+//! Crops of each class in a result file, for the preview, and the objects that its detections overlap: class numbers may be shifted against
+//! the project's, which both show at once.
 
 use std::collections::BTreeMap;
 
 use image::RgbImage;
 
 use super::images::ImageFinder;
+use super::overlaps::Overlaps;
 use super::{DetectionsRequest, Scene, in_pixels, unit_of};
 use crate::dataset::decode_rgb;
 use crate::dataset::results::{ClassKey, FoundRecord, read_results, recognise};
-use crate::domain::check_shape;
+use crate::domain::{ClassId, check_shape};
 use crate::store::Store;
 use crate::workflow::WorkflowError;
 
@@ -20,8 +22,20 @@ pub struct ClassSample {
     /// The file's name for it.
     pub name: Option<String>,
     pub detections: usize,
+    /// If the class is a number: the class of most annotated objects that its detections overlap.
+    pub likely: Option<Likely>,
     /// From the most confident detections, each in a different image, at most `CROP_SIDE` pixels wide and high.
     pub crops: Vec<RgbImage>,
+}
+
+/// A class of the project, by the objects that detections overlap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Likely {
+    pub class: ClassId,
+    /// Number of detections on objects of this class.
+    pub on_its: usize,
+    /// Number of detections on any object.
+    pub on_any: usize,
 }
 
 /// Number of crops per class.
@@ -39,6 +53,8 @@ pub fn class_samples(store: &Store, request: &DetectionsRequest) -> Result<Vec<C
     let unit = unit_of(&results, request.unit)?;
     let given = BTreeMap::new();
     let finder = ImageFinder::new(&scene.images, scene.roots.clone(), &scene.split.copies, &given);
+    let places: Vec<_> = results.records.iter().map(|record| finder.find(&record.image)).collect();
+    let overlaps = Overlaps::new(&scene, &results, &places, unit);
     let mut by_class: BTreeMap<&ClassKey, Vec<&FoundRecord>> = BTreeMap::new();
     for record in &results.records {
         by_class.entry(&record.class).or_default().push(record);
@@ -67,7 +83,9 @@ pub fn class_samples(store: &Store, request: &DetectionsRequest) -> Result<Vec<C
             ClassKey::Number(number) => (Some(*number), results.names.get(number).cloned()),
             ClassKey::Name(name) => (None, Some(name.clone())),
         };
-        samples.push(ClassSample { number, name, detections, crops });
+        let likely = number.and_then(|number| overlaps.likely(number));
+        let likely = likely.map(|(class, on_its, on_any)| Likely { class, on_its, on_any });
+        samples.push(ClassSample { number, name, detections, likely, crops });
     }
     Ok(samples)
 }
