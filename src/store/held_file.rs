@@ -1,10 +1,10 @@
-//! The database's file, held open while this process has it open in SQLite.
+//! Holds the database's file open while this process has it open in SQLite.
 //!
-//! A process that closes any descriptor of a file loses all POSIX locks that it has on it, SQLite's too. Another program that then closes the
-//! database takes itself for the last one and deletes the log that is in use here: what is committed later is lost. So a file that is read
+//! A process that closes any descriptor of a file loses all its POSIX locks on the file, including SQLite's. Another program that then closes
+//! the database acts as the last user and deletes the WAL that is in use here: later commits are lost. So a database file that is read
 //! without SQLite is closed only when no connection of this process is left (<https://www.sqlite.org/howtocorrupt.html>, 2.2).
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs::File;
@@ -14,26 +14,26 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::domain::{InputError, open_regular};
 
-/// Device and number of a file; nothing where a process keeps its locks.
+/// Device and inode of a file; `None` on systems where closing a descriptor keeps the locks.
 type Key = Option<(u64, u64)>;
 
-/// A file that is held, and by how many.
+/// A held file and its number of holders.
 struct Held {
     key: (u64, u64),
     holders: usize,
-    /// More than one where the path was given to another file and back while it was opened.
+    /// More than one if the path was swapped to another file and back while it was opened.
     files: Vec<File>,
 }
 
-/// POSIX locks are the process's, so this is too.
+/// Global, because POSIX locks belong to the process.
 static HELD: Mutex<Vec<Held>> = Mutex::new(Vec::new());
 
-/// Holds the file until it is dropped. Whoever opens connections to it keeps it until they are closed.
+/// Holds the file until dropped. Whoever opens connections to it must keep it until they are closed.
 #[derive(Debug)]
 pub(super) struct HeldFile(Key);
 
 impl HeldFile {
-    /// Holds the file at `path`; its first bytes, at most `count`.
+    /// Holds the file at `path` and returns its first bytes, at most `count`.
     pub fn open(path: &Path, count: u64) -> Result<(Self, Vec<u8>), InputError> {
         let failed = |source| InputError::Io { path: path.to_owned(), source };
         let mut all = lock();
@@ -68,7 +68,7 @@ impl Drop for HeldFile {
         if let Some(held) = all.iter_mut().find(|held| self.0 == Some(held.key)) {
             held.holders -= 1;
         }
-        // Closed before anybody else can open it: a connection that is opened meanwhile has its locks afterwards.
+        // Closed under the mutex: a connection opened afterwards takes its locks later.
         all.retain(|held| held.holders > 0);
     }
 }
@@ -89,7 +89,7 @@ fn key(_: &std::fs::Metadata) -> Key {
     None
 }
 
-/// From the file's start, wherever it was read to before.
+/// Reads from the start of the file, regardless of the current position.
 fn beginning(mut file: &File, count: u64) -> io::Result<Vec<u8>> {
     use std::io::Seek as _;
     file.rewind()?;

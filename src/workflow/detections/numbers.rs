@@ -1,5 +1,5 @@
-//! What class numbers mean: those of a list of names, or its classes counted from 0 or from 1. Where more than one reading fits, the
-//! annotated objects on which the detections lie decide; where they tell too little, the user is asked.
+//! Resolves class numbers: as the numbers of a list of names, or as its classes counted from 0 or from 1. If more than one reading fits, the
+//! annotated objects that the detections overlap decide; if these are too few, the user is asked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,30 +14,30 @@ use crate::workflow::WorkflowError;
 /// How the numbers of a file refer to a list of class names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClassNumbers {
-    /// By the numbers of the list.
+    /// The list's own numbers.
     Listed,
-    /// The list's first class is 0, whatever its number there.
+    /// The list's first class is 0, whatever its own number.
     From0,
     /// The list's first class is 1.
     From1,
 }
 
-/// Fewer detections on objects do not show that numbers are shifted.
+/// Minimum number of detections on objects as evidence of shifted numbers.
 const MATCHES_MIN: usize = 10;
-/// What a list calls the class that is none; it is not counted.
+/// Names of a list's background class, which is not counted.
 const BACKGROUND: [&str; 3] = ["background", "__background__", "_background_"];
 
-/// A way to read the file's numbers, and how well it fits.
+/// A reading of the file's numbers, and how well it fits.
 struct Reading {
     numbers: ClassNumbers,
     names: BTreeMap<i64, String>,
-    /// All numbers of the file have a name.
+    /// Whether all numbers of the file have a name.
     fits: bool,
-    /// Detections that lie on an object of the class that they are given.
+    /// Number of detections on an object of their class under this reading.
     agree: usize,
 }
 
-/// The name of each class number: what the user says of it, else by the `list`. `counts_from_0`: the format counts as its lists do.
+/// Returns the name of each class number: the user's, otherwise the list's. `counts_from_0`: the format numbers classes like its lists.
 pub(super) fn names_of_numbers(
     store: &Store,
     request: &DetectionsRequest,
@@ -64,7 +64,7 @@ pub(super) fn names_of_numbers(
     };
     let mut names = match request.class_numbers {
         Some(said) => read_as(said, &list),
-        // All that is told number by number is no question, nor what has one class anyway.
+        // Nothing is ambiguous if the user named every number, or if there is only one class.
         None if used.is_empty() || list.is_empty() || request.class.is_some() => list,
         None => decide(&used, &list, counts_from_0, overlaps, class_of, notes)?,
     };
@@ -104,7 +104,7 @@ fn decide(
     let is_shown = |reading: &Reading| {
         reading.agree >= MATCHES_MIN && reading.agree * 2 >= all && reading.agree >= 2 * most_of(reading.numbers)
     };
-    // Numbers that have a name each are doubted only where the objects say otherwise, or nothing at all.
+    // If every number has a name, they are questioned only if the objects disagree or give no evidence.
     let is_listed = is_shown(&listed) || (listed.fits && listed.agree > most_of(ClassNumbers::Listed));
     if is_listed {
         return Ok(listed.names);
@@ -155,7 +155,7 @@ fn ends<'a>(mut numbers: impl DoubleEndedIterator<Item = &'a i64>) -> String {
     }
 }
 
-/// The names by the file's numbers.
+/// Returns the names by the file's numbers.
 fn read_as(numbers: ClassNumbers, list: &BTreeMap<i64, String>) -> BTreeMap<i64, String> {
     let first = match numbers {
         ClassNumbers::Listed => return list.clone(),

@@ -1,4 +1,4 @@
-//! On which annotated objects the detections of each class number lie: that shows what the numbers mean.
+//! Counts which classes of annotated objects the detections of each class number overlap: evidence for what the numbers mean.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,14 +7,14 @@ use crate::dataset::results::{ClassKey, Results, Unit};
 use crate::domain::{Class, ClassId};
 use crate::geometry::BoundingBox;
 
-/// A detection lies on an object from this IoU on.
+/// Minimum IoU at which a detection is on an object.
 const ON_OBJECT: f64 = 0.5;
-/// For each class number of a file, on objects of which class its detections lie.
+/// For each class number of a file, the number of its detections on objects of each class.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Overlaps(BTreeMap<i64, BTreeMap<ClassId, usize>>);
 
 impl Overlaps {
-    /// `places`: of each record's image in the scene.
+    /// `places`: the index of each record's image in the scene.
     pub fn new(scene: &Scene, results: &Results, places: &[Result<usize, String>], unit: Unit) -> Self {
         let mut found = Self::default();
         for (record, place) in results.records.iter().zip(places) {
@@ -35,7 +35,7 @@ impl Overlaps {
         found
     }
 
-    /// The class on whose objects most detections of this number lie, with their number and that of all on objects.
+    /// Returns the class whose objects most detections of this number overlap, their count, and the count on objects of any class.
     pub fn likely(&self, number: i64) -> Option<(ClassId, usize, usize)> {
         let on = self.0.get(&number)?;
         let (class, most) = on.iter().max_by_key(|(_, count)| **count)?;
@@ -43,17 +43,17 @@ impl Overlaps {
         (most * 2 > all).then_some((*class, *most, all))
     }
 
-    /// Detections of this number on objects of any class.
+    /// Returns the number of detections with this class number on objects of any class.
     pub fn on_any(&self, number: i64) -> usize {
         self.0.get(&number).map_or(0, |on| on.values().sum())
     }
 
-    /// On objects of this class.
+    /// Returns the number of them on objects of this class.
     pub fn of(&self, number: i64, class: ClassId) -> usize {
         self.0.get(&number).and_then(|on| on.get(&class)).copied().unwrap_or(0)
     }
 
-    /// What the numbers would be mapped to by these objects, as `--map` takes it; `None` where they do not tell it of all.
+    /// Returns the mapping that these objects suggest, in the syntax of `--map`; `None` if they do not determine all numbers.
     pub fn as_map(&self, numbers: &BTreeSet<i64>, classes: &[Class]) -> Option<String> {
         let pair = |number: &i64| {
             let (class, ..) = self.likely(*number)?;
