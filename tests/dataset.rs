@@ -171,7 +171,7 @@ fn missing_folders_and_lists_say_what_to_do() {
     check(import_folder(&tiny.path("nowhere")).unwrap_err(), "does not exist or is not a folder");
     check(import_folder(&tiny.path("FDDB-folds")).unwrap_err(), "no images in this folder");
     fs::remove_file(tiny.path("FDDB-folds/FDDB-fold-03-ellipseList.txt")).unwrap();
-    check(tiny.import().unwrap_err(), "FDDB-fold-03-ellipseList.txt: the list is missing while");
+    check(tiny.import().unwrap_err(), "FDDB-fold-03-ellipseList.txt: the list is missing but");
     fs::remove_file(tiny.path("FDDB-folds/FDDB-fold-03.txt")).unwrap();
     check(tiny.import().unwrap_err(), "no FDDB-fold-NN.txt");
     let tiny = TinyFddb::good();

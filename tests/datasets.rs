@@ -361,7 +361,10 @@ fn a_yolo_export_has_only_reviewed_background_and_paints_ignored_regions_out() {
     assert_eq!((report.painted_images, report.painted_regions), (2, 2));
     let left_out = excluded(&out);
     assert_eq!(left_out.len(), 3, "{left_out:?}");
-    assert!(left_out["empty"].contains("nobody said") && left_out["held out empty"].contains("nobody said"));
+    assert!(
+        left_out["empty"].contains("nobody has confirmed")
+            && left_out["held out empty"].contains("nobody has confirmed")
+    );
     assert!(left_out["only ignored"].contains("ignored"));
     assert_eq!(report.unreviewed_background, 2);
 
