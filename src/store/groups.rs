@@ -10,7 +10,7 @@ use super::{Store, StoreError, queue_index};
 use crate::domain::{CandidateId, GroupId};
 
 /// A verdict waits no longer than this, and a commit, for changes of groups.
-const HELD_AT_MOST: Duration = Duration::from_millis(10);
+const HELD_AT_MOST: Duration = Duration::from_millis(15);
 /// Changes between two checks of the clock.
 const UNWATCHED: usize = 16;
 
