@@ -24,10 +24,6 @@ const MODE_PAUSE: Duration = Duration::from_millis(20);
 /// Files up to this size are checked completely when opened (about 0.2 s); larger ones by [`Store::check_if_large`] and with each backup.
 const CHECKED_ON_OPEN_BYTES: u64 = 48 << 20;
 
-/// A commit that finds this many pages in the write-ahead log moves them into the file. A verdict writes some ten pages. At SQLite's 1000
-/// every hundredth commit would also move the log, which is just what a 99th percentile sees.
-const CHECKPOINT_PAGES: u32 = 4000;
-
 /// The project's database: one connection, for one thread.
 pub struct Store {
     pub(super) connection: Connection,
@@ -194,23 +190,10 @@ impl Store {
         if mode != "wal" {
             return self.write(f);
         }
-        let set = |c: &Connection, synchronous: &str, checkpoint_pages: u32| {
-            c.pragma_update(None, "wal_autocheckpoint", checkpoint_pages)?;
-            Ok(c.pragma_update(None, "synchronous", synchronous)?)
-        };
-        self.read(|c| set(c, "NORMAL", 0))?;
+        self.read(|c| Ok(c.pragma_update(None, "synchronous", "NORMAL")?))?;
         let written = self.write(f);
-        self.read(|c| set(c, "FULL", CHECKPOINT_PAGES))?;
+        self.read(|c| Ok(c.pragma_update(None, "synchronous", "FULL")?))?;
         written
-    }
-
-    /// Moves what is committed from the write-ahead log into the file, while others may write: to be called between some transactions of
-    /// [`Store::write_without_waiting`]. A long log makes every commit move its pages, verdicts' too. The log begins again with the next
-    /// transaction if nothing is committed before that, so what came in during the move is moved too; there is little of it.
-    pub fn shorten_log(&self) {
-        let run = || self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        // What is not moved now is moved by a later commit.
-        let _ = run().and_then(|()| run());
     }
 
     fn new(connection: Connection, path: &Path, only_writer: Option<WorkLock>, held: HeldFile) -> Self {
@@ -365,7 +348,9 @@ fn settle(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     // A committed verdict is on disk before the call returns.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // A verdict writes some ten pages. At SQLite's 1000 every hundredth commit would also copy the log back, which is just what a
+    // 99th percentile sees.
+    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
     connection.pragma_update(None, "cache_size", -(64 << 10))?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Otherwise SQLite recompiles a cached statement for nearly every bound value, looking for a better plan.

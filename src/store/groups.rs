@@ -10,7 +10,7 @@ use super::{Store, StoreError, queue_index};
 use crate::domain::{CandidateId, GroupId};
 
 /// Maximum time, besides a commit, that a verdict waits for group changes.
-const HELD_AT_MOST: Duration = Duration::from_millis(10);
+const HELD_AT_MOST: Duration = Duration::from_millis(15);
 /// Number of changes between two checks of the clock.
 const UNWATCHED: usize = 16;
 

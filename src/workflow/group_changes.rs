@@ -158,9 +158,6 @@ fn place_of(stored: &[StoredGroup], id: GroupId) -> Option<usize> {
     stored.binary_search_by_key(&id, |group| group.id).ok()
 }
 
-/// Transactions between which the write-ahead log is shortened: it stays below the length at which a verdict's commit would do it.
-const LOGGED_MAX: u32 = 3;
-
 /// Writes briefly, then pauses: a verdict may be waiting. New groups are shown once all are complete.
 pub(super) fn write(
     store: &mut Store,
@@ -175,7 +172,6 @@ pub(super) fn write(
     }
     let is_changed = changes.iter().any(|change| !matches!(change, GroupChange::Settled(_)));
     let mut left = changes;
-    let mut logged = 0;
     while !left.is_empty() {
         if cancel.is_cancelled() {
             if is_changed {
@@ -185,14 +181,7 @@ pub(super) fn write(
         }
         let done = with_retries(cancel, &mut *tell, || store.change_groups(left))?;
         left = &left[done..];
-        logged += 1;
-        if logged == LOGGED_MAX {
-            // Verdicts can be written meanwhile; the log begins again if the next transaction follows at once.
-            store.shorten_log();
-            logged = 0;
-        } else {
-            let_verdicts_go_first();
-        }
+        let_verdicts_go_first();
     }
     Ok(with_retries(cancel, tell, || store.groups_are_found(is_changed))?)
 }

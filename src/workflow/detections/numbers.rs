@@ -128,13 +128,13 @@ fn decide(
 fn question(used: &BTreeSet<i64>, list: &BTreeMap<i64, String>, listed: &Reading, others: &[Reading]) -> String {
     let first = used.first().copied().unwrap_or_default();
     let option = |reading: &Reading| {
-        let name = reading.names.get(&first).map_or("nothing", String::as_str);
+        let what = reading.names.get(&first).map_or_else(|| "has no name".to_owned(), |name| format!("is `{name}`"));
         let word = match reading.numbers {
             ClassNumbers::Listed => "listed",
             ClassNumbers::From0 => "from-0",
             ClassNumbers::From1 => "from-1",
         };
-        format!("{first} is `{name}` with --class-numbers {word}")
+        format!("{first} {what} with --class-numbers {word}")
     };
     let options: Vec<String> = std::iter::once(listed).chain(others).map(option).collect();
     format!(
