@@ -14,6 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use super::StoreError;
 use super::companions::{companion, wal_of};
 use super::header::Header;
+use super::held_file::HeldFile;
 
 /// Maximum time that a call waits for another writer.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -174,7 +175,7 @@ fn without_half_a_commit(path: &Path, reading: Reading, failed: rusqlite::Error)
 fn copied_with_journal(path: &Path) -> std::io::Result<(PathBuf, tempfile::TempDir)> {
     let folder = tempfile::tempdir()?;
     let copy = folder.path().join("copy.db");
-    std::fs::copy(path, &copy)?;
+    HeldFile::open(path, 0).map_err(std::io::Error::other)?.0.copy(path, &copy)?;
     std::fs::copy(companion(path, "-journal"), companion(&copy, "-journal"))?;
     Ok((copy, folder))
 }

@@ -62,6 +62,20 @@ impl HeldFile {
     }
 }
 
+impl HeldFile {
+    /// Copies the file at `path`, which is held, to a new file.
+    pub fn copy(&self, path: &Path, to: &Path) -> io::Result<()> {
+        use std::io::Seek as _;
+        let all = lock();
+        let Some(mut file) = all.iter().find(|held| self.0 == Some(held.key)).and_then(|held| held.files.first())
+        else {
+            return std::fs::copy(path, to).map(|_| ());
+        };
+        file.rewind()?;
+        io::copy(&mut file, &mut File::create_new(to)?).map(|_| ())
+    }
+}
+
 impl Drop for HeldFile {
     fn drop(&mut self) {
         let mut all = lock();
@@ -121,6 +135,9 @@ mod tests {
         std::fs::write(&path, "other").unwrap();
         let (third, bytes) = HeldFile::open(&path, 100).unwrap();
         assert_eq!((&bytes[..], holders(&path)), (&b"other"[..], Some((2, 1))));
+        let copy = dir.path().join("copy.db");
+        third.copy(&path, &copy).unwrap();
+        assert_eq!((std::fs::read(&copy).unwrap(), holders(&path)), (b"other".to_vec(), Some((2, 1))));
         drop((second, third));
         assert_eq!(holders(&path), None);
         assert!(HeldFile::open(dir.path(), 4).is_err() && HeldFile::open(&dir.path().join("none"), 4).is_err());
