@@ -597,8 +597,11 @@ fn a_double_click_on_start_starts_one_round_and_does_not_pause_it() {
     use quarry::app::command::{Command, Form, TrainCommand};
     let dir = tempfile::tempdir().unwrap();
     let project = tiny_project::make(dir.path(), "tiny", 4, 2);
-    let config =
-        quarry::training::RoundConfig::from_toml(&tiny_project::settings("iterations = 5000"), "tests").unwrap();
+    let config = quarry::training::RoundConfig::from_toml(
+        &tiny_project::settings("iterations = 5000\ntest_folds = [2]\nevaluate_every = 0"),
+        "tests",
+    )
+    .unwrap();
     let mut window = window(Screen::Train, Some(project.dir()));
     window.set_size(egui::vec2(1440.0, 1500.0));
     wait_for(&mut window, "Start round 1");
