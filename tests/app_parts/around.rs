@@ -1,6 +1,6 @@
 //! Nothing is lost by navigating, by closing the window, or when someone else decides on the same project.
 
-use egui::{Event, Key, Modifiers, MouseWheelUnit, TouchPhase, vec2};
+use egui::{Event, Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use quarry::app::QuarryApp;
@@ -11,7 +11,7 @@ use quarry::app::options::{LastPlace, Options};
 use quarry::store::CandidateQuery;
 
 use super::app_project;
-use super::window::{Window, counts, press, run_until, wait_for, wait_until, window};
+use super::window::{Window, counts, press, run_until, wait_for, wait_until, wheel_until, window};
 
 fn press_with(window: &mut Window, modifiers: Modifiers, key: Key) {
     window.key_press_modifiers(modifiers, key);
@@ -128,17 +128,7 @@ fn zoom_and_place_are_kept_between_review_grid_image_and_browser() {
         window.state().as_ref().is_some_and(|app| app.shown_crop().is_some())
             && window.query_by_label_contains("Image scene_").is_some()
     });
-    let canvas = window.get_by_label_contains("Image scene_").rect();
-    window.event(Event::PointerMoved(canvas.center() + vec2(0.2 * canvas.width(), -0.1 * canvas.height())));
-    window.step();
-    window.event(Event::MouseWheel {
-        unit: MouseWheelUnit::Point,
-        delta: vec2(0.0, 240.0),
-        phase: TouchPhase::Move,
-        source: egui::MouseWheelSource::Wheel,
-        modifiers: Modifiers::NONE,
-    });
-    window.step();
+    wheel_until(&mut window, "Image scene_", (0.7, 0.4), |window| close_up(window).is_some());
     let zoomed = at_rest(&mut window);
     let (image, _, scale) = zoomed.unwrap();
     // The pointer is not part of what is restored.

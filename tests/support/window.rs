@@ -77,6 +77,28 @@ fn labels(window: &Window) -> String {
     texts.take(120).collect::<Vec<_>>().join(" | ")
 }
 
+/// Turns the wheel over the widget whose label has this part, at a share of its size, until `done` holds: it may still move while the
+/// screen fills.
+#[track_caller]
+pub fn wheel_until(window: &mut Window, part: &str, share: (f32, f32), done: impl Fn(&Window) -> bool) {
+    let deadline = Instant::now() + Duration::from_mins(5);
+    while !done(window) {
+        assert!(Instant::now() < deadline, "the wheel over {part} does nothing; on the screen: {}", labels(window));
+        let rect = window.query_all_by_label_contains(part).next().map(|node| node.rect());
+        if let Some(rect) = rect {
+            window.hover_at(rect.min + rect.size() * egui::vec2(share.0, share.1));
+            window.step();
+            let (unit, phase) = (egui::MouseWheelUnit::Point, egui::TouchPhase::Move);
+            let (source, modifiers) = (egui::MouseWheelSource::Wheel, Modifiers::NONE);
+            window.event(Event::MouseWheel { unit, delta: egui::vec2(0.0, 120.0), phase, source, modifiers });
+        }
+        for _ in 0..20 {
+            window.step();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
 pub fn press(window: &mut Window, key: Key) {
     window.key_press(key);
     window.step();
