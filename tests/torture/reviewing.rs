@@ -75,7 +75,7 @@ fn press_keys(project: &Path, seed: u64) {
     println!("\n{ACKNOWLEDGED}0");
     for (k, (key, _)) in keys_of(seed).take(CANDIDATES - 1).enumerate() {
         press(&mut window, key);
-        // The next candidate is shown once the verdict is on disk.
+        // The next candidate is shown at once, while the verdict is saved; the next key is read once it is on disk.
         wait_for(&mut window, &format!("{} of {CANDIDATES}", k + 2));
         println!("\n{ACKNOWLEDGED}{}", k + 1);
     }
@@ -83,7 +83,7 @@ fn press_keys(project: &Path, seed: u64) {
 }
 
 #[test]
-fn a_killed_window_has_lost_no_verdict_that_it_showed_as_given() {
+fn a_killed_window_has_lost_no_verdict_but_the_one_that_was_being_saved() {
     let root = tempfile::tempdir().unwrap();
     let base = app_project::make(root.path(), IMAGES, 1);
     drop(base.open_store().unwrap());
@@ -108,7 +108,8 @@ fn a_killed_window_has_lost_no_verdict_that_it_showed_as_given() {
         let found: Vec<_> = log.iter().map(|e| (e.record.candidate, e.record.verdict)).collect();
         let pressed = queue.iter().copied().zip(keys_of(seed).map(|(_, verdict)| Some(verdict)));
         assert_eq!(found, pressed.take(found.len()).collect::<Vec<_>>());
-        if !(acknowledged..=acknowledged + 1).contains(&found.len()) {
+        // All before the last one that was shown; the kill may also come after the next key was handled.
+        if !(acknowledged.saturating_sub(1)..=acknowledged + 1).contains(&found.len()) {
             let kept = root.keep();
             panic!(
                 "{acknowledged} shown as given, {} found; see as-killed and killed-{n} in {}",
@@ -119,7 +120,7 @@ fn a_killed_window_has_lost_no_verdict_that_it_showed_as_given() {
         finished(quarry("group", &project));
         assert_eq!(leftovers(&dir), Vec::<String>::new());
     }
-    println!("TORTURE window: {wanted} kills, {shown} verdicts that were shown as given: nothing lost");
+    println!("TORTURE window: {wanted} kills, {shown} verdicts shown: none lost but those that were being saved");
 }
 
 fn any<T: Clone>(random: &mut impl Rng, of: &[T]) -> T {
