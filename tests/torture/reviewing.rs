@@ -95,7 +95,8 @@ fn a_killed_window_has_lost_no_verdict_but_the_one_that_was_being_saved() {
         copy_folder(base.dir(), &dir);
         let seed = random.random();
         let moment = Duration::from_millis(random.random_range(800..4000));
-        let acknowledged = reviewed_until("keys", &dir, seed, moment).last().map_or(0, |last| last.parse().unwrap());
+        let acknowledged: usize =
+            reviewed_until("keys", &dir, seed, moment).last().map_or(0, |last| last.parse().unwrap());
         shown += acknowledged;
         // As the kill left it, before anything opens it.
         let as_killed = root.path().join("as-killed");
