@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use egui::{Event, Modifiers, MouseWheelSource, MouseWheelUnit, TouchPhase, pos2, vec2};
+use egui::{Event, Modifiers, MouseWheelSource, MouseWheelUnit, Pos2, TouchPhase, pos2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use image::{Rgb, RgbImage};
@@ -52,11 +52,7 @@ fn main() {
     window.run_steps(20);
     window.state_mut().frames.clear();
     for _ in 0..FRAMES {
-        window.event(Event::PointerMoved(pos2(700.0, 500.0)));
-        let (unit, delta, modifiers) = (MouseWheelUnit::Point, vec2(0.0, -160.0), Modifiers::NONE);
-        let (phase, source) = (TouchPhase::Move, MouseWheelSource::Wheel);
-        window.event(Event::MouseWheel { unit, delta, phase, source, modifiers });
-        window.step();
+        wheel(&mut window, pos2(700.0, 500.0), -160.0);
         std::thread::sleep(PAUSE);
     }
     line("frame while the thumbnails scroll", &mut window.state_mut().frames, "8 ms (p99)");
@@ -73,11 +69,7 @@ fn main() {
     line("an image with 500 detections, from its key to the screen", &mut waits, "50 ms");
     window.state_mut().frames.clear();
     for _ in 0..200 {
-        window.event(Event::PointerMoved(pos2(500.0, 500.0)));
-        let (unit, delta, modifiers) = (MouseWheelUnit::Point, vec2(0.0, 40.0), Modifiers::NONE);
-        let (phase, source) = (TouchPhase::Move, MouseWheelSource::Wheel);
-        window.event(Event::MouseWheel { unit, delta, phase, source, modifiers });
-        window.step();
+        wheel(&mut window, pos2(500.0, 500.0), 40.0);
     }
     line("frame while that image is zoomed", &mut window.state_mut().frames, "16 ms");
     if let Some((now, most)) = memory_mb() {
@@ -101,16 +93,9 @@ fn large_image(folder: &Path) {
     window.run_steps(20);
     window.state_mut().frames.clear();
     let modifiers = Modifiers::NONE;
-    let wheel = |window: &mut Harness<'static, State>, amount: f32| {
-        window.event(Event::PointerMoved(canvas.center()));
-        let (unit, delta) = (MouseWheelUnit::Point, vec2(0.0, amount));
-        let (phase, source) = (TouchPhase::Move, MouseWheelSource::Wheel);
-        window.event(Event::MouseWheel { unit, delta, phase, source, modifiers });
-        window.step();
-        std::thread::sleep(PAUSE);
-    };
     for _ in 0..100 {
-        wheel(&mut window, 10.0);
+        wheel(&mut window, canvas.center(), 10.0);
+        std::thread::sleep(PAUSE);
     }
     for _ in 0..20 {
         let button = egui::PointerButton::Primary;
@@ -127,9 +112,19 @@ fn large_image(folder: &Path) {
         window.step();
     }
     for _ in 0..100 {
-        wheel(&mut window, -10.0);
+        wheel(&mut window, canvas.center(), -10.0);
+        std::thread::sleep(PAUSE);
     }
     line("frame while an image of 200 megapixels is zoomed and panned", &mut window.state_mut().frames, "16 ms");
+}
+
+/// Turns the wheel at a place and shows the frame.
+fn wheel(window: &mut Harness<'static, State>, at: Pos2, amount: f32) {
+    window.event(Event::PointerMoved(at));
+    let (unit, delta, modifiers) = (MouseWheelUnit::Point, vec2(0.0, amount), Modifiers::NONE);
+    let (phase, source) = (TouchPhase::Move, MouseWheelSource::Wheel);
+    window.event(Event::MouseWheel { unit, delta, phase, source, modifiers });
+    window.step();
 }
 
 fn open(window: &mut Harness<'static, State>, image: ImageId) {

@@ -68,7 +68,7 @@ pub struct Session {
     /// The first read; everything else is requested after its reply.
     set_up_ticket: Option<Ticket>,
     /// The pending page of the log.
-    pub history_requested: Option<HistoryAsked>,
+    pub history_requested: Option<HistoryRequest>,
     pub revisit_ticket: Option<Ticket>,
     /// The candidate that the review returns to.
     return_ticket: Option<Ticket>,
@@ -77,7 +77,7 @@ pub struct Session {
 }
 
 /// A requested page of the log.
-pub struct HistoryAsked {
+pub struct HistoryRequest {
     ticket: Ticket,
     /// Whether it is the newest page.
     from_start: bool,
@@ -319,7 +319,7 @@ impl Session {
             ..HistoryQuery::default()
         };
         let ticket = self.reader.ask(ReadRequest::History { query: Box::new(query), limit: HISTORY_PAGE });
-        self.history_requested = Some(HistoryAsked { ticket, from_start, batch: history.batch });
+        self.history_requested = Some(HistoryRequest { ticket, from_start, batch: history.batch });
     }
 
     /// Whether a reply is the pending page of the log and still wanted: if so, whether it is the newest.

@@ -1,8 +1,8 @@
 //! Opens the window: checks the display and loads the options file.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use egui::{ViewportBuilder, ViewportCommand, vec2};
 
@@ -89,19 +89,14 @@ fn open(first: impl FnOnce(&mut QuarryApp)) -> Result<(), AppError> {
 /// Maximizes the window after its first frames: X11's window managers ignore the request of a window that is not shown yet, and eframe shows
 /// it after the first frame.
 fn maximize_once_shown(ctx: &egui::Context) {
-    let is_asked = AtomicBool::new(false);
-    let ask = move |ui: &mut egui::Ui| {
+    let ask = |ui: &mut egui::Ui| {
         let ctx = ui.ctx();
-        if is_asked.load(Ordering::Relaxed) {
-            return;
-        }
-        if ctx.cumulative_frame_nr() < FRAMES_UNTIL_SHOWN {
-            ctx.request_repaint();
-            return;
-        }
-        is_asked.store(true, Ordering::Relaxed);
-        if ctx.input(|input| input.viewport().maximized) != Some(true) {
-            ctx.send_viewport_cmd(ViewportCommand::Maximized(true));
+        match ctx.cumulative_frame_nr().cmp(&FRAMES_UNTIL_SHOWN) {
+            Ordering::Less => ctx.request_repaint(),
+            Ordering::Equal if ctx.input(|input| input.viewport().maximized) != Some(true) => {
+                ctx.send_viewport_cmd(ViewportCommand::Maximized(true));
+            }
+            Ordering::Equal | Ordering::Greater => {}
         }
     };
     ctx.on_end_pass("maximize once shown", Arc::new(ask));

@@ -8,7 +8,7 @@
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Seek as _};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -65,7 +65,6 @@ impl HeldFile {
 impl HeldFile {
     /// Copies the file at `path`, which is held, to a new file.
     pub fn copy(&self, path: &Path, to: &Path) -> io::Result<()> {
-        use std::io::Seek as _;
         let all = lock();
         let Some(mut file) = all.iter().find(|held| self.0 == Some(held.key)).and_then(|held| held.files.first())
         else {
@@ -105,7 +104,6 @@ fn key(_: &std::fs::Metadata) -> Key {
 
 /// Reads from the start of the file, regardless of the current position.
 fn beginning(mut file: &File, count: u64) -> io::Result<Vec<u8>> {
-    use std::io::Seek as _;
     file.rewind()?;
     let mut bytes = Vec::new();
     file.take(count).read_to_end(&mut bytes)?;

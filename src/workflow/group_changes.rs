@@ -110,7 +110,7 @@ impl<'a> Before<'a> {
     }
 
     /// Returns each new group's position in the chain order: that of its best candidate's former group, otherwise next to the group with
-    /// the most similar hash; if no group is kept, all are chained anew. Groups whose images could not be read come last.
+    /// the most similar hash; if no group is kept, all of them are chained again. Groups whose images could not be read come last.
     fn chain_places(&self, is_kept: &[bool], new: &[&Group]) -> Vec<i64> {
         let hash = |at: usize| self.candidates[at].hashes.map(|hashes| hashes.perceptual);
         let of_group = |group: &Group| group.members.iter().find_map(|at| hash(*at));

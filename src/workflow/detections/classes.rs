@@ -145,7 +145,8 @@ fn the_only(
             let numbers =
                 keys.iter().filter_map(|key| if let ClassKey::Number(number) = key { Some(*number) } else { None });
             let likely = overlaps.as_map(&numbers.collect(), classes);
-            let likely = likely.map_or(String::new(), |map| format!(" By the objects that they lie on: --map {map}."));
+            let likely =
+                likely.map_or(String::new(), |map| format!(" The objects that they overlap suggest --map {map}."));
             Err(WorkflowError::Refused(format!(
                 "the detections have the classes {}, without names; the project has {}. Say what the numbers mean with --names FILE (data.yaml, \
                  or one name a line) or --ground-truth FILE (COCO's categories), or with --class NAME where all are of one class.{likely}",

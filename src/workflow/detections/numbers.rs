@@ -91,8 +91,8 @@ fn decide(
         used.iter().map(|number| names.get(number).cloned()).collect()
     };
     let is_other = |reading: &Reading| reading.fits && meant(&reading.names) != meant(&listed.names);
-    let mut others: Vec<Reading> = [ClassNumbers::From0, ClassNumbers::From1].map(reading).into_iter().collect();
-    others.retain(is_other);
+    let others: Vec<Reading> =
+        [ClassNumbers::From0, ClassNumbers::From1].map(reading).into_iter().filter(is_other).collect();
     if others.is_empty() || (listed.fits && counts_from_0) {
         return Ok(listed.names);
     }
@@ -112,8 +112,8 @@ fn decide(
     match others.iter().find(|reading| is_shown(reading)) {
         Some(shown) => {
             notes.push(format!(
-                "class numbers count from {} here, where the list of names has {}: {} of {all} detections on annotated objects have their class \
-                 so, {} by the list's numbers. --class-numbers listed reads them so all the same",
+                "class numbers count from {} here, although the list of names has {}: {} of {all} detections on annotated objects \
+                 match their class that way, {} with the list's numbers. --class-numbers listed keeps the list's",
                 i64::from(shown.numbers == ClassNumbers::From1),
                 ends(list.keys()),
                 shown.agree,

@@ -1,6 +1,6 @@
 //! Counts which classes of annotated objects the detections of each class number overlap: evidence for what the numbers mean.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Scene, in_pixels};
 use crate::dataset::results::{ClassKey, Results, Unit};
@@ -9,6 +9,7 @@ use crate::geometry::BoundingBox;
 
 /// Minimum IoU at which a detection is on an object.
 const ON_OBJECT: f64 = 0.5;
+
 /// For each class number of a file, the number of its detections on objects of each class.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Overlaps(BTreeMap<i64, BTreeMap<ClassId, usize>>);
@@ -17,15 +18,18 @@ impl Overlaps {
     /// `places`: the index of each record's image in the scene.
     pub fn new(scene: &Scene, results: &Results, places: &[Result<usize, String>], unit: Unit) -> Self {
         let mut found = Self::default();
+        // By image: a crowded image has many records.
+        let mut objects_of: HashMap<usize, (Vec<ClassId>, Vec<BoundingBox>)> = HashMap::new();
         for (record, place) in results.records.iter().zip(places) {
             let (ClassKey::Number(number), Ok(at)) = (&record.class, place) else { continue };
             let Some(image) = scene.images.get(*at) else { continue };
-            let annotations = scene.truth.get(&image.id).map_or(&[][..], Vec::as_slice);
-            let objects = annotations.iter().filter(|annotation| !annotation.ignored);
-            let (classes, boxes): (Vec<ClassId>, Vec<BoundingBox>) =
-                objects.map(|object| (object.class, object.shape.bounding_box())).unzip();
+            let (classes, boxes) = objects_of.entry(*at).or_insert_with(|| {
+                let annotations = scene.truth.get(&image.id).map_or(&[][..], Vec::as_slice);
+                let objects = annotations.iter().filter(|annotation| !annotation.ignored);
+                objects.map(|object| (object.class, object.shape.bounding_box())).unzip()
+            });
             let bbox = in_pixels(&record.shape, unit, image.width, image.height).bounding_box();
-            let Some((nearest, iou)) = bbox.max_iou(&boxes) else { continue };
+            let Some((nearest, iou)) = bbox.max_iou(boxes) else { continue };
             if iou >= ON_OBJECT
                 && let Some(class) = classes.get(nearest)
             {

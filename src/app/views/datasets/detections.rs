@@ -151,7 +151,8 @@ fn class_row(
 fn lies_on(sample: &ClassSample, chosen: &BTreeMap<i64, String>, classes: &[Class]) -> Option<(String, bool)> {
     let (number, likely) = (sample.number?, sample.likely.as_ref()?);
     let class = classes.iter().find(|class| class.id == likely.class)?;
-    let text = format!("{} of {} on objects are on {}", likely.on_its, likely.on_any, printable(&class.name));
+    let text =
+        format!("{} of {} detections on objects are on {}", likely.on_its, likely.on_any, printable(&class.name));
     let is_chosen = classes.len() == 1 || chosen.get(&number) == Some(&class.name);
     Some((text, is_chosen))
 }
