@@ -64,7 +64,9 @@ for target in "${targets[@]}"; do
     begun=$SECONDS
     ended=0
     "$folder/debug/$target" fuzz/corpus/"$target" -artifact_prefix=fuzz/artifacts/"$target"/ -max_total_time="$seconds" "${limits[@]}" \
-        -dict=fuzz/words.dict -print_final_stats=1 >"$log" 2>&1 || ended=$?
+        -dict=fuzz/words.dict -print_final_stats=1 >"$log" 2>&1 &
+    fuzzer=$!
+    wait $fuzzer || ended=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
     peak=$(sed -n 's/^stat::peak_rss_mb: *//p' "$log")
     printf '%-24s %10s executions in %4d s, peak %5s MB: %s\n' "$target" "${runs:-?}" $((SECONDS - begun)) "${peak:-?}" \
@@ -74,6 +76,7 @@ for target in "${targets[@]}"; do
         grep -a -E 'panicked|ERROR|Test unit written' -A2 "$log" | head -20 || tail -n 20 "$log"
     fi
     rm -f "$log"
-    rm -rf /dev/shm/quarry-fuzz-*
+    # Only its own files: others may run at the same time.
+    rm -rf "${TMPDIR:-/tmp}/quarry-fuzz-$fuzzer" /dev/shm/quarry-fuzz-$fuzzer
 done
 exit $status
