@@ -16,7 +16,7 @@ use crate::detector::weights::{
     read_backbone, sha256_hex, write_safetensors,
 };
 use crate::detector::{Anchors, Architecture, CONFIG_KEY, DetectorConfig, DetectorError, verify_file};
-use crate::domain::{Output, data_folder, limits, read_bytes, shown_path};
+use crate::domain::{Output, data_folder, read_weights, shown_path};
 #[cfg(feature = "torch")]
 use crate::training::last_model;
 
@@ -211,7 +211,7 @@ pub fn models_folder() -> PathBuf {
 }
 
 fn written(file: PathBuf, tensors: usize, notes: Vec<String>) -> Result<WrittenWeights, WeightsTaskError> {
-    let bytes = read_bytes(&file, limits::WEIGHTS).map_err(|error| WeightError::io(&file, error.into()))?;
+    let bytes = read_weights(&file).map_err(|error| WeightError::io(&file, error.into()))?;
     Ok(WrittenWeights { sha256: sha256_hex(&bytes), file, tensors, notes })
 }
 
