@@ -126,7 +126,7 @@ fn check_file_size(file: &File, size: u64, format: ImageFormat) -> Result<(), St
     if format == ImageFormat::Jpeg {
         return refused("a JPEG within the size limit needs");
     }
-    let needed = caught(|| {
+    let needed = caught(|| -> Result<(u64, u32, u32), String> {
         let mut start = file;
         start.rewind().map_err(|error| error.to_string())?;
         let mut reader = ImageReader::with_format(BufReader::new(start), format);
@@ -137,7 +137,7 @@ fn check_file_size(file: &File, size: u64, format: ImageFormat) -> Result<(), St
         Ok((decoder.total_bytes(), width, height))
     });
     let needed = needed.unwrap_or_else(|_| Err("the file is damaged. Copy it again from its source".into()));
-    let (needed, width, height): (u64, u32, u32) = needed?;
+    let (needed, width, height) = needed?;
     if size > 2 * needed + LARGE_FILE {
         return refused(&format!("its {width} x {height} pixels need"));
     }
