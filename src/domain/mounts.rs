@@ -65,20 +65,26 @@ fn unescaped(word: &[u8]) -> Option<PathBuf> {
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has this table"))]
 fn names_in(mounts: &[Mount], path: &Path) -> Vec<PathBuf> {
     let mut names = vec![path.to_path_buf()];
-    // Of several mounts at one place the last one counts.
-    let holding = mounts.iter().filter(|mount| path.starts_with(&mount.place));
-    let Some(own) = holding.max_by_key(|mount| mount.place.components().count()) else { return names };
+    let Some(own) = mount_of(mounts, path) else { return names };
     let Ok(below) = path.strip_prefix(&own.place) else { return names };
     let inside = own.root.join(below);
     for mount in mounts.iter().filter(|mount| mount.device == own.device) {
         if let Ok(rest) = inside.strip_prefix(&mount.root) {
             let name = mount.place.join(rest);
-            if !names.contains(&name) {
+            let is_shown = mount_of(mounts, &name).is_some_and(|shown| std::ptr::eq(shown, mount));
+            if is_shown && !names.contains(&name) {
                 names.push(name);
             }
         }
     }
     names
+}
+
+/// Returns the mount that shows `path`: of several at one place the last one.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "only Linux has this table"))]
+fn mount_of<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
+    let holding = mounts.iter().filter(|mount| path.starts_with(&mount.place));
+    holding.max_by_key(|mount| mount.place.components().count())
 }
 
 #[cfg(all(test, unix))]
@@ -90,7 +96,8 @@ mod tests {
         30 22 0:5 / /tmp rw - tmpfs tmpfs rw\n\
         31 22 254:0 /data/photos /mnt/my\\040photos rw - ext4 /dev/vda rw\n\
         32 22 254:0 /data/photos/2024 /srv/new rw - ext4 /dev/vda rw\n\
-        33 22 0:6 / /tmp/over rw - tmpfs tmpfs rw\n\
+        33 30 254:0 /data/hidden /tmp/over rw - ext4 /dev/vda rw\n\
+        34 30 0:6 / /tmp/over rw - tmpfs tmpfs rw\n\
         a broken line\n";
 
     #[test]
@@ -104,6 +111,7 @@ mod tests {
         check("/mnt/my photos/x", &["/mnt/my photos/x", "/data/photos/x"]);
         check("/data/other", &["/data/other"]);
         check("/tmp/over/a", &["/tmp/over/a"]);
+        check("/data/hidden/a", &["/data/hidden/a"]);
         assert_eq!(names_in(&[], Path::new("/a")), [PathBuf::from("/a")]);
     }
 }

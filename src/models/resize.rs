@@ -53,6 +53,9 @@ pub(super) fn resize(image: &RgbImage, width: u32, height: u32) -> Vec<u8> {
 pub(super) fn resize_bordered(image: &Bordered<'_>, width: u32, height: u32) -> Vec<u8> {
     let (own_width, own_height) = image.outer;
     if (own_width, own_height) == (width, height) {
+        if image.image.dimensions() == image.outer {
+            return image.image.as_raw().clone();
+        }
         let row = |y| (0..width as usize).flat_map(move |x| image.pixel(image.row(y), x));
         return (0..height as usize).flat_map(row).collect();
     }
