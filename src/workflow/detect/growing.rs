@@ -50,7 +50,8 @@ fn growing(out: &Path) -> PathBuf {
 pub(in crate::workflow) fn check_growing(policy: &OutputPolicy, out: &Output) -> Result<(), WorkflowError> {
     let path = growing(&out.path);
     policy.check(&Output::new(&path, true))?;
-    if path.is_file() && !out.replace && !is_ours(&path)? {
+    // Permission to replace the output does not cover another file.
+    if path.is_file() && !is_ours(&path)? {
         return Err(WorkflowError::Refused(format!(
             "{}: unfinished detections are saved here, and this file was not written by Quarry. Move it, or name another output.",
             printable_path(&path)
