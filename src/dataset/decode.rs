@@ -19,7 +19,7 @@ use crate::domain::{InputError, caught, limits, open_regular};
 /// Bytes that a decoder may allocate besides the pixels: tables, rows, metadata.
 const WORKING_BYTES: u64 = 64 << 20;
 /// Larger files are compared with their pixels before they are read. A JPEG of 256 megapixels in the best quality is smaller.
-const LARGE_FILE: u64 = 512 << 20;
+const LARGE_FILE: u64 = 384 << 20;
 /// Number of bytes that identify a file's format.
 const SIGNATURE_BYTES: u64 = 16;
 
