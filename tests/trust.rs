@@ -183,6 +183,20 @@ fn a_verdict_file_of_another_project_is_refused_by_the_number_that_matches_nothi
     std::fs::write(&file, text.replacen("\"tick\":1000", "\"tick\":9223372036854775807", 1)).unwrap();
     let refused = stderr(&quarry(&["verdicts", "merge", f, "--project", path(&one)]).code(1));
     assert!(refused.contains("v.jsonl:1: its tick"), "{refused}");
+    // Only one of two decisions with one uid could be merged; the same line twice is harmless.
+    let first = text.lines().next().unwrap();
+    let merge = || quarry(&["verdicts", "merge", f, "--project", path(&one)]);
+    std::fs::write(&file, format!("{text}{first}\n")).unwrap();
+    merge().success();
+    std::fs::write(&file, format!("{text}{}\n", first.replace("confirmed", "rejected"))).unwrap();
+    assert_ne!(first, first.replace("confirmed", "rejected"));
+    let refused = stderr(&merge().code(1));
+    assert!(refused.contains("v.jsonl:5: it has the uid of line 1"), "{refused}");
+    std::fs::write(&file, text.replacen("\"face\"", "\"fa\\nce\"", 1)).unwrap();
+    if text.contains("\"face\"") {
+        let refused = stderr(&merge().code(1));
+        assert!(refused.contains("v.jsonl:") && refused.contains("its class"), "{refused}");
+    }
 }
 
 /// Every candidate is given to one annotator, or to two; shares only depend on the project, so that copies agree.

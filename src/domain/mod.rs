@@ -58,8 +58,7 @@ pub use panics::{Panic, caught, report_panics};
 pub use perceptual_hashes::PerceptualHashes;
 pub use place::{Moved, Place, make_folder, make_folders_below, stays_below};
 pub use printable::{
-    csv_text, list_problem, printable, printable_json, printable_line, printable_message, printable_path,
-    without_formula,
+    cell_text, csv_text, list_problem, printable, printable_json, printable_line, printable_message, printable_path,
 };
 pub use rate::{Rate, clock};
 pub use resident_memory::resident_bytes;

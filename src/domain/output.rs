@@ -88,8 +88,15 @@ pub enum OutputError {
     Link { out: PathBuf, target: PathBuf },
     #[error("{}: {what}. Name a file to write, such as {}.", printable_path(out), printable_path(example))]
     NotAFile { out: PathBuf, what: &'static str, example: PathBuf },
-    #[error("{}: {source}. Choose a path in an existing, writable folder.", printable_path(out))]
-    Io { out: PathBuf, source: io::Error },
+    // `cause`, not `source`: the message already includes it.
+    #[error("{}: {}. Choose a path in an existing, writable folder.", printable_path(out), plain_cause(cause))]
+    Io { out: PathBuf, cause: io::Error },
+}
+
+/// The system's error without the path of a temporary file, which `tempfile` appends and the user does not know.
+fn plain_cause(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" at path \"").next().unwrap_or_default().to_owned()
 }
 
 /// A folder below which nothing is written.
@@ -152,7 +159,7 @@ impl ReadOnly {
     pub fn check(&self, out: &Output) -> Result<(), OutputError> {
         let path = &out.path;
         let there = existing(path)?;
-        let real = real_place(path).map_err(|source| OutputError::Io { out: path.clone(), source })?;
+        let real = real_place(path).map_err(|cause| OutputError::Io { out: path.clone(), cause })?;
         let input = there.as_ref().and_then(|there| self.files.iter().find(|input| is_same(input, &real, there)));
         let names = all_names(&real);
         let input = input.or_else(|| names.iter().find_map(|name| self.linked.get(name)));
@@ -165,7 +172,7 @@ impl ReadOnly {
 
     /// [`ReadOnly::check`] for a symbolic link that is replaced as such, not what it leads to: only the link's folder matters.
     pub fn check_link(&self, path: &Path) -> Result<(), OutputError> {
-        let names = real_places(path).map_err(|source| OutputError::Io { out: path.to_path_buf(), source })?;
+        let names = real_places(path).map_err(|cause| OutputError::Io { out: path.to_path_buf(), cause })?;
         self.check_folders(path, &names)
     }
 
@@ -210,7 +217,7 @@ fn existing(path: &Path) -> Result<Option<Metadata>, OutputError> {
     let there = match fs::symlink_metadata(path) {
         Ok(there) => there,
         Err(error) if error.kind() == io::ErrorKind::NotFound && path.file_name().is_some() => return Ok(None),
-        Err(source) => return Err(OutputError::Io { out: out(), source }),
+        Err(cause) => return Err(OutputError::Io { out: out(), cause }),
     };
     if there.is_symlink() {
         let target = fs::canonicalize(path).or_else(|_| fs::read_link(path)).unwrap_or_default();
@@ -336,5 +343,8 @@ mod tests {
         assert!(matches!(guarded.check(&Output::new(&out, false)), Err(OutputError::Exists(path)) if path == out));
         guarded.check(&Output::new(&out, true)).unwrap();
         assert!(guarded.check(&Output::new("", true)).is_err());
+        let cause = tempfile::NamedTempFile::new_in(dir.path().join("gone")).unwrap_err();
+        let message = OutputError::Io { out: out.clone(), cause }.to_string();
+        assert!(message.contains("old.txt: No such file") && !message.contains("gone"), "{message}");
     }
 }

@@ -216,6 +216,6 @@ fn is_own_name(name: &str) -> bool {
         || matches!(name, "project.toml" | "runs" | "curves" | "backups" | "sample" | "messages.txt" | "messages.1.txt")
 }
 
-fn io(out: &Output, source: std::io::Error) -> OutputError {
-    OutputError::Io { out: out.path.clone(), source }
+fn io(out: &Output, cause: std::io::Error) -> OutputError {
+    OutputError::Io { out: out.path.clone(), cause }
 }
