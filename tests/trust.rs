@@ -306,6 +306,32 @@ fn an_imported_curve_is_known_by_its_own_file() {
     assert!(refused.iter().all(|error| error.to_string().contains("is not this file's")), "{refused:?}");
 }
 
+/// The dataset and the class are named, before anything is written.
+#[test]
+fn classes_that_a_project_cannot_hold_are_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    image::GrayImage::from_pixel(64, 48, image::Luma([90])).save(at("a.png")).unwrap();
+    quarry(&["new", &at("p")]).success();
+    let check = |names: &[String], expected: &str| {
+        let categories = names.iter().zip(1..).map(|(name, id)| serde_json::json!({ "id": id, "name": name }));
+        let coco = serde_json::json!({
+            "images": [{ "id": 1, "file_name": "a.png", "width": 64, "height": 48 }],
+            "annotations": [{ "id": 1, "image_id": 1, "category_id": 1, "bbox": [5, 5, 20, 20] }],
+            "categories": categories.collect::<Vec<_>>(),
+        });
+        std::fs::write(at("a.json"), coco.to_string()).unwrap();
+        let args = ["import", "coco", &at("a.json"), "--project", &at("p")];
+        let refused = stderr(&quarry(&args).code(1));
+        let folder = dir.path().canonicalize().unwrap();
+        assert!(refused.contains(expected) && refused.contains(folder.to_str().unwrap()), "{refused}");
+        assert!(!stdout(&quarry(&["status", "--project", &at("p")]).success()).contains("Dataset"));
+    };
+    check(&["a\u{1b}[31m".to_owned()], "class `a\\u{1b}[31m`");
+    check(&["x".repeat(300)], "of 1 to 200 bytes");
+    check(&(0..20_001).map(|k| format!("class {k}")).collect::<Vec<_>>(), "20001 classes");
+}
+
 #[test]
 fn an_import_waits_for_nobody_and_is_told_who_holds_the_project() {
     let dir = tempfile::tempdir().unwrap();
