@@ -321,11 +321,10 @@ fn classes_that_a_project_cannot_hold_are_refused_by_name() {
             "categories": categories.collect::<Vec<_>>(),
         });
         std::fs::write(at("a.json"), coco.to_string()).unwrap();
-        let args = ["import", "coco", &at("a.json"), "--project", &at("p")];
-        let refused = stderr(&quarry(&args).code(1));
+        let refused = stderr(&quarry(&["import", "coco", &at("a.json"), "--project", &at("p")]).code(1));
         let folder = dir.path().canonicalize().unwrap();
         assert!(refused.contains(expected) && refused.contains(folder.to_str().unwrap()), "{refused}");
-        assert!(!stdout(&quarry(&["status", "--project", &at("p")]).success()).contains("Dataset"));
+        assert!(stdout(&quarry(&["status", "--json", "--project", &at("p")]).success()).contains("\"datasets\": []"));
     };
     check(&["a\u{1b}[31m".to_owned()], "class `a\\u{1b}[31m`");
     check(&["x".repeat(300)], "of 1 to 200 bytes");

@@ -60,7 +60,7 @@ fn an_input_that_no_workstation_can_hold_is_refused_when_the_model_is_loaded() {
 /// Padded to a square, the image alone would take 120 GB.
 #[test]
 fn a_long_thin_image_is_padded_without_the_memory_of_its_square() {
-    let prepare = |description, image: &RgbImage| model(description, &["a"], &[]).preparer()(image).unwrap();
+    let prepare = |description: &str, image: &RgbImage| model(description, &["a"], &[]).preparer()(image).unwrap();
     let thin = RgbImage::from_pixel(1, 200_000, Rgb([255; 3]));
     for anchor in ["centre", "top-left"] {
         let prepared = prepare(&format!("input = {{ resize = \"pad\", anchor = \"{anchor}\" }}"), &thin);
