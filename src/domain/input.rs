@@ -80,7 +80,9 @@ impl From<InputError> for io::Error {
                 format!("the file has {size} bytes, and Quarry reads up to {limit} here")
             }
             InputError::Hollow { size, stored, .. } => {
-                format!("the file is almost empty: of its {size} bytes only {stored} are on the disk")
+                format!(
+                    "the file is almost empty: of its {size} bytes only {stored} are on the disk (copy or download it again)"
+                )
             }
             InputError::NotText { at, .. } => format!("this is not text: byte {at} is NUL"),
             InputError::NotUtf8 { line, .. } => format!("line {line} is not UTF-8 text"),
