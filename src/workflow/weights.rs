@@ -146,6 +146,10 @@ pub fn export(file: &Path, to: impl Into<Output>) -> Result<WrittenWeights, Weig
     verify_file(file)?;
     let (ours, arrays): (Vec<NamedArray>, Vec<NamedArray>) =
         read(file)?.arrays.into_iter().partition(|a| !TORCHVISION_PARTS.iter().any(|part| a.name.starts_with(part)));
+    if arrays.is_empty() {
+        let why = "it has no tensor of a detector: name a checkpoint of a round".to_owned();
+        return Err(WeightError::Malformed { path: file.clone(), format: "a checkpoint", why }.into());
+    }
     check_finite(file, &arrays)?;
     let mut notes = Vec::new();
     if let Some(first) = ours.first() {
