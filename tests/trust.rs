@@ -94,6 +94,9 @@ fn check_reading_commands(p: &str, out: &Path) {
     assert_eq!(std::fs::read_to_string(o("v.jsonl")).unwrap().lines().count(), 4);
     assert!(stdout(&quarry(&["verdicts", "agreement", "--project", p]).success()).contains("Ada and Grace"));
     quarry(&["verdicts", "precision", "--project", p]).success();
+    assert!(stdout(&quarry(&["classes", "list", "--project", p]).success()).contains("face"));
+    quarry(&["dataset", "stats", "--project", p]).success();
+    quarry(&["dataset", "split", "a=1,b=1", "--by-bytes", "--dry-run", "--project", p]).success();
     quarry(&["export", "ground-truth", "--format", "fddb", "--out", &o("faces.txt"), "--project", p]).success();
     for name in ["v.jsonl", "faces.txt", "faces.sources.csv"] {
         std::fs::remove_file(o(name)).unwrap();
