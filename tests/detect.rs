@@ -271,11 +271,14 @@ fn a_run_that_was_cut_off_goes_on_and_writes_what_one_in_one_go_writes() {
             assert!(std::fs::read(file).unwrap() == std::fs::read(expected).unwrap(), "{}", file.display());
         }
         assert!(!unfinished.exists());
-        // A file with that name that is not Quarry's is kept.
+        // A file with that name that is not Quarry's is kept, also where the output may be replaced.
         std::fs::write(&unfinished, "mine").unwrap();
         report.files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
-        let message = run(&to(cut, format)).unwrap_err();
-        assert!(message.contains(".unfinished"), "{message}");
-        assert_eq!(std::fs::read(&unfinished).unwrap(), b"mine");
+        for replace in [false, true] {
+            let request = to(cut, format);
+            let message = run(&DetectRequest { out: Output::new(&request.out.path, replace), ..request }).unwrap_err();
+            assert!(message.contains(".unfinished"), "{message}");
+            assert_eq!(std::fs::read(&unfinished).unwrap(), b"mine");
+        }
     }
 }

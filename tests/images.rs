@@ -86,6 +86,26 @@ fn the_walk_passes_over_hidden_files_and_goes_round_no_loop() {
 }
 
 #[cfg(unix)]
+/// Such a link leads to the whole disk.
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_folder_around_the_dataset_is_told_and_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (project, images) = (dir.path().join("p"), dir.path().join("images"));
+    let (p, i) = (project.to_str().unwrap(), images.to_str().unwrap());
+    picture(&images.join("sub/a.png"), 10);
+    picture(&dir.path().join("private/b.png"), 20);
+    picture(&dir.path().join("beside/c.png"), 30);
+    std::os::unix::fs::symlink("../..", images.join("sub/up")).unwrap();
+    std::os::unix::fs::symlink("/", images.join("disk")).unwrap();
+    std::os::unix::fs::symlink(dir.path().join("beside"), images.join("linked")).unwrap();
+    quarry(&["new", p]).success();
+    let summary = json(&["import", "folder", i, "--project", p, "--json"]);
+    let told = names(&summary, "unreadable");
+    assert_eq!((&summary["images"], told.len()), (&2.into(), 2), "{summary}");
+    assert!(["sub/up", "disk"].iter().all(|link| told.iter().any(|name| name.contains(link))), "{told:?}");
+}
+
 #[test]
 fn a_folder_that_cannot_be_listed_is_told_and_the_rest_is_taken() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -185,6 +185,30 @@ fn a_curves_point_is_made_of_the_errors_that_the_images_show() {
     }
 }
 
+/// A list that holds a file twice: each candidate is reviewed once, and the evaluation is that of the file.
+#[test]
+fn exact_repetitions_are_one_candidate_and_are_told() {
+    let scene = Scene::new();
+    let records: Vec<String> = all().iter().map(|(image, bbox, score)| record(image, *bbox, *score)).collect();
+    let nearly = record("two", BESIDE, 0.299);
+    scene.write("once.json", &format!("[{},{nearly}]", records.join(",")));
+    scene.write("twice.json", &format!("[{0},{nearly},{0}]", records.join(",")));
+    let once = scene.import("once.json", &["--name", "once"]);
+    let twice = scene.import("twice.json", &["--name", "twice"]);
+    let key = |report: &Value, key: &str| report[key].clone();
+    for count in ["candidates", "background", "localisation", "duplicate", "recall"] {
+        assert_eq!(key(&once, count), key(&twice, count), "{count}");
+    }
+    let notes = twice["notes"].to_string();
+    let on_test = all().iter().filter(|(image, ..)| *image == "three").count();
+    let on_training = all().len() - on_test;
+    assert!(notes.contains(&format!("{on_training} detections repeat an earlier one exactly")), "{notes}");
+    assert!(notes.contains(&format!("{on_test} detections on test images repeat")), "{notes}");
+    assert!(!once["notes"].to_string().contains("repeat"));
+    let detections = |report: &Value| report["detections"].as_u64().unwrap();
+    assert_eq!(detections(&twice) - detections(&once), on_test as u64);
+}
+
 #[test]
 fn a_round_learns_from_another_model_only_where_that_is_chosen() {
     let scene = Scene::new();

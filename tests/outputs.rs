@@ -399,3 +399,74 @@ fn what_a_killed_process_left_is_cleared_when_the_project_is_opened() {
 fn make_fifo(path: &Path) {
     assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
 }
+
+/// The same folder under other names: through a bind mount of it, and of a folder in it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_is_kept_off_under_its_names_through_mounts_too() {
+    let scene = Scene::new();
+    let Some(_whole) = Mounted::new(&scene.at("fddb"), scene.at("whole")) else { return };
+    let _part = Mounted::new(&scene.at("fddb/originalPics"), scene.at("part"));
+    let _runs = Mounted::new(&scene.at("p/runs"), scene.at("runs"));
+    for out in ["whole/new.json", "part/new.json", "part/one.jpg", "part/new/deep.json"] {
+        scene.refused(&export("coco", out), &[out, "dataset"]);
+    }
+    scene.refused(&export("coco", "runs/new.json"), &["runs/new.json", "project"]);
+}
+
+/// A bind mount until it is dropped.
+#[cfg(target_os = "linux")]
+struct Mounted(PathBuf);
+
+#[cfg(target_os = "linux")]
+impl Mounted {
+    fn new(folder: &Path, place: PathBuf) -> Option<Self> {
+        std::fs::create_dir(&place).unwrap();
+        let mut mount = std::process::Command::new("mount");
+        if mount.arg("--bind").arg(folder).arg(&place).output().is_ok_and(|output| output.status.success()) {
+            return Some(Self(place));
+        }
+        println!("SKIPPED: this process may not mount a folder at another place");
+        None
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// The links of an earlier export give way to `--force`; the links that a dataset consists of never do.
+#[cfg(unix)]
+#[test]
+fn links_of_an_export_are_replaced_and_those_of_a_dataset_are_not() {
+    use std::os::unix::fs::symlink;
+    let scene = Scene::new();
+    picture(&scene.at("far/x.png"), 10);
+    std::fs::create_dir(scene.at("set")).unwrap();
+    symlink(scene.at("far/x.png"), scene.at("set/x.png")).unwrap();
+    scene.run(&["new", "q"]).success();
+    scene.run(&["import", "folder", "set", "--project", "q"]).success();
+    let export = |out, how| {
+        ["export", "ground-truth", "--project", "q", "--format", "yolo", "--images", how, "--out", out, "--force"]
+    };
+    std::fs::create_dir(scene.at("out")).unwrap();
+    symlink(scene.at("set"), scene.at("out/images")).unwrap();
+    for how in ["link", "copy"] {
+        let message = stderr(&scene.run(&export("out", how)).code(1));
+        assert!(message.contains("x.png") && message.contains("dataset"), "{message}");
+        assert_eq!(std::fs::read_link(scene.at("set/x.png")).unwrap(), scene.at("far/x.png"));
+    }
+    std::fs::create_dir_all(scene.at("new/images")).unwrap();
+    symlink(scene.at("gone"), scene.at("new/images/x.png")).unwrap();
+    scene.run(&export("new", "link")).success();
+    assert_eq!(std::fs::canonicalize(scene.at("new/images/x.png")).unwrap(), scene.at("far/x.png"));
+    scene.run(&export("new", "copy")).success();
+    assert!(!scene.at("new/images/x.png").is_symlink());
+    scene.write("new/images/x.png", "old");
+    scene.run(&export("new", "link")).success();
+    assert_eq!(std::fs::canonicalize(scene.at("new/images/x.png")).unwrap(), scene.at("far/x.png"));
+    assert_eq!(std::fs::read_dir(scene.at("new/images")).unwrap().count(), 1, "nothing unfinished is left");
+}

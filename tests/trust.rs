@@ -94,6 +94,9 @@ fn check_reading_commands(p: &str, out: &Path) {
     assert_eq!(std::fs::read_to_string(o("v.jsonl")).unwrap().lines().count(), 4);
     assert!(stdout(&quarry(&["verdicts", "agreement", "--project", p]).success()).contains("Ada and Grace"));
     quarry(&["verdicts", "precision", "--project", p]).success();
+    assert!(stdout(&quarry(&["classes", "list", "--project", p]).success()).contains("face"));
+    quarry(&["dataset", "stats", "--project", p]).success();
+    quarry(&["dataset", "split", "a=1,b=1", "--by-bytes", "--dry-run", "--project", p]).success();
     quarry(&["export", "ground-truth", "--format", "fddb", "--out", &o("faces.txt"), "--project", p]).success();
     for name in ["v.jsonl", "faces.txt", "faces.sources.csv"] {
         std::fs::remove_file(o(name)).unwrap();
@@ -183,6 +186,20 @@ fn a_verdict_file_of_another_project_is_refused_by_the_number_that_matches_nothi
     std::fs::write(&file, text.replacen("\"tick\":1000", "\"tick\":9223372036854775807", 1)).unwrap();
     let refused = stderr(&quarry(&["verdicts", "merge", f, "--project", path(&one)]).code(1));
     assert!(refused.contains("v.jsonl:1: its tick"), "{refused}");
+    // Only one of two decisions with one uid could be merged; the same line twice is harmless.
+    let first = text.lines().next().unwrap();
+    let merge = || quarry(&["verdicts", "merge", f, "--project", path(&one)]);
+    std::fs::write(&file, format!("{text}{first}\n")).unwrap();
+    merge().success();
+    std::fs::write(&file, format!("{text}{}\n", first.replace("confirmed", "rejected"))).unwrap();
+    assert_ne!(first, first.replace("confirmed", "rejected"));
+    let refused = stderr(&merge().code(1));
+    assert!(refused.contains("v.jsonl:5: it has the uid of line 1"), "{refused}");
+    std::fs::write(&file, text.replacen("\"face\"", "\"fa\\nce\"", 1)).unwrap();
+    if text.contains("\"face\"") {
+        let refused = stderr(&merge().code(1));
+        assert!(refused.contains("v.jsonl:") && refused.contains("its class"), "{refused}");
+    }
 }
 
 /// Every candidate is given to one annotator, or to two; shares only depend on the project, so that copies agree.
@@ -290,6 +307,31 @@ fn an_imported_curve_is_known_by_its_own_file() {
     let (known, refused) = quarry::workflow::roc_import::imported_rocs(project.dir());
     assert_eq!((known.len(), refused.len()), (1, 2));
     assert!(refused.iter().all(|error| error.to_string().contains("is not this file's")), "{refused:?}");
+}
+
+/// The dataset and the class are named, before anything is written.
+#[test]
+fn classes_that_a_project_cannot_hold_are_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    image::GrayImage::from_pixel(64, 48, image::Luma([90])).save(at("a.png")).unwrap();
+    quarry(&["new", &at("p")]).success();
+    let check = |names: &[String], expected: &str| {
+        let categories = names.iter().zip(1..).map(|(name, id)| serde_json::json!({ "id": id, "name": name }));
+        let coco = serde_json::json!({
+            "images": [{ "id": 1, "file_name": "a.png", "width": 64, "height": 48 }],
+            "annotations": [{ "id": 1, "image_id": 1, "category_id": 1, "bbox": [5, 5, 20, 20] }],
+            "categories": categories.collect::<Vec<_>>(),
+        });
+        std::fs::write(at("a.json"), coco.to_string()).unwrap();
+        let refused = stderr(&quarry(&["import", "coco", &at("a.json"), "--project", &at("p")]).code(1));
+        let folder = dir.path().canonicalize().unwrap();
+        assert!(refused.contains(expected) && refused.contains(folder.to_str().unwrap()), "{refused}");
+        assert!(stdout(&quarry(&["status", "--json", "--project", &at("p")]).success()).contains("\"datasets\": []"));
+    };
+    check(&["a\u{1b}[31m".to_owned()], "class `a\\u{1b}[31m`");
+    check(&["x".repeat(300)], "of 1 to 200 bytes");
+    check(&(0..20_001).map(|k| format!("class {k}")).collect::<Vec<_>>(), "20001 classes");
 }
 
 #[test]

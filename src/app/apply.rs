@@ -260,7 +260,8 @@ impl QuarryApp {
                 }
             }
             Action::ImageComplete => {
-                if let Some(row) = self.review.current() {
+                // Only for an image that is shown.
+                if let Some(row) = self.review.current().filter(|_| self.review.layout.shows_candidates()) {
                     self.toggle_image_complete(row.candidate.image);
                 }
             }

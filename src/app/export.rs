@@ -75,6 +75,9 @@ pub fn write(
 fn official(model: &CurvesModel, out: &Output, policy: &OutputPolicy) -> Result<(), ExportError> {
     let contents = model.shown().flat_map(|(key, curve)| {
         let stem = key.text().to_lowercase().replace(", ", "-").replace(' ', "");
+        // A label of another person's project must not become a path.
+        let stem: String =
+            stem.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
         [("Disc", curve.disc_text()), ("Cont", curve.cont_text())]
             .map(|(score, text)| (format!("{stem}-{score}ROC.txt"), text.into_bytes()))
     });

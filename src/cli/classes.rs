@@ -46,7 +46,9 @@ struct Listed {
 
 pub fn run(args: &ClassesArgs, context: &Context) -> anyhow::Result<()> {
     let project = Project::open(&context.project_dir())?;
-    let mut store = project.open_store()?;
+    // A list works on a read-only disk too.
+    let is_list = matches!(args.action, Action::List);
+    let mut store = if is_list { project.open_store_to_read()? } else { project.open_store()? };
     match &args.action {
         Action::List => {}
         Action::Rename { name, new } => {

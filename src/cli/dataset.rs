@@ -10,7 +10,8 @@ use clap::Subcommand;
 
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
-use crate::domain::{limits, printable, read_text};
+use crate::domain::{WorkLock, limits, printable, read_text};
+use crate::store::Store;
 use crate::workflow::Project;
 use crate::workflow::datasets::dataset_named;
 use crate::workflow::datasets::integrity::{IntegrityReport, check, move_to};
@@ -135,6 +136,15 @@ current bytes; a replaced file must be reviewed again.")]
     },
 }
 
+/// Opens the project's database, with its lock; a dry run only reads, so that a read-only disk suffices.
+fn opened(project: &Project, what: &str, dry_run: bool) -> anyhow::Result<(Option<WorkLock>, Store)> {
+    if dry_run {
+        return Ok((None, project.open_store_to_read()?));
+    }
+    let lock = project.lock(what)?;
+    Ok((Some(lock), project.open_store()?))
+}
+
 /// The result of `parse_shares`; clap would take a plain list for several arguments.
 type Shares = Vec<(String, f64)>;
 
@@ -194,8 +204,7 @@ pub fn run(args: &DatasetArgs, context: &Context) -> anyhow::Result<()> {
         Action::Split { shares, dataset, seed, distance, by_bytes, dry_run, .. } => {
             let shares = shares.clone().unwrap_or_default();
             let plan = SplitPlan { shares, seed: *seed, distance: (!by_bytes).then_some(*distance) };
-            let _lock = if *dry_run { None } else { Some(project.lock("split")?) };
-            let mut store = project.open_store()?;
+            let (_lock, mut store) = opened(&project, "split", *dry_run)?;
             let mut console = Console::new();
             let cancel = cancel_on_ctrl_c();
             let report = divide(&mut store, dataset.as_deref(), &plan, *dry_run, &mut |e| console.show(e), &cancel)?;
@@ -204,8 +213,7 @@ pub fn run(args: &DatasetArgs, context: &Context) -> anyhow::Result<()> {
             context.print_done(&report, || format!("{verb} {report}"))
         }
         Action::Merge { into, from, name, dry_run } => {
-            let _lock = if *dry_run { None } else { Some(project.lock("merge")?) };
-            let mut store = project.open_store()?;
+            let (_lock, mut store) = opened(&project, "merge", *dry_run)?;
             if !dry_run {
                 store.back_up()?;
             }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use image::metadata::Orientation;
@@ -18,6 +18,8 @@ use crate::domain::{InputError, caught, limits, open_regular};
 
 /// Bytes that a decoder may allocate besides the pixels: tables, rows, metadata.
 const WORKING_BYTES: u64 = 64 << 20;
+/// Larger files are compared with their pixels before they are read. A JPEG of 256 megapixels in the best quality is smaller.
+const LARGE_FILE: u64 = 384 << 20;
 /// Number of bytes that identify a file's format.
 const SIGNATURE_BYTES: u64 = 16;
 
@@ -101,12 +103,46 @@ fn read_opened(mut file: File, size: u64, path: &Path) -> Result<Vec<u8>, Datase
     let mut bytes = Vec::new();
     let failed = DatasetError::io("read", path);
     let mut read = file.by_ref().take(SIGNATURE_BYTES).read_to_end(&mut bytes);
-    if image::guess_format(&bytes).is_ok() {
+    if let Ok(format) = image::guess_format(&bytes) {
+        check_file_size(&file, size, format).map_err(|problem| DatasetError::undecodable(path, problem))?;
         bytes.reserve_exact(size as usize);
         // The file may grow meanwhile.
         read = read.and_then(|_| file.take(limits::IMAGE).read_to_end(&mut bytes));
     }
     read.map(|_| bytes).map_err(failed)
+}
+
+/// Refuses a file that is far larger than its pixels can need, before it is read: mostly a hole, or damaged. `file` is at
+/// [`SIGNATURE_BYTES`] before and after.
+fn check_file_size(file: &File, size: u64, format: ImageFormat) -> Result<(), String> {
+    if size <= LARGE_FILE {
+        return Ok(());
+    }
+    let refused = |pixels: &str| {
+        let advice = "Check that it is the right file, or copy it again from its source";
+        Err(format!("the file has {size} bytes, far more than {pixels}. {advice}"))
+    };
+    // The decoder of JPEGs reads the whole file for its header.
+    if format == ImageFormat::Jpeg {
+        return refused("a JPEG within the size limit needs");
+    }
+    let needed = caught(|| -> Result<(u64, u32, u32), String> {
+        let mut start = file;
+        start.rewind().map_err(|error| error.to_string())?;
+        let mut reader = ImageReader::with_format(BufReader::new(start), format);
+        reader.limits(allowing(WORKING_BYTES));
+        let decoder = reader.into_decoder().map_err(|error| explain(&error))?;
+        let (width, height) = decoder.dimensions();
+        check_size(width, height, decoder.total_bytes())?;
+        Ok((decoder.total_bytes(), width, height))
+    });
+    let needed = needed.unwrap_or_else(|_| Err("the file is damaged. Copy it again from its source".into()));
+    let (needed, width, height) = needed?;
+    if size > 2 * needed + LARGE_FILE {
+        return refused(&format!("its {width} x {height} pixels need"));
+    }
+    let mut rest = file;
+    rest.seek(SeekFrom::Start(SIGNATURE_BYTES)).map(drop).map_err(|error| error.to_string())
 }
 
 /// Converts errors, and panics of a decoder, to errors that name the file.

@@ -78,6 +78,34 @@ fn only_regular_files_are_read_and_no_further_than_needed() {
     assert!(decode_rgb(&sparse).unwrap_err().to_string().contains("not an image format that Quarry reads"));
 }
 
+/// Resizing would hold rows of floats: gigabytes, from a few kilobytes.
+#[test]
+fn a_side_longer_than_any_real_images_is_refused() {
+    let strip =
+        |width| format!("P5 {width} 1 255\n").into_bytes().into_iter().chain(vec![7; width]).collect::<Vec<u8>>();
+    assert_eq!(decode(&strip(1 << 20)).unwrap().dimensions(), (1 << 20, 1));
+    let message = decode(&strip((1 << 20) + 1)).unwrap_err();
+    assert!(message.contains("1048577 x 1 pixels: a side has more than 1048576"), "{message}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_far_larger_than_its_pixels_is_refused_before_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let pixels = image::RgbImage::from_pixel(8, 8, image::Rgb([90; 3]));
+    for name in ["a.png", "a.bmp", "a.ppm", "a.tif", "a.webp", "a.gif", "a.jpg"] {
+        let file = dir.path().join(name);
+        pixels.save(&file).unwrap();
+        assert_eq!(decode_rgb(&file).unwrap().dimensions(), (8, 8), "{name}");
+        // A hole, which takes no space on the disk.
+        let hole = |bytes| std::fs::File::options().write(true).open(&file).unwrap().set_len(bytes).unwrap();
+        hole(2 << 30);
+        let message = read_image_file(&file).unwrap_err().to_string();
+        assert!(message.contains(name) && message.contains("far more than"), "{message}");
+        assert!(message.contains("8 x 8 pixels") != (name == "a.jpg"), "{message}");
+    }
+}
+
 /// Data after the end marker, or a missing end marker, is no reason to skip an image.
 #[test]
 fn a_jpeg_is_whole_when_its_scans_are() {

@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// Default limit in megapixels (millions of pixels): 16,000 x 16,000.
 pub const DEFAULT_MEGAPIXELS: u32 = 256;
 
+/// Maximum side in pixels, far above those of panoramas and satellite images: resizing holds whole rows of floats.
+const MOST_SIDE: u32 = 1 << 20;
+
 /// Bytes per decoded pixel before conversion to 8-bit RGB: 16-bit RGBA.
 const BYTES_PER_PIXEL: u64 = 8;
 
@@ -38,6 +41,11 @@ pub(super) fn check_size(width: u32, height: u32, bytes: u64) -> Result<(), Stri
             "its header says {width} x {height} pixels: {} megapixels, more than the limit of {}. If that is right, raise the limit with `--max-megapixels`",
             pixels.div_ceil(1_000_000),
             max_megapixels()
+        ));
+    }
+    if width.max(height) > MOST_SIDE {
+        return Err(format!(
+            "its header says {width} x {height} pixels: a side has more than {MOST_SIDE}. Cut it into pieces"
         ));
     }
     Ok(())

@@ -21,11 +21,12 @@ pub struct FoundImages {
 }
 
 /// Walks `root` and all folders below it. Skips hidden files and folders (with a leading dot), `__MACOSX` and `@eaDir`; follows links and
-/// enters each folder once. An unreadable folder below `root` is skipped and reported.
+/// enters each folder once. An unreadable folder below `root`, and a link to a folder around it, are skipped and reported.
 ///
 /// Fails if `root` cannot be listed, or when `cancel` is set.
 pub fn find_images(root: &Path, cancel: &Cancel) -> Result<FoundImages, DatasetError> {
-    let mut walk = Walk { root, found: FoundImages::default(), entered: HashSet::new() };
+    let root_in_full = root.canonicalize().map_err(DatasetError::io("open", root))?;
+    let mut walk = Walk { root, root_in_full, found: FoundImages::default(), entered: HashSet::new() };
     walk.folder(root, cancel)?;
     walk.found.images.sort();
     Ok(walk.found)
@@ -33,6 +34,7 @@ pub fn find_images(root: &Path, cancel: &Cancel) -> Result<FoundImages, DatasetE
 
 struct Walk<'a> {
     root: &'a Path,
+    root_in_full: PathBuf,
     found: FoundImages,
     /// Real paths of the folders entered, so that a link to a parent does not cause an endless loop.
     entered: HashSet<PathBuf>,
@@ -43,7 +45,13 @@ impl Walk<'_> {
         if cancel.is_cancelled() {
             return Err(DatasetError::Cancelled);
         }
-        if !self.entered.insert(folder.canonicalize().map_err(DatasetError::io("open", folder))?) {
+        let real = folder.canonicalize().map_err(DatasetError::io("open", folder))?;
+        if self.root_in_full.starts_with(&real) && self.root_in_full != real {
+            // It would lead to everything around the dataset, up to the whole disk.
+            self.found.left_out.push((self.shown(folder), "it is a link to a folder around the dataset".to_owned()));
+            return Ok(());
+        }
+        if !self.entered.insert(real) {
             return Ok(());
         }
         let (mut real, mut linked) = (Vec::new(), Vec::new());

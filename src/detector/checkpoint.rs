@@ -14,7 +14,7 @@ use super::model::guarded;
 use super::parameters::is_finite;
 use super::weights::{self, FLAVOUR_KEY, Manifest};
 use super::{Architecture, CONFIG_KEY, Detector, DetectorConfig, DetectorError, verify_bytes};
-use crate::domain::{limits, read_bytes, write_whole};
+use crate::domain::{read_weights, write_whole};
 
 impl Detector {
     /// Writes all tensors and the settings to a temporary file, syncs it to disk and renames it to `path`.
@@ -199,7 +199,7 @@ const ADVICE: &str = "give a safetensors file that is complete";
 type Contents = (HashMap<String, Tensor>, HashMap<String, String>);
 
 fn read(path: &Path) -> Result<Contents, DetectorError> {
-    let bytes = read_bytes(path, limits::WEIGHTS).map_err(io::Error::from);
+    let bytes = read_weights(path).map_err(io::Error::from);
     let bytes = bytes.map_err(|e| DetectorError::file(path, e, "check the path"))?;
     Manifest::check(path, &bytes).map_err(|e| DetectorError::Weights(Box::new(e)))?;
     verify_bytes(path, &bytes)?;

@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 
 use super::DetectorError;
-use crate::domain::{limits, read_bytes, read_text};
+use crate::domain::{limits, read_text, read_weights};
 
 /// The file name.
 pub const CHECKSUMS_FILE: &str = "checksums.json";
@@ -20,7 +20,7 @@ pub fn checksums_of(dir: &Path, files: &[&str]) -> Result<String, DetectorError>
     let mut sums = BTreeMap::new();
     for file in files {
         let path = dir.join(file);
-        let bytes = read_bytes(&path, limits::WEIGHTS).map_err(io::Error::from);
+        let bytes = read_weights(&path).map_err(io::Error::from);
         let bytes = bytes.map_err(|e| DetectorError::file(&path, e, "report this"))?;
         sums.insert(*file, blake3::hash(&bytes).to_hex().to_string());
     }
@@ -48,7 +48,7 @@ pub fn verify_bytes(path: &Path, bytes: &[u8]) -> Result<(), DetectorError> {
 
 /// [`verify_bytes`] for the file at `path`.
 pub fn verify_file(path: &Path) -> Result<(), DetectorError> {
-    let bytes = read_bytes(path, limits::WEIGHTS).map_err(io::Error::from);
+    let bytes = read_weights(path).map_err(io::Error::from);
     let bytes = bytes.map_err(|e| DetectorError::file(path, e, ADVICE))?;
     verify_bytes(path, &bytes)
 }

@@ -37,6 +37,16 @@ pub enum InputError {
         printable_path(path)
     )]
     TooLarge { path: PathBuf, size: u64, limit: u64 },
+    #[error(
+        "{}: the file is almost empty: of its {size} bytes only {stored} are on the disk. Copy or download it again.",
+        printable_path(path)
+    )]
+    Hollow { path: PathBuf, size: u64, stored: u64 },
+    #[error(
+        "{}: this is not text: byte {at} is NUL. Check that it is the right file, or copy it again.",
+        printable_path(path)
+    )]
+    NotText { path: PathBuf, at: usize },
     #[error("{}:{line}: the text is not UTF-8. Save the file as UTF-8.", printable_path(path))]
     NotUtf8 { path: PathBuf, line: usize },
     #[error("{}: {UTF_16}", printable_path(path))]
@@ -51,7 +61,9 @@ impl InputError {
         match self {
             Self::NotAFile { .. } => io::ErrorKind::InvalidInput,
             Self::TooLarge { .. } => io::ErrorKind::FileTooLarge,
-            Self::NotUtf8 { .. } | Self::Utf16 { .. } => io::ErrorKind::InvalidData,
+            Self::NotUtf8 { .. } | Self::Utf16 { .. } | Self::Hollow { .. } | Self::NotText { .. } => {
+                io::ErrorKind::InvalidData
+            }
             Self::Io { source, .. } => source.kind(),
         }
     }
@@ -67,6 +79,12 @@ impl From<InputError> for io::Error {
             InputError::TooLarge { size, limit, .. } => {
                 format!("the file has {size} bytes, and Quarry reads up to {limit} here")
             }
+            InputError::Hollow { size, stored, .. } => {
+                format!(
+                    "the file is almost empty: of its {size} bytes only {stored} are on the disk (copy or download it again)"
+                )
+            }
+            InputError::NotText { at, .. } => format!("this is not text: byte {at} is NUL"),
             InputError::NotUtf8 { line, .. } => format!("line {line} is not UTF-8 text"),
             InputError::Utf16 { .. } => UTF_16.to_owned(),
         };
@@ -78,6 +96,16 @@ impl From<InputError> for io::Error {
 /// an error and never blocks.
 pub fn open_regular(path: &Path) -> Result<(File, u64), InputError> {
     open_regular_with(OpenOptions::new().read(true), path)
+}
+
+/// Opens a log of a project for appending; creates it if missing. A symbolic link is refused too: in a project from elsewhere it could lead
+/// to any file.
+pub fn open_log(path: &Path) -> Result<File, InputError> {
+    if path.is_symlink() {
+        let what = "this is a link, and Quarry writes only to its own files";
+        return Err(InputError::NotAFile { path: path.to_owned(), what, hint: "Remove the link." });
+    }
+    open_regular_with(OpenOptions::new().append(true).create(true), path).map(|(file, _)| file)
 }
 
 /// [`open_regular`] with other access modes; with `create` in `options` the file may be missing.
@@ -115,6 +143,74 @@ pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, InputError> {
     if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
+/// Reads a weight file; see [`open_weights`].
+pub fn read_weights(path: &Path) -> Result<Vec<u8>, InputError> {
+    open_weights(path)?;
+    read_bytes(path, limits::WEIGHTS)
+}
+
+/// Opens a weight file. One that consists of holes, as an interrupted download leaves it, would fill the memory with zeros: refused.
+pub fn open_weights(path: &Path) -> Result<File, InputError> {
+    let (file, size) = open_regular(path)?;
+    if size > limits::WEIGHTS {
+        return Err(InputError::TooLarge { path: path.to_owned(), size, limit: limits::WEIGHTS });
+    }
+    let stored = stored_bytes(&file).unwrap_or(size);
+    // Floats hardly shrink on file systems that compress.
+    if size > HOLLOW_FROM && stored < size / 4 {
+        return Err(InputError::Hollow { path: path.to_owned(), size, stored });
+    }
+    Ok(file)
+}
+
+/// Smaller files are read whatever they contain.
+const HOLLOW_FROM: u64 = 64 << 20;
+
+/// Number of bytes that the file occupies on the disk; `None` if unknown.
+fn stored_bytes(file: &File) -> Option<u64> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        file.metadata().ok().map(|found| found.blocks() * 512)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        None
+    }
+}
+
+/// Reads a text file of at most `limit` bytes, with its byte order mark, if any; the caller validates the UTF-8. Reading stops at the
+/// first NUL, which no text has, so that a file of zeros does not fill the memory. UTF-16 is an error.
+pub fn read_text_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, InputError> {
+    let (file, size) = open_regular(path)?;
+    let too_large = |size| InputError::TooLarge { path: path.to_owned(), size, limit };
+    let io = |source| InputError::Io { path: path.to_owned(), source };
+    if size > limit {
+        return Err(too_large(size));
+    }
+    let mut file = file.take(limit + 1);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    loop {
+        let before = bytes.len();
+        let read = file.by_ref().take(TEXT_PART).read_to_end(&mut bytes).map_err(io)?;
+        if before == 0 {
+            text_bytes(path, &bytes)?;
+        }
+        if let Some(at) = bytes.iter().skip(before).position(|&byte| byte == 0) {
+            return Err(InputError::NotText { path: path.to_owned(), at: before + at });
+        }
+        if bytes.len() as u64 > limit {
+            return Err(too_large(bytes.len() as u64));
+        }
+        if read == 0 {
+            return Ok(bytes);
+        }
+    }
+}
+
+const TEXT_PART: u64 = 1 << 20;
+
 /// Skips the byte order mark of streamed text. UTF-16 is an error.
 pub fn begin_text(path: &Path, reader: &mut impl BufRead) -> Result<(), InputError> {
     let head = reader.fill_buf().map_err(|source| InputError::Io { path: path.to_owned(), source })?;
@@ -142,8 +238,7 @@ pub fn is_utf16(bytes: &[u8]) -> bool {
 
 /// Reads the text of a regular file of at most `limit` bytes, without a byte order mark.
 pub fn read_text(path: &Path, limit: u64) -> Result<String, InputError> {
-    let bytes = read_bytes(path, limit)?;
-    text_bytes(path, &bytes)?;
+    let bytes = read_text_bytes(path, limit)?;
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let line = error.as_bytes().iter().take(valid).filter(|&&byte| byte == b'\n').count() + 1;
@@ -195,6 +290,25 @@ mod tests {
         assert!(read_text(&path, 100).unwrap_err().to_string().contains("a.txt:3: the text is not UTF-8"));
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_file_of_zeros_does_not_fill_the_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        std::fs::write(&path, b"one\ntwo\0three").unwrap();
+        assert!(matches!(read_text(&path, 100), Err(InputError::NotText { at: 7, .. })));
+        assert_eq!(read_weights(&path).unwrap().len(), 13);
+        // Almost all of it are holes: reading it would take longer, and more memory, than this machine may have.
+        let size = limits::WEIGHTS;
+        File::options().write(true).open(&path).unwrap().set_len(size).unwrap();
+        let message = read_weights(&path).unwrap_err().to_string();
+        assert!(message.contains("a.txt: the file is almost empty") && message.contains("again"), "{message}");
+        std::fs::write(&path, b"one\ntwo").unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(limits::TEXT).unwrap();
+        let message = read_text(&path, limits::TEXT).unwrap_err().to_string();
+        assert!(message.contains("a.txt: this is not text: byte 7 is NUL"), "{message}");
+    }
+
     #[test]
     fn utf16_is_told_from_utf8_with_and_without_its_mark() {
         let dir = tempfile::tempdir().unwrap();
@@ -242,6 +356,17 @@ mod tests {
             let link = dir.path().join("link");
             std::os::unix::fs::symlink(&fifo, &link).unwrap();
             assert!(message(&link).contains("this is a FIFO"));
+            // Opening it for writing would wait for a reader.
+            let log = |path: &Path| open_log(path).unwrap_err().to_string();
+            assert!(log(&fifo).contains("this is a FIFO") && log(&link).contains("this is a link"));
+            let (own, other) = (dir.path().join("log.txt"), dir.path().join("other.txt"));
+            std::fs::write(&other, "").unwrap();
+            std::os::unix::fs::symlink(&other, dir.path().join("to_other")).unwrap();
+            assert!(log(&dir.path().join("to_other")).contains("this is a link"));
+            for text in ["one\n", "two\n"] {
+                io::Write::write_all(&mut open_log(&own).unwrap(), text.as_bytes()).unwrap();
+            }
+            assert_eq!(read_text(&own, 100).unwrap(), "one\ntwo\n");
         }
     }
 }

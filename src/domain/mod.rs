@@ -15,6 +15,7 @@ mod ids;
 mod image;
 mod image_name;
 mod input;
+mod mounts;
 mod observer;
 mod output;
 mod panics;
@@ -43,21 +44,21 @@ pub use data_folder::data_folder;
 pub use detection::Detection;
 pub use file_system::network_file_system;
 pub use folds::{parse_folds, parse_splits, sort_splits};
-pub use growing::open_growing;
+pub use growing::{GrowingFile, open_growing};
 pub use ids::{CandidateId, ClassId, DatasetId, GroundTruthId, GroupId, ImageId, RoundId};
 pub use image::{ImageRecord, fold_number};
 pub use image_name::{IMAGE_EXTENSIONS, ImageNames, NameMatch, distinct_names, without_image_extension};
 pub use input::{
-    InputError, UTF_16, begin_text, is_utf16, limits, open_regular, read_bytes, read_text, text_bytes, without_bom,
+    InputError, UTF_16, begin_text, is_utf16, limits, open_log, open_regular, open_weights, read_bytes, read_text,
+    read_text_bytes, read_weights, text_bytes, without_bom,
 };
 pub use observer::{Cancel, Progress};
-pub use output::{Output, OutputError, ReadOnly, real_place};
+pub use output::{Output, OutputError, ReadOnly, real_place, real_places};
 pub use panics::{Panic, caught, report_panics};
 pub use perceptual_hashes::PerceptualHashes;
-pub use place::{Moved, Place, make_folder, make_folders_below};
+pub use place::{Moved, Place, make_folder, make_folders_below, stays_below};
 pub use printable::{
-    csv_text, list_problem, printable, printable_json, printable_line, printable_message, printable_path,
-    without_formula,
+    cell_text, csv_text, list_problem, printable, printable_json, printable_line, printable_message, printable_path,
 };
 pub use rate::{Rate, clock};
 pub use resident_memory::resident_bytes;
@@ -70,7 +71,7 @@ pub use sources::{Away, Sources};
 pub use valid_shape::{MAX_IMAGE_SIDES, MIN_SIDE_PX, ShapeProblem, check_shape};
 pub use verdict::{Basis, Verdict, VerdictRecord};
 pub use whole_file::{
-    check_writable, clear_unfinished, finish as finish_file, unfinished_file, write_output, write_output_with,
-    write_together, write_whole, write_whole_with,
+    check_writable, clear_unfinished, finish as finish_file, unfinished_file, unfinished_link, write_output,
+    write_output_with, write_together, write_whole, write_whole_with,
 };
 pub use work_lock::{LockError, LockHolder, WorkLock};

@@ -9,6 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use thiserror::Error;
 
 use super::input::kind_of;
+use super::mounts::all_names;
 use super::printable::printable_path;
 
 /// A file or folder that the user named for results.
@@ -87,16 +88,36 @@ pub enum OutputError {
     Link { out: PathBuf, target: PathBuf },
     #[error("{}: {what}. Name a file to write, such as {}.", printable_path(out), printable_path(example))]
     NotAFile { out: PathBuf, what: &'static str, example: PathBuf },
-    #[error("{}: {source}. Choose a path in an existing, writable folder.", printable_path(out))]
-    Io { out: PathBuf, source: io::Error },
+    // `cause`, not `source`: the message already includes it.
+    #[error("{}: {}. Choose a path in an existing, writable folder.", printable_path(out), plain_cause(cause))]
+    Io { out: PathBuf, cause: io::Error },
 }
+
+/// The system's error without the path of a temporary file, which `tempfile` appends and the user does not know.
+fn plain_cause(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" at path \"").next().unwrap_or_default().to_owned()
+}
+
+/// A folder below which nothing is written.
+#[derive(Debug, Clone)]
+struct ReadOnlyFolder {
+    /// As the user named it.
+    path: PathBuf,
+    real: PathBuf,
+    /// Identifies it under other spellings, on file systems that ignore case, and through mounts.
+    id: Option<FolderId>,
+    what: &'static str,
+}
+
+/// Device and inode.
+type FolderId = (u64, u64);
 
 /// Paths that a command reads and must not write to.
 #[derive(Debug, Clone, Default)]
 pub struct ReadOnly {
     files: Vec<PathBuf>,
-    /// Each folder as the user named it, its canonical path, and what it is.
-    folders: Vec<(PathBuf, PathBuf, &'static str)>,
+    folders: Vec<ReadOnlyFolder>,
     /// Target of each symbolic link to an image -> the link.
     linked: HashMap<PathBuf, PathBuf>,
 }
@@ -128,7 +149,8 @@ impl ReadOnly {
         // A folder whose path cannot be resolved cannot be written to either.
         if let Ok(real) = real_place(&path.join("x")) {
             let real = real.parent().map(Path::to_path_buf).unwrap_or_default();
-            self.folders.push((path.to_path_buf(), real, what));
+            let id = folder_id(&real);
+            self.folders.push(ReadOnlyFolder { path: path.to_path_buf(), real, id, what });
         }
     }
 
@@ -137,19 +159,54 @@ impl ReadOnly {
     pub fn check(&self, out: &Output) -> Result<(), OutputError> {
         let path = &out.path;
         let there = existing(path)?;
-        let real = real_place(path).map_err(|source| OutputError::Io { out: path.clone(), source })?;
+        let real = real_place(path).map_err(|cause| OutputError::Io { out: path.clone(), cause })?;
         let input = there.as_ref().and_then(|there| self.files.iter().find(|input| is_same(input, &real, there)));
-        let input = input.or_else(|| self.linked.get(&real));
+        let names = all_names(&real);
+        let input = input.or_else(|| names.iter().find_map(|name| self.linked.get(name)));
         if let Some(input) = input {
             return Err(OutputError::Input { out: path.clone(), input: input.clone() });
         }
-        if let Some((folder, _, what)) = self.folders.iter().find(|(_, folder, _)| real.starts_with(folder)) {
-            return Err(OutputError::ReadOnlyFolder { out: path.clone(), folder: folder.clone(), what });
+        self.check_folders(path, &names)?;
+        if there.is_none() || out.replace { Ok(()) } else { Err(OutputError::Exists(path.clone())) }
+    }
+
+    /// [`ReadOnly::check`] for a symbolic link that is replaced as such, not what it leads to: only the link's folder matters.
+    pub fn check_link(&self, path: &Path) -> Result<(), OutputError> {
+        let names = real_places(path).map_err(|cause| OutputError::Io { out: path.to_path_buf(), cause })?;
+        self.check_folders(path, &names)
+    }
+
+    fn check_folders(&self, path: &Path, names: &[PathBuf]) -> Result<(), OutputError> {
+        self.folder_with(names).map_or(Ok(()), |ReadOnlyFolder { path: folder, what, .. }| {
+            Err(OutputError::ReadOnlyFolder { out: path.to_path_buf(), folder: folder.clone(), what })
+        })
+    }
+
+    /// The read-only folder that contains the file with these names.
+    fn folder_with(&self, names: &[PathBuf]) -> Option<&ReadOnlyFolder> {
+        if self.folders.is_empty() {
+            return None;
         }
-        if there.is_none() {
-            return Ok(());
-        }
-        if out.replace { Ok(()) } else { Err(OutputError::Exists(path.clone())) }
+        let ids: Vec<FolderId> = names.iter().flat_map(|name| name.ancestors().skip(1)).filter_map(folder_id).collect();
+        let contains = |folder: &&ReadOnlyFolder| {
+            let by_path = names.iter().any(|name| name.starts_with(&folder.real));
+            by_path || folder.id.is_some_and(|id| ids.contains(&id))
+        };
+        self.folders.iter().find(contains)
+    }
+}
+
+/// `None` for a missing folder, and on systems without such numbers.
+fn folder_id(folder: &Path) -> Option<FolderId> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        fs::metadata(folder).ok().map(|found| (found.dev(), found.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        None
     }
 }
 
@@ -160,7 +217,7 @@ fn existing(path: &Path) -> Result<Option<Metadata>, OutputError> {
     let there = match fs::symlink_metadata(path) {
         Ok(there) => there,
         Err(error) if error.kind() == io::ErrorKind::NotFound && path.file_name().is_some() => return Ok(None),
-        Err(source) => return Err(OutputError::Io { out: out(), source }),
+        Err(cause) => return Err(OutputError::Io { out: out(), cause }),
     };
     if there.is_symlink() {
         let target = fs::canonicalize(path).or_else(|_| fs::read_link(path)).unwrap_or_default();
@@ -170,6 +227,11 @@ fn existing(path: &Path) -> Result<Option<Metadata>, OutputError> {
         return refused(kind_of(&there), path.join("results.txt"));
     }
     if there.is_file() { Ok(Some(there)) } else { refused(kind_of(&there), PathBuf::from("results.txt")) }
+}
+
+/// Returns every name of the place that [`real_place`] returns: with bind mounts there are several.
+pub fn real_places(path: &Path) -> io::Result<Vec<PathBuf>> {
+    real_place(path).map(|real| all_names(&real))
 }
 
 /// Resolves where a file at `path` is or would be: symbolic links in its folder are followed, its own name is not. Missing components are
@@ -281,5 +343,8 @@ mod tests {
         assert!(matches!(guarded.check(&Output::new(&out, false)), Err(OutputError::Exists(path)) if path == out));
         guarded.check(&Output::new(&out, true)).unwrap();
         assert!(guarded.check(&Output::new("", true)).is_err());
+        let cause = tempfile::NamedTempFile::new_in(dir.path().join("gone")).unwrap_err();
+        let message = OutputError::Io { out: out.clone(), cause }.to_string();
+        assert!(message.contains("old.txt: No such file") && !message.contains("gone"), "{message}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use thiserror::Error;
 
@@ -35,7 +35,7 @@ impl Place {
 
     /// Returns an error if the path no longer leads to the open file.
     pub fn check(&self) -> Result<(), Moved> {
-        if is_same(&self.path, &self.held) {
+        if leads_to(&self.path, &self.held) {
             return Ok(());
         }
         Err(Moved { was: self.path.clone(), now: self.now() })
@@ -43,12 +43,13 @@ impl Place {
 
     fn now(&self) -> Option<PathBuf> {
         let now = current_path(&self.held)?;
-        (now != self.path && is_same(&now, &self.held)).then_some(now)
+        (now != self.path && leads_to(&now, &self.held)).then_some(now)
     }
 }
 
+/// Whether the path still leads to the open file.
 #[cfg(unix)]
-fn is_same(path: &Path, held: &File) -> bool {
+pub(super) fn leads_to(path: &Path, held: &File) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     match (fs::metadata(path), held.metadata()) {
         (Ok(there), Ok(held)) => (there.dev(), there.ino()) == (held.dev(), held.ino()),
@@ -60,7 +61,7 @@ fn is_same(path: &Path, held: &File) -> bool {
 
 /// On Windows an open file cannot be moved.
 #[cfg(not(unix))]
-fn is_same(path: &Path, _: &File) -> bool {
+pub(super) fn leads_to(path: &Path, _: &File) -> bool {
     path.exists()
 }
 
@@ -73,6 +74,11 @@ fn current_path(held: &File) -> Option<PathBuf> {
 #[cfg(not(target_os = "linux"))]
 fn current_path(_: &File) -> Option<PathBuf> {
     None
+}
+
+/// Whether a path joined to a folder stays inside it, ignoring symbolic links.
+pub fn stays_below(path: &Path) -> bool {
+    path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 /// Creates a missing folder in an existing one. It never creates parent folders: nothing is recreated in a project that was moved away.

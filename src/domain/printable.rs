@@ -51,15 +51,18 @@ pub fn printable_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(json.chars().map(escape).collect())
 }
 
-/// Puts an apostrophe before text that a spreadsheet would take for a formula.
-pub fn without_formula(text: &str) -> Cow<'_, str> {
+/// Prepares text for a cell of a table: an apostrophe before what a spreadsheet would take for a formula, and control characters escaped,
+/// which would reach the terminal when the table is printed. Line breaks and tabs stay.
+pub fn cell_text(text: &str) -> Cow<'_, str> {
     let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if is_formula { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
+    let text = if is_formula { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) };
+    let is_escaped = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    if text.contains(is_escaped) { escaped(text, |c| !is_escaped(c)).into_owned().into() } else { text }
 }
 
-/// Formats text as a CSV field: quoted if necessary, with an apostrophe before what a spreadsheet would take for a formula.
+/// Formats text as a CSV field: [`cell_text`], quoted if necessary.
 pub fn csv_text(text: &str) -> String {
-    let text = without_formula(text);
+    let text = cell_text(text);
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into_owned() }
 }
 
@@ -143,6 +146,9 @@ mod tests {
             ("\t1", "'\t1"),
             ("\r1", "\"'\r1\""),
             ("a\nb", "\"a\nb\""),
+            ("\u{1b}]0;x\u{7}", "\\u{1b}]0;x\\u{7}"),
+            ("=\u{9b}31m,", "\"'=\\u{9b}31m,\""),
+            ("\u{202e}a", "\u{202e}a"),
         ] {
             assert_eq!(csv_text(text), expected);
         }

@@ -10,13 +10,13 @@ mod power_loss;
 
 use std::fs;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use self::disk::{Disk, RealDisk};
 pub use self::passing::clear_unfinished;
-use self::passing::{folder_of, unfinished_in};
+use self::passing::{folder_of, temporary_prefix, unfinished_in};
 use super::Output;
 
 /// Writes a file atomically: readers of `path` see the complete old or new file, even after a power failure. Writes a temporary file next
@@ -68,12 +68,18 @@ fn write_on<D: Disk, T, E>(
 }
 
 /// Writes several files into `folder`, which is created if missing. All are synced to disk before the first is renamed into place; after an
-/// error the previous files are restored. The error names the file.
+/// error the previous files are restored. The error names the file. Names that lead elsewhere are refused: some come from other people's
+/// files.
 pub fn write_together(
     folder: &Path,
     contents: &[(impl AsRef<Path>, Vec<u8>)],
     replace: bool,
 ) -> Result<(), (PathBuf, io::Error)> {
+    let is_name = |name: &Path| matches!(name.components().collect::<Vec<_>>()[..], [Component::Normal(_)]);
+    if let Some((name, _)) = contents.iter().find(|(name, _)| !is_name(name.as_ref())) {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "this is not a file name, and nothing was written");
+        return Err((name.as_ref().to_path_buf(), error));
+    }
     fs::create_dir_all(folder).map_err(|error| (folder.to_path_buf(), error))?;
     write_together_on(&RealDisk, folder, contents, replace)
 }
@@ -115,6 +121,12 @@ fn write_together_on<D: Disk>(
 /// writer may create further files whose names extend the temporary one.
 pub fn unfinished_file(folder: &Path) -> io::Result<NamedTempFile> {
     unfinished_in(folder)
+}
+
+/// Like [`unfinished_file`], for a link that `make` creates at the path that it is given.
+pub fn unfinished_link(folder: &Path, make: impl FnMut(&Path) -> io::Result<()>) -> io::Result<TempPath> {
+    let made = tempfile::Builder::new().prefix(&temporary_prefix()).make_in(folder, make)?;
+    Ok(made.into_temp_path())
 }
 
 /// Renames a complete, synced file to its final name, which must be free.
@@ -179,6 +191,12 @@ mod tests {
         assert!(path.ends_with("c"), "a folder is in the way of the file");
         assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"old", "what was replaced is there again");
         assert_eq!(names(dir.path()), ["a", "c", "new"], "nothing unfinished is left");
+        let elsewhere = dir.path().join("b").to_str().unwrap().to_owned();
+        for name in ["../b", "x/../../b", "", ".", "..", "x/y", &elsewhere] {
+            let (path, error) = write_together(&folder, &contents(&["d", name]), true).unwrap_err();
+            assert_eq!((path, error.kind()), (PathBuf::from(name), io::ErrorKind::InvalidInput));
+        }
+        assert_eq!(names(&folder), ["a", "b"], "nothing was written");
     }
 
     #[test]

@@ -169,6 +169,25 @@ pub struct ModelDescription {
 /// Larger sides need more memory for a batch than a workstation has.
 const LARGEST_SIDE: u32 = 8192;
 
+/// Maximum memory of one batch of images in bytes.
+const MOST_BATCH_BYTES: u64 = 4 << 30;
+
+/// Refuses an input that no workstation can hold, whether it comes from the model's file or from its description.
+pub(super) fn check_input((width, height): (u32, u32), batch: usize) -> Result<(), String> {
+    if let Some(side) = [width, height].into_iter().find(|side| !(1..=LARGEST_SIDE).contains(side)) {
+        return Err(format!("its input is {width} x {height} pixels; a side is 1 to {LARGEST_SIDE}, not {side}"));
+    }
+    let bytes = u128::from(width) * u128::from(height) * 3 * 4 * batch as u128;
+    if bytes > u128::from(MOST_BATCH_BYTES) {
+        return Err(format!(
+            "a batch of {batch} images of {width} x {height} pixels takes {} GB, more than {}",
+            bytes.div_ceil(1 << 30),
+            MOST_BATCH_BYTES >> 30
+        ));
+    }
+    Ok(())
+}
+
 impl ModelDescription {
     /// Reads the description next to a model: `NAME.toml`, else `model.toml`, else the defaults.
     pub fn of_model(model: &Path) -> Result<Self, ModelError> {

@@ -3,7 +3,7 @@
 use image::RgbImage;
 
 use super::layout::Array;
-use super::resize::resize;
+use super::resize::{Bordered, resize, resize_bordered};
 use super::{Anchor, Colour, InputSettings, ModelError, Resize};
 use crate::geometry::{Fit, ImagePx, NetworkPx};
 
@@ -38,20 +38,31 @@ pub fn prepare(
         return Err(ModelError::Runtime("the image is empty; leave it out or decode it again".to_owned()));
     }
     if settings.resize == Resize::Pad {
-        return prepare_padded(image, settings, (width, height));
+        return Ok(prepare_padded(image, settings, (width, height)));
     }
     let place = place(image, settings, width, height);
     let resized = resize(image, place.width, place.height);
+    let fit = Fit::new(
+        f64::from(place.width) / f64::from(image.width()),
+        f64::from(place.height) / f64::from(image.height()),
+        f64::from(place.left),
+        f64::from(place.top),
+    );
+    let values = normalised(&resized, &place, settings, (width, height));
+    Ok(Prepared { values, width: width as usize, height: height as usize, of_image: image.dimensions(), fit })
+}
+
+/// Returns the planar values of the resized RGB bytes at their place in the input, and of the padding around them.
+fn normalised(resized: &[u8], place: &Place, settings: &InputSettings, (width, height): (u32, u32)) -> Vec<f32> {
     let plane = width as usize * height as usize;
     let channels = match settings.colour {
         Colour::Rgb => [0, 1, 2],
         Colour::Bgr => [2, 1, 0],
     };
-    let normalised =
-        |c: usize, value: u8| ((f64::from(value) * settings.scale - settings.mean[c]) / settings.std[c]) as f32;
+    let level = |c: usize, value: u8| ((f64::from(value) * settings.scale - settings.mean[c]) / settings.std[c]) as f32;
     let mut values = Vec::with_capacity(3 * plane);
     for (c, source) in channels.into_iter().enumerate() {
-        let table: Vec<f32> = (0..=u8::MAX).map(|value| normalised(c, value)).collect();
+        let table: Vec<f32> = (0..=u8::MAX).map(|value| level(c, value)).collect();
         let start = values.len();
         values.resize(start + plane, table[settings.pad as usize]);
         let rows = values[start..].chunks_exact_mut(width as usize).skip(place.top as usize);
@@ -62,21 +73,11 @@ pub fn prepare(
             }
         }
     }
-    let fit = Fit::new(
-        f64::from(place.width) / f64::from(image.width()),
-        f64::from(place.height) / f64::from(image.height()),
-        f64::from(place.left),
-        f64::from(place.top),
-    );
-    Ok(Prepared { values, width: width as usize, height: height as usize, of_image: image.dimensions(), fit })
+    values
 }
 
 /// Pads the image to the input's aspect ratio before resizing it.
-fn prepare_padded(
-    image: &RgbImage,
-    settings: &InputSettings,
-    (width, height): (u32, u32),
-) -> Result<Prepared, ModelError> {
+fn prepare_padded(image: &RgbImage, settings: &InputSettings, (width, height): (u32, u32)) -> Prepared {
     let (own_width, own_height) = image.dimensions();
     let ratio = (f64::from(own_width) / f64::from(width)).max(f64::from(own_height) / f64::from(height));
     let side = |input: u32, own: u32| ((f64::from(input) * ratio).round() as u32).max(own);
@@ -86,13 +87,12 @@ fn prepare_padded(
         Anchor::Centre => ((outer_width - own_width) / 2, (outer_height - own_height) / 2),
     };
     // The padding is the same in every channel, so the channel order does not matter.
-    let mut padded = RgbImage::from_pixel(outer_width, outer_height, image::Rgb([settings.pad; 3]));
-    image::imageops::replace(&mut padded, image, i64::from(left), i64::from(top));
-    let whole = InputSettings { resize: Resize::Stretch, ..settings.clone() };
-    let prepared = prepare(&padded, &whole, (width, height))?;
+    let bordered = Bordered::new(image, (outer_width, outer_height), (left, top), settings.pad);
+    let resized = resize_bordered(&bordered, width, height);
+    let values = normalised(&resized, &Place { width, height, left: 0, top: 0 }, settings, (width, height));
     let scale = (f64::from(width) / f64::from(outer_width), f64::from(height) / f64::from(outer_height));
     let fit = Fit::new(scale.0, scale.1, f64::from(left) * scale.0, f64::from(top) * scale.1);
-    Ok(Prepared { of_image: image.dimensions(), fit, ..prepared })
+    Prepared { values, width: width as usize, height: height as usize, of_image: image.dimensions(), fit }
 }
 
 /// Rounds like ultralytics' LetterBox: each half of the padding is rounded after subtracting or adding 0.1.

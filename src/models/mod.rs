@@ -110,26 +110,30 @@ impl Model {
         })?;
         let description = ModelDescription::of_model(path)?;
         let runtime = load_runtime(path, format, device, threads)?;
-        Ok(Self::new(path, description, runtime))
+        Self::new(path, description, runtime)
     }
 
-    fn new(path: &Path, description: ModelDescription, runtime: Box<dyn Runtime>) -> Self {
+    fn new(path: &Path, description: ModelDescription, runtime: Box<dyn Runtime>) -> Result<Self, ModelError> {
         let facts = runtime.facts();
         let classes = if description.classes.is_empty() { facts.classes } else { description.classes.clone() };
         let size = description.input.size.map(|[width, height]| (width, height)).or(facts.size);
         let is_batch_fixed = facts.batch.is_some();
-        let batch = facts.batch.or(description.input.batch).unwrap_or(BATCH).max(1);
-        Self {
+        let size = size.unwrap_or((USUAL_SIDE, USUAL_SIDE));
+        let fitting = || (1..=BATCH).rfind(|batch| description::check_input(size, *batch).is_ok()).unwrap_or(1);
+        let batch = facts.batch.or(description.input.batch).unwrap_or_else(fitting).max(1);
+        description::check_input(size, batch)
+            .map_err(|problem| ModelError::file(path, problem, "set size and batch under [input] of its model.toml"))?;
+        Ok(Self {
             path: path.to_path_buf(),
             layout: description.layout,
-            size: size.unwrap_or((USUAL_SIDE, USUAL_SIDE)),
+            size,
             batch,
             is_batch_fixed,
             description,
             is_unnamed: classes.is_empty(),
             classes,
             runtime,
-        }
+        })
     }
 
     /// Returns names in the order of [`ModelDetection::class`]; empty until the first image if their number is only known from the output's

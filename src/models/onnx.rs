@@ -46,7 +46,7 @@ impl Onnx {
         let advice = "check that it is a whole ONNX file; an opset that is too new needs a newer ONNX Runtime, or an export with an older `opset`";
         let refused = |error: &dyn std::fmt::Display| ModelError::file(path, first_line(&error.to_string()), advice);
         // Opened here first, so that a FIFO, a folder or a missing file gets Quarry's own error message.
-        crate::domain::open_regular(path)
+        crate::domain::open_weights(path)
             .map_err(|error| ModelError::file(path, std::io::Error::from(error), "check the path"))?;
         let builder = Session::builder(environment).map_err(|e| refused(&e))?;
         let mut builder = builder.with_intra_threads(threads.max(1)).map_err(|e| refused(&e))?;

@@ -15,15 +15,52 @@ struct Tap {
     weights: [i32; 2],
 }
 
+/// An image with a border of one value, which is never held in memory: around a long thin image it may be thousands of times larger.
+pub(super) struct Bordered<'a> {
+    image: &'a RgbImage,
+    /// Width and height with the border.
+    outer: (u32, u32),
+    left: usize,
+    top: usize,
+    border: u8,
+}
+
+impl<'a> Bordered<'a> {
+    /// The image starts at `(left, top)` within `outer`.
+    pub fn new(image: &'a RgbImage, outer: (u32, u32), (left, top): (u32, u32), border: u8) -> Self {
+        Self { image, outer, left: left as usize, top: top as usize, border }
+    }
+
+    /// The image's pixels in a row, without its border; `None` for a row of the border.
+    fn row(&self, y: usize) -> Option<&'a [u8]> {
+        let stride = self.image.width() as usize * 3;
+        let start = y.checked_sub(self.top)?.checked_mul(stride)?;
+        self.image.as_raw().get(start..start + stride)
+    }
+
+    fn pixel(&self, row: Option<&[u8]>, x: usize) -> [u8; 3] {
+        let inside = row.zip(x.checked_sub(self.left)).and_then(|(row, x)| row.get(x * 3..x * 3 + 3)?.try_into().ok());
+        inside.unwrap_or([self.border; 3])
+    }
+}
+
 /// Resizes to RGB bytes of `width` x `height` in row-major order; both sizes and the image's sides are not 0.
 pub(super) fn resize(image: &RgbImage, width: u32, height: u32) -> Vec<u8> {
-    let (own_width, own_height) = image.dimensions();
+    resize_bordered(&Bordered::new(image, image.dimensions(), (0, 0), 0), width, height)
+}
+
+/// [`resize`] of an image with its border.
+pub(super) fn resize_bordered(image: &Bordered<'_>, width: u32, height: u32) -> Vec<u8> {
+    let (own_width, own_height) = image.outer;
     if (own_width, own_height) == (width, height) {
-        return image.as_raw().clone();
+        if image.image.dimensions() == image.outer {
+            return image.image.as_raw().clone();
+        }
+        let row = |y| (0..width as usize).flat_map(move |x| image.pixel(image.row(y), x));
+        return (0..height as usize).flat_map(row).collect();
     }
-    let rows: Vec<&[u8]> = image.as_raw().chunks_exact(own_width as usize * 3).collect();
     if (u64::from(own_width), u64::from(own_height)) == (2 * u64::from(width), 2 * u64::from(height)) {
-        return halved(&rows);
+        return halved(image);
     }
     let columns = taps(own_width, width, true);
     let mut out = Vec::with_capacity(width as usize * height as usize * 3);
@@ -36,7 +73,7 @@ pub(super) fn resize(image: &RgbImage, width: u32, height: u32) -> Vec<u8> {
         for (k, place) in tap.places.into_iter().enumerate() {
             if kept[k].0 != place {
                 kept[k].0 = place;
-                resize_row(rows[place], &columns, &mut kept[k].1);
+                resize_row(image, place, &columns, &mut kept[k].1);
             }
         }
         let part = |weight: i32, value: i32| (weight * (value >> 4)) >> 16;
@@ -49,13 +86,12 @@ pub(super) fn resize(image: &RgbImage, width: u32, height: u32) -> Vec<u8> {
     out
 }
 
-fn resize_row(row: &[u8], columns: &[Tap], out: &mut Vec<i32>) {
+fn resize_row(image: &Bordered<'_>, y: usize, columns: &[Tap], out: &mut Vec<i32>) {
     out.clear();
+    let row = image.row(y);
     for tap in columns {
-        let [left, right] = tap.places.map(|place| &row[place * 3..place * 3 + 3]);
-        out.extend(
-            left.iter().zip(right).map(|(&a, &b)| i32::from(a) * tap.weights[0] + i32::from(b) * tap.weights[1]),
-        );
+        let [left, right] = tap.places.map(|x| image.pixel(row, x));
+        out.extend(left.iter().zip(right).map(|(&a, b)| i32::from(a) * tap.weights[0] + i32::from(b) * tap.weights[1]));
     }
 }
 
@@ -77,11 +113,14 @@ fn taps(own: u32, target: u32, holds_edge: bool) -> Vec<Tap> {
     (0..target).map(tap).collect()
 }
 
-fn halved(rows: &[&[u8]]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for pair in rows.chunks_exact(2) {
-        for (upper, lower) in pair[0].chunks_exact(6).zip(pair[1].chunks_exact(6)) {
-            let sum = |c: usize| [upper[c], upper[c + 3], lower[c], lower[c + 3]].map(u32::from).iter().sum::<u32>();
+fn halved(image: &Bordered<'_>) -> Vec<u8> {
+    let (width, height) = image.outer;
+    let mut out = Vec::with_capacity(width as usize / 2 * (height as usize / 2) * 3);
+    for y in (0..height as usize).step_by(2) {
+        let rows = [image.row(y), image.row(y + 1)];
+        for x in (0..width as usize).step_by(2) {
+            let four = rows.map(|row| [image.pixel(row, x), image.pixel(row, x + 1)]);
+            let sum = |c: usize| four.iter().flatten().map(|pixel| u32::from(pixel[c])).sum::<u32>();
             out.extend((0..3).map(|c| ((sum(c) + 2) >> 2) as u8));
         }
     }
@@ -111,6 +150,22 @@ mod tests {
             let expected: Vec<u8> =
                 (0..pair[1].len()).step_by(2).map(|k| u8::from_str_radix(&pair[1][k..k + 2], 16).unwrap()).collect();
             assert_eq!(found, expected, "{}", pair[0]);
+        }
+    }
+
+    #[test]
+    fn a_border_is_resized_as_if_it_were_part_of_the_image() {
+        for (own, outer, at, target) in [
+            ((30, 10), (30, 30), (0, 10), (16, 16)),
+            ((30, 10), (30, 30), (0, 0), (15, 15)),
+            ((7, 20), (20, 20), (6, 0), (20, 20)),
+            ((7, 20), (21, 20), (7, 0), (50, 41)),
+        ] {
+            let image = source(own.0, own.1);
+            let mut whole = RgbImage::from_pixel(outer.0, outer.1, image::Rgb([114; 3]));
+            image::imageops::replace(&mut whole, &image, i64::from(at.0), i64::from(at.1));
+            let bordered = resize_bordered(&Bordered::new(&image, outer, at, 114), target.0, target.1);
+            assert_eq!(bordered, resize(&whole, target.0, target.1), "{own:?} in {outer:?}");
         }
     }
 

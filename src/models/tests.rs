@@ -31,7 +31,42 @@ fn model(description: &str, classes: &[&str], outputs: &[(&str, Array)]) -> Mode
     let outputs = outputs.iter().map(|(name, array)| ((*name).to_owned(), array.clone())).collect();
     let classes = classes.iter().map(|name| (*name).to_owned()).collect();
     let facts = FileFacts { classes, size: Some((100, 100)), batch: Some(1) };
-    Model::new(Path::new("m.onnx"), description, Box::new(Fixed { outputs, facts }))
+    Model::new(Path::new("m.onnx"), description, Box::new(Fixed { outputs, facts })).unwrap()
+}
+
+/// Such sizes come from the model's file as well as from its description.
+#[test]
+fn an_input_that_no_workstation_can_hold_is_refused_when_the_model_is_loaded() {
+    let model = |size: Option<(u32, u32)>, batch: Option<usize>, description: &str| {
+        let facts = FileFacts { size, batch, ..FileFacts::default() };
+        let runtime = Box::new(Fixed { outputs: Vec::new(), facts });
+        let description: ModelDescription = toml::from_str(description).unwrap();
+        Model::new(Path::new("m.onnx"), description, runtime).map(|model| model.batch()).map_err(|e| e.to_string())
+    };
+    let check = |size, batch, description: &str, expected: &[&str]| {
+        let message = model(size, batch, description).unwrap_err();
+        assert!(expected.iter().all(|part| message.contains(part)), "{message}");
+        assert!(message.starts_with("m.onnx: ") && message.contains("model.toml"), "{message}");
+    };
+    check(Some((60_000, 60_000)), None, "", &["60000 x 60000", "1 to 8192"]);
+    check(Some((0, 640)), None, "", &["0 x 640"]);
+    check(Some((640, 640)), Some(1_000_000_000), "", &["1000000000 images of 640 x 640"]);
+    check(Some((640, 640)), Some(usize::MAX), "", &["images of 640 x 640"]);
+    check(None, None, "input = { size = [8192, 8192], batch = 256 }", &["256 images of 8192 x 8192", "192 GB"]);
+    assert_eq!(model(Some((640, 640)), None, ""), Ok(8));
+    assert_eq!(model(Some((8192, 8192)), None, ""), Ok(5));
+}
+
+/// Padded to a square, the image alone would take 120 GB.
+#[test]
+fn a_long_thin_image_is_padded_without_the_memory_of_its_square() {
+    let prepare = |description: &str, image: &RgbImage| model(description, &["a"], &[]).preparer()(image).unwrap();
+    let thin = RgbImage::from_pixel(1, 200_000, Rgb([255; 3]));
+    for anchor in ["centre", "top-left"] {
+        let prepared = prepare(&format!("input = {{ resize = \"pad\", anchor = \"{anchor}\" }}"), &thin);
+        assert_eq!((prepared.width, prepared.height, prepared.values.len()), (100, 100, 30_000), "{anchor}");
+        assert!(prepared.values.iter().all(|value| (0.0..=1.0).contains(value)), "{anchor}");
+    }
 }
 
 /// `(class, score, corners)` of a 200 x 100 image, which fills the middle half of a letterboxed 100 x 100 input.

@@ -25,7 +25,7 @@ const NAMELESS: &str = "output";
 impl TorchScript {
     pub(super) fn load(path: &Path, device: &str) -> Result<Self, ModelError> {
         let device = choose_device(device).map_err(|error| ModelError::Runtime(error.to_string()))?;
-        crate::domain::open_regular(path)
+        crate::domain::open_weights(path)
             .map_err(|error| ModelError::file(path, std::io::Error::from(error), "check the path"))?;
         let advice = "give a module that was made with torch.jit.script or torch.jit.trace and needs torch alone; export others as ONNX";
         let mut module = CModule::load_on_device(path, device)

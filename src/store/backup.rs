@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::backup_files::{BackupFile, folder, list};
 use super::companions::companion;
+use super::header::look;
 use super::integrity::check;
 use super::{Store, StoreError, rescue};
 use crate::domain::{finish_file, make_folder, open_regular, unfinished_file};
@@ -127,8 +128,11 @@ impl std::fmt::Display for Restored {
 /// Replaces a damaged database with a backup and recovers newer verdicts that are still readable. The damaged file is kept next to it with
 /// its WAL. No connection may be open. The backup is checked first and kept.
 pub fn restore_backup(database: &Path, backup: &Path) -> Result<Restored, StoreError> {
+    // Another program's database, or a FIFO, is refused before anything is moved.
+    let (_, held) = look(backup)?;
     let opened = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY);
     opened.map_err(StoreError::from).and_then(|c| check(&c)).map_err(|e| e.at(backup))?;
+    drop(held);
     let damaged = exchange_files(database, backup)?;
     let mut restored = Restored { backup: backup.to_owned(), damaged, ..Restored::default() };
     let mut store = Store::open(database)?;
@@ -155,8 +159,8 @@ fn exchange_files(database: &Path, backup: &Path) -> Result<PathBuf, StoreError>
     unfinished.as_file().sync_all().map_err(failed(database))?;
     let aside = (1..u32::MAX).map(|n| database.with_file_name(format!("damaged-{n}.db"))).find(|path| !path.exists());
     let aside = aside.unwrap_or_else(|| database.with_file_name("damaged.db"));
-    // The WAL belongs to the damaged file and would corrupt the restored one.
-    for ending in ["-wal", "-shm"] {
+    // The log and the journal belong to the damaged file and would corrupt the restored one.
+    for ending in ["-wal", "-shm", "-journal"] {
         let log = companion(database, ending);
         if log.exists() {
             std::fs::rename(&log, companion(&aside, ending)).map_err(failed(&log))?;

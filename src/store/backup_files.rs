@@ -32,7 +32,8 @@ pub(super) fn list(database: &Path) -> Vec<BackupFile> {
             let path = entry.ok()?.path();
             let name = path.file_name()?.to_str()?;
             let number = name.strip_suffix(".db")?.split_once('-')?.0.parse().ok()?;
-            Some(BackupFile { path, number })
+            // SQLite would wait for the writer of a FIFO.
+            path.is_file().then_some(BackupFile { path, number })
         })
         .collect();
     found.sort_by_key(|b| b.number);

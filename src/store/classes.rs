@@ -162,10 +162,13 @@ fn images_of(tx: &Transaction<'_>, a: ClassId, b: ClassId) -> Result<Vec<ImageId
     Ok(statement.query_map([a.0, b.0], |r| r.get(0).map(ImageId))?.collect::<Result<_, _>>()?)
 }
 
+/// Maximum length of a class name in bytes.
+pub const CLASS_NAME_BYTES: usize = 200;
+
 /// Trims a name and checks that it is one non-empty line.
 fn sound_name(name: &str) -> Result<&str, StoreError> {
     let name = name.trim();
-    if name.is_empty() || name.chars().any(char::is_control) || name.len() > 200 {
+    if name.is_empty() || name.chars().any(char::is_control) || name.len() > CLASS_NAME_BYTES {
         let text = "a class needs a name of one line, of at most 200 bytes and without control characters";
         return Err(StoreError::Invalid(text.to_owned()));
     }

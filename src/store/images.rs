@@ -1,7 +1,7 @@
 //! Images: name, path below the dataset's root, content identity.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -9,7 +9,7 @@ use super::connection::new_uid;
 use super::new_dataset::NewImage;
 use super::present_images::present;
 use super::{Store, StoreError};
-use crate::domain::{DatasetId, ImageId, ImageRecord};
+use crate::domain::{DatasetId, ImageId, ImageRecord, stays_below};
 
 const COLUMNS: &str = "id, dataset_id, name, path, content_hash, width, height, split";
 
@@ -185,11 +185,6 @@ pub(super) fn rename(tx: &Transaction<'_>, id: ImageId, name: &str) -> Result<()
 pub(super) fn remove(tx: &Transaction<'_>, id: ImageId, now_ms: i64) -> Result<(), StoreError> {
     tx.prepare_cached("UPDATE images SET removed_ms = ?2 WHERE id = ?1")?.execute(params![id.0, now_ms])?;
     Ok(())
-}
-
-/// Whether a path joined to a folder stays inside it, ignoring symbolic links.
-fn stays_below(path: &Path) -> bool {
-    path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 /// Uses `/` on every system, so that a project can move between computers.

@@ -369,7 +369,9 @@ fn check_since(since: Option<i64>, tick: i64) -> Result<(), String> {
 }
 
 fn check_class_names<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), String> {
-    match names.find(|name| name.trim().is_empty() || name.len() > NAME_BYTES) {
+    let is_bad =
+        |name: &&String| name.trim().is_empty() || name.len() > NAME_BYTES || name.chars().any(char::is_control);
+    match names.find(is_bad) {
         Some(name) => Err(format!("its class `{}` is not a name of 1 to {NAME_BYTES} bytes", shortened(name))),
         None => Ok(()),
     }

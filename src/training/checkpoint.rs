@@ -16,7 +16,7 @@ use super::config::RoundConfig;
 use super::error::TrainingError;
 use super::loader::TrainingImage;
 use crate::detector::{CHECKSUMS_FILE, SamplerCounts, checksums_of, verify_bytes};
-use crate::domain::{limits, make_folder, read_bytes, write_whole};
+use crate::domain::{limits, make_folder, read_text_bytes, read_weights, write_whole};
 
 pub const MODEL_FILE: &str = "model.safetensors";
 pub(super) const OPTIMISER_FILE: &str = "optim.safetensors";
@@ -179,7 +179,7 @@ impl Checkpoints {
         let has_checksums = dir.join(CHECKSUMS_FILE).is_file();
         for file in files {
             let path = dir.join(file);
-            let bytes = read_bytes(&path, limits::WEIGHTS).map_err(|e| TrainingError::Checkpoint {
+            let bytes = read_weights(&path).map_err(|e| TrainingError::Checkpoint {
                 path: path.clone(),
                 what: std::io::Error::from(e).to_string(),
             })?;
@@ -368,8 +368,9 @@ fn json(path: &Path, value: &impl Serialize) -> Result<String, TrainingError> {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainingError> {
-    let bytes =
-        read_bytes(path, limits::TEXT).map_err(std::io::Error::from).map_err(TrainingError::io(path, "reading"))?;
+    let bytes = read_text_bytes(path, limits::TEXT)
+        .map_err(std::io::Error::from)
+        .map_err(TrainingError::io(path, "reading"))?;
     serde_json::from_slice(&bytes).map_err(|error| TrainingError::Checkpoint {
         path: path.to_path_buf(),
         what: format!("the file is damaged ({error})"),

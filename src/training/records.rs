@@ -4,7 +4,7 @@
 // Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use super::events::StepReport;
 use super::sampler_table::{SAMPLER_FILE, SAMPLER_HEADER};
 use super::step_log::{LOG_FILE, log_header};
 use crate::detector::{SamplerCounts, count_labels};
-use crate::domain::{limits, read_text, write_whole};
+use crate::domain::{limits, open_log, read_text, write_whole};
 
 /// Both tables, open for appending.
 pub(super) struct Records {
@@ -79,7 +79,7 @@ impl Table {
         let kept: Vec<&str> = std::iter::once(header).chain(whole.lines().filter(before)).collect();
         // Atomic: a crash or a full disk here loses no line of earlier steps.
         write_whole(&path, (kept.join("\n") + "\n").as_bytes()).map_err(TrainingError::io(&path, "writing"))?;
-        let file = OpenOptions::new().append(true).open(&path).map_err(TrainingError::io(&path, "opening"))?;
+        let file = open_log(&path).map_err(io::Error::from).map_err(TrainingError::io(&path, "opening"))?;
         Ok(Self { path, file })
     }
 

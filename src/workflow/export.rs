@@ -14,7 +14,7 @@ use crate::dataset::formats::write::{
 };
 use crate::domain::{
     AnnotationSource, Basis, ClassId, DatasetId, Detection, HardNegativeSource, ImageId, ImageRecord, Output, Shape,
-    shown_paths,
+    printable_path, shown_paths, stays_below,
 };
 use crate::geometry::BoundingBox;
 use crate::store::{MinedNegative, Store};
@@ -306,6 +306,17 @@ fn put_files(out: &Output, written: &Written) -> Result<Vec<PathBuf>, WorkflowEr
     Ok(files)
 }
 
+/// Refuses a path of an image, as the database has it, that would lead out of the output's folder.
+pub(super) fn check_below(path: &Path) -> Result<(), WorkflowError> {
+    if stays_below(path) {
+        return Ok(());
+    }
+    Err(WorkflowError::Refused(format!(
+        "`{}` leaves the folder of the export; nothing was written. The database was not made by Quarry alone: import the dataset again.",
+        printable_path(path)
+    )))
+}
+
 /// Names and bytes of the files of one folder.
 type NamedFiles = Vec<(std::ffi::OsString, Vec<u8>)>;
 
@@ -314,6 +325,7 @@ fn put_folder(policy: &OutputPolicy, out: &Output, written: &Written) -> Result<
     let mut by_folder: Vec<(PathBuf, NamedFiles)> = Vec::new();
     let mut index: HashMap<PathBuf, usize> = HashMap::new();
     for (path, bytes) in &written.files {
+        check_below(path)?;
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { continue };
         let k = *index.entry(folder.to_path_buf()).or_insert_with(|| {
             by_folder.push((folder.to_path_buf(), Vec::new()));

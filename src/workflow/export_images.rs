@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::export::{ExportScope, images_in};
+use super::export::{ExportScope, check_below, images_in};
 use super::outputs::OutputPolicy;
 use super::training_export::{ImagesAs, files};
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::formats::write::yolo_image_path;
-use crate::domain::{Cancel, Output, OutputError, Progress, printable, write_output};
+use crate::domain::{Cancel, Output, Progress, printable, write_output};
 use crate::store::Store;
 
 /// The placed images.
@@ -46,7 +46,9 @@ pub fn place_images(
             return Err(WorkflowError::Cancelled);
         }
         let source = store.image_file(image.id)?;
-        let target = out.file(&yolo_image_path(&image.path));
+        let path = yolo_image_path(&image.path);
+        check_below(Path::new(&path))?;
+        let target = out.file(&path);
         match place(&policy, how, &source, &target)? {
             Ok(()) => placed.images += 1,
             Err(why) => placed.left_out.push((image.name, why)),
@@ -65,15 +67,7 @@ fn place(
 ) -> Result<Result<(), String>, WorkflowError> {
     let advice = "Check that the folder is writable.";
     let path = &target.path;
-    let is_link = path.symlink_metadata().is_ok_and(|file| file.file_type().is_symlink());
-    // A link from an earlier export may be replaced with permission.
-    if is_link && !target.replace {
-        return Err(OutputError::Exists(path.clone()).into());
-    }
-    if is_link {
-        std::fs::remove_file(path).map_err(WorkflowError::io(path, advice))?;
-    }
-    policy.check(target)?;
+    policy.check_or_link(target)?;
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(WorkflowError::io(folder, advice))?;
     }
@@ -86,10 +80,7 @@ fn place(
             if let Err(error) = source.metadata() {
                 return Ok(Err(error.to_string()));
             }
-            if target.replace && path.is_file() {
-                std::fs::remove_file(path).map_err(WorkflowError::io(path, advice))?;
-            }
-            files::link(source, path).map_err(WorkflowError::io(path, advice))?;
+            files::link_over(source, path, target.replace).map_err(WorkflowError::io(path, advice))?;
         }
     }
     Ok(Ok(()))

@@ -12,7 +12,7 @@ use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::formats::{self, ReadOptions};
 use crate::dataset::{ImportSummary, ImportedDataset, ImportedImage, ImportedObject};
 use crate::domain::{Cancel, DatasetId, Progress, printable, printable_line};
-use crate::store::{ImportCounts, KeptReport, NewDataset, NewImage, NewObject, Store};
+use crate::store::{CLASS_NAME_BYTES, ImportCounts, KeptReport, NewDataset, NewImage, NewObject, Store};
 
 /// The supported import formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,12 +176,34 @@ pub fn import_read(
     keep(project, imported.clone(), false, dry_run)
 }
 
+/// More than any public dataset has; every class takes a look at all earlier ones.
+const MOST_CLASSES: usize = 20_000;
+
+/// Refuses class names that the project cannot hold, naming the dataset and the class.
+fn check_classes(imported: &ImportedDataset) -> Result<(), WorkflowError> {
+    let refused = |reason| Err(WorkflowError::BadFile { path: imported.root.clone(), reason });
+    if imported.classes.len() > MOST_CLASSES {
+        let count = imported.classes.len();
+        return refused(format!("its annotations name {count} classes; a project has at most {MOST_CLASSES}"));
+    }
+    let is_bad =
+        |name: &&String| name.trim().is_empty() || name.len() > CLASS_NAME_BYTES || name.chars().any(char::is_control);
+    imported.classes.iter().find(is_bad).map_or(Ok(()), |name| {
+        refused(format!(
+            "its annotations have the class `{}`; a class has a name of one line, of 1 to {CLASS_NAME_BYTES} bytes and without control \
+             characters. Rename it in the annotations",
+            printable(name)
+        ))
+    })
+}
+
 fn keep(
     project: &Project,
     imported: ImportedDataset,
     is_one_split: bool,
     dry_run: bool,
 ) -> Result<ImportReport, WorkflowError> {
+    check_classes(&imported)?;
     let (rows, summary) = new_dataset(imported);
     let mut unread = unread(&summary);
     let unread_now = unread.len();

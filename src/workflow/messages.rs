@@ -3,12 +3,12 @@
 // Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 
 use super::WorkflowError;
-use crate::domain::read_text;
+use crate::domain::{open_log, read_text};
 
 const FILE: &str = "messages.txt";
 const OLDER: &str = "messages.1.txt";
@@ -26,7 +26,7 @@ pub fn append(project: &Path, lines: &[String]) -> Result<(), WorkflowError> {
         if fs::metadata(&path).is_ok_and(|log| log.len() >= MOST_BYTES) {
             fs::rename(&path, project.join(OLDER))?;
         }
-        let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let mut file = open_log(&path)?;
         for line in lines {
             let text: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
             writeln!(file, "{text}")?;

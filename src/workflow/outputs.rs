@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::WorkflowError;
 use crate::dataset::fddb::FOLDS_FOLDER;
 use crate::domain::{
-    Output, OutputError, ReadOnly, check_writable, limits, list_problem, printable, read_text, real_place,
+    Output, OutputError, ReadOnly, check_writable, limits, list_problem, printable, read_text, real_place, real_places,
     write_output, write_together,
 };
 use crate::store::Store;
@@ -92,17 +92,25 @@ impl OutputPolicy {
     /// prevent work that does not need it.
     #[must_use]
     pub fn project_around(self, path: &Path) -> Self {
-        let database = real_place(path).ok().and_then(|real| project_holding(&real)).map(|dir| dir.join(DATABASE));
+        let places = real_places(path).unwrap_or_default();
+        let database = places.iter().find_map(|real| project_holding(real)).map(|dir| dir.join(DATABASE));
         let store = database.and_then(|database| Store::open_read_only(&database).ok());
         store.and_then(|store| self.clone().datasets(&store).ok()).unwrap_or(self)
     }
 
     /// Refuses `out` if it must not be written; see [`ReadOnly::check`]. Its folder may be missing.
     pub fn check(&self, out: &Output) -> Result<(), OutputError> {
-        if let Some(project) = owner(&out.path).map_err(|source| io(out, source))? {
-            return Err(OutputError::Project { out: out.path.clone(), project });
-        }
+        check_owner(out)?;
         self.read_only.check(out)
+    }
+
+    /// [`OutputPolicy::check`] where a symbolic link of an earlier export may be replaced with permission, but not what it leads to.
+    pub fn check_or_link(&self, out: &Output) -> Result<(), OutputError> {
+        match self.check(out) {
+            Err(OutputError::Link { .. }) if out.replace => self.read_only.check_link(&out.path),
+            Err(OutputError::Link { .. }) => Err(OutputError::Exists(out.path.clone())),
+            checked => checked,
+        }
     }
 
     /// [`OutputPolicy::check`] for a file whose folder must exist, so that hours of work do not end in a file that cannot be written.
@@ -180,13 +188,20 @@ fn in_the_way(dir: &Path, there: PathBuf) -> OutputError {
 
 const DATABASE: &str = "quarry.db";
 
+fn check_owner(out: &Output) -> Result<(), OutputError> {
+    let project = owner(&out.path).map_err(|source| io(out, source))?;
+    project.map_or(Ok(()), |project| Err(OutputError::Project { out: out.path.clone(), project }))
+}
+
 /// Returns the project whose own file `path` is or would be.
 fn owner(path: &Path) -> std::io::Result<Option<PathBuf>> {
-    let real = real_place(path)?;
-    let Some(project) = project_holding(&real) else { return Ok(None) };
-    let first = real.strip_prefix(&project).ok().and_then(|inside| inside.iter().next());
-    let name = first.map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    Ok(is_own_name(&name).then_some(project))
+    let project = |real: PathBuf| {
+        let project = project_holding(&real)?;
+        let first = real.strip_prefix(&project).ok().and_then(|inside| inside.iter().next());
+        let name = first.map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        is_own_name(&name).then_some(project)
+    };
+    Ok(real_places(path)?.into_iter().find_map(project))
 }
 
 /// Returns the nearest project folder that contains `real`. A fold of a cross-validation is a project too.
@@ -197,9 +212,10 @@ fn project_holding(real: &Path) -> Option<PathBuf> {
 /// The names that Quarry uses directly in a project's folder: the database with its logs and damaged copies, settings, and folders.
 fn is_own_name(name: &str) -> bool {
     let is_database = name.starts_with(DATABASE) || (name.starts_with("damaged") && name.contains(".db"));
-    is_database || matches!(name, "project.toml" | "runs" | "curves" | "backups" | "sample")
+    is_database
+        || matches!(name, "project.toml" | "runs" | "curves" | "backups" | "sample" | "messages.txt" | "messages.1.txt")
 }
 
-fn io(out: &Output, source: std::io::Error) -> OutputError {
-    OutputError::Io { out: out.path.clone(), source }
+fn io(out: &Output, cause: std::io::Error) -> OutputError {
+    OutputError::Io { out: out.path.clone(), cause }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Project, WorkflowError, write_atomically};
-use crate::domain::{limits, make_folder, read_bytes, read_text, text_bytes};
+use crate::domain::{limits, make_folder, read_text, read_text_bytes, text_bytes};
 use crate::evaluation::roc_file::{self, ColumnOrder, RocFileError};
 use crate::evaluation::{PlotCurve, ScoreKind};
 
@@ -131,7 +131,7 @@ pub fn forget_roc(project: &Project, name: &str) -> Result<(), WorkflowError> {
 
 /// Reads a ROC file's curve; also returns how its columns were interpreted.
 fn read_curve(path: &Path, order: Option<ColumnOrder>) -> Result<(PlotCurve, String), RocImportError> {
-    let bytes = read_bytes(path, limits::TEXT).map_err(WorkflowError::from)?;
+    let bytes = read_text_bytes(path, limits::TEXT).map_err(WorkflowError::from)?;
     let text = text_bytes(path, &bytes).map_err(WorkflowError::from)?;
     let read = roc_file::parse(&String::from_utf8_lossy(text), order).map_err(|error| match error {
         RocFileError::Ambiguous => RocImportError::Ambiguous(path.to_path_buf()),

@@ -1,11 +1,11 @@
 //! `runs/<round>/log.txt`: the round's warnings, one per line. A large log is rotated to `log.1.txt`.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 
 use super::WorkflowError;
-use crate::domain::make_folder;
+use crate::domain::{make_folder, open_log};
 
 const FILE: &str = "log.txt";
 /// The previous log, once the current one reached [`MOST_BYTES`].
@@ -21,7 +21,7 @@ pub(super) fn append(run_dir: &Path, step: u64, text: &str) -> Result<(), Workfl
         if fs::metadata(&path).is_ok_and(|log| log.len() >= MOST_BYTES) {
             fs::rename(&path, run_dir.join(OLDER))?;
         }
-        let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let mut file = open_log(&path)?;
         writeln!(file, "step {step}: {}", text.replace('\n', " "))
     };
     write().map_err(WorkflowError::io(&path, "Check that the project's folder is writable."))

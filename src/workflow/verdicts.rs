@@ -3,10 +3,12 @@
 // Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
+use std::collections::HashMap;
 use std::io::{BufRead, Read};
 use std::path::Path;
 
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::WorkflowError;
 use super::outputs::{self, OutputPolicy};
@@ -291,7 +293,19 @@ fn read(file: &Path) -> Result<Vec<(usize, LogLine)>, WorkflowError> {
             lines.push((number, parse(text).map_err(|reason| bad_line(file, number, &reason))?));
         }
     }
-    Ok(lines)
+    match contradiction(&lines) {
+        Some((number, reason)) => Err(bad_line(file, number, &reason)),
+        None => Ok(lines),
+    }
+}
+
+/// Finds a line that has the uid of an earlier one and another content: only one of them could be merged.
+fn contradiction(lines: &[(usize, LogLine)]) -> Option<(usize, String)> {
+    let mut first: HashMap<Uuid, &(usize, LogLine)> = HashMap::new();
+    lines.iter().find_map(|line| {
+        let (number, known) = *first.entry(line.1.uid()).or_insert(line);
+        (*known != line.1).then(|| (line.0, format!("it has the uid of line {number} and differs from it")))
+    })
 }
 
 fn parse(text: &str) -> Result<LogLine, String> {

@@ -16,7 +16,7 @@ use crate::detector::weights::{
     read_backbone, sha256_hex, write_safetensors,
 };
 use crate::detector::{Anchors, Architecture, CONFIG_KEY, DetectorConfig, DetectorError, verify_file};
-use crate::domain::{Output, data_folder, limits, read_bytes, shown_path};
+use crate::domain::{Output, data_folder, read_weights, shown_path};
 #[cfg(feature = "torch")]
 use crate::training::last_model;
 
@@ -146,6 +146,10 @@ pub fn export(file: &Path, to: impl Into<Output>) -> Result<WrittenWeights, Weig
     verify_file(file)?;
     let (ours, arrays): (Vec<NamedArray>, Vec<NamedArray>) =
         read(file)?.arrays.into_iter().partition(|a| !TORCHVISION_PARTS.iter().any(|part| a.name.starts_with(part)));
+    if arrays.is_empty() {
+        let why = "it has no tensor of a detector: name a checkpoint of a round".to_owned();
+        return Err(WeightError::Malformed { path: file.clone(), format: "a checkpoint", why }.into());
+    }
     check_finite(file, &arrays)?;
     let mut notes = Vec::new();
     if let Some(first) = ours.first() {
@@ -211,7 +215,7 @@ pub fn models_folder() -> PathBuf {
 }
 
 fn written(file: PathBuf, tensors: usize, notes: Vec<String>) -> Result<WrittenWeights, WeightsTaskError> {
-    let bytes = read_bytes(&file, limits::WEIGHTS).map_err(|error| WeightError::io(&file, error.into()))?;
+    let bytes = read_weights(&file).map_err(|error| WeightError::io(&file, error.into()))?;
     Ok(WrittenWeights { sha256: sha256_hex(&bytes), file, tensors, notes })
 }
 

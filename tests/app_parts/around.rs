@@ -51,6 +51,29 @@ fn escape_and_alt_left_go_back_to_filter_place_and_layout() {
     wait_for(&mut window, "4 of 18");
 }
 
+/// Where nothing can be decided, no key that decides is shown, and no image can be marked as complete unseen.
+#[test]
+fn the_history_and_the_annotators_show_only_actions_that_work_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 6");
+    let deciding = ["Confirm", "Reject", "Missed object", "Skip", "Next undecided", "Image complete"];
+    let shown = |window: &Window| deciding.map(|name| window.query_all_by_label_contains(name).next().is_some());
+    let before = shown(&window);
+    assert!(before.iter().all(|shown| *shown), "{deciding:?}: {before:?}");
+    for (key, there) in [(Key::H, "Nothing was decided yet."), (Key::P, "Agreement")] {
+        press(&mut window, key);
+        wait_for(&mut window, there);
+        assert_eq!(shown(&window), [false; 6], "{there}");
+        assert!(window.query_all_by_label_contains("Undo").next().is_some(), "{there}");
+        press(&mut window, Key::K);
+        press(&mut window, Key::Escape);
+        wait_for(&mut window, "1 of 6");
+    }
+    assert!(project.open_store().unwrap().complete_images().unwrap().is_empty());
+}
+
 /// A window that restores the previous session.
 fn reopened(last: LastPlace) -> Window {
     let show = move |ui: &mut egui::Ui, app: &mut Option<QuarryApp>| {

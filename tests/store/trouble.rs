@@ -117,6 +117,36 @@ fn a_damaged_database_is_not_changed_and_newer_verdicts_are_rescued_into_its_bac
     check("one page in three", &|path| damage_pages(path, &(4..=last(path)).step_by(3).collect::<Vec<_>>()));
 }
 
+/// SQLite would roll the journal of the damaged file back into the restored one.
+#[test]
+fn the_journal_of_a_damaged_database_stays_with_it() {
+    let (_dir, path, backup) = killed_and_damaged(|path| damage(path));
+    let journal = |of: &Path| PathBuf::from(format!("{}-journal", of.display()));
+    std::fs::write(journal(&path), "of the damaged file").unwrap();
+    let restored = restore_backup(&path, &backup).unwrap();
+    assert_eq!(std::fs::read(journal(&restored.damaged)).unwrap(), b"of the damaged file");
+    assert!(!journal(&path).exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn another_programs_database_is_no_backup_and_a_fifo_is_not_waited_for() {
+    let (dir, path, backup) = killed_and_damaged(|path| damage(path));
+    let before = std::fs::read(&path).unwrap();
+    let foreign = dir.path().join("places.db");
+    rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE places (url)").unwrap();
+    let fifo = dir.path().join("backups/000999-rolling.db");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for (no_backup, expected) in [(&foreign, "places.db"), (&fifo, "FIFO")] {
+        let message = restore_backup(&path, no_backup).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+        assert!(std::fs::read(&path).unwrap() == before, "{message}");
+    }
+    // The newest backup that is a file is offered.
+    let StoreError::Corrupt { backup: Some(offered), .. } = error(Store::open(&path)) else { panic!("no backup") };
+    assert_eq!(offered.file_name(), backup.file_name());
+}
+
 #[test]
 fn without_its_log_a_damaged_database_gives_what_its_own_pages_hold() {
     let (_dir, path, backup) = killed_and_damaged(|path| {

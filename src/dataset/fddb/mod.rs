@@ -205,7 +205,7 @@ fn file_name(path: &Path) -> std::borrow::Cow<'_, str> {
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>, DatasetError> {
-    let bytes = crate::domain::read_bytes(path, limits::TEXT);
+    let bytes = crate::domain::read_text_bytes(path, limits::TEXT);
     bytes.map_err(std::io::Error::from).map_err(DatasetError::io("read", path))
 }
 

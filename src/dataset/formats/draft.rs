@@ -11,7 +11,7 @@ use super::{ExifRule, ReadOptions};
 use crate::dataset::images::{Probe, SeenContent, probe_all};
 use crate::dataset::imported::LeftOut;
 use crate::dataset::{DatasetError, ImportedDataset, ImportedImage, ImportedObject};
-use crate::domain::{Cancel, Progress, Shape, check_shape};
+use crate::domain::{Cancel, Progress, Shape, check_shape, printable};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// Class names in order of first occurrence.
@@ -224,7 +224,8 @@ impl Draft {
             )),
             (Some(first), true) => {
                 let problem = format!(
-                    "none of the {listed} listed images exists; the first is '{first}'. Name the folder of the images with --images DIR"
+                    "none of the {listed} listed images exists; the first is '{}'. Name the folder of the images with --images DIR",
+                    printable(first)
                 );
                 return Err(DatasetError::layout(&self.root, problem));
             }

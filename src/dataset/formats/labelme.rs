@@ -16,7 +16,7 @@ use super::layout::{absolute, files_below, files_in, folders_in, root_of, split_
 use super::skipped::{Place, Skipped, bad_file, bad_record};
 use super::{Format, ReadOptions};
 use crate::dataset::{DatasetError, ImportedDataset};
-use crate::domain::{Cancel, Progress, Shape, limits, read_bytes, text_bytes};
+use crate::domain::{Cancel, Progress, Shape, limits, read_text_bytes, text_bytes};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// labelme.
@@ -168,7 +168,7 @@ fn add(
 fn read_file(file: &Path) -> Annotated {
     let mut annotated = Annotated::default();
     let read = || -> Result<Option<LabelmeFile>, DatasetError> {
-        let bytes = read_bytes(file, limits::TEXT)?;
+        let bytes = read_text_bytes(file, limits::TEXT)?;
         let mut json = serde_json::Deserializer::from_reader(BufReader::new(text_bytes(file, &bytes)?));
         let read = OneRecord::default().deserialize(&mut json).and_then(|read| json.end().map(|()| read));
         read.map_err(|error| json_error(file, &error))

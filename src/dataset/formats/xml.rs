@@ -55,7 +55,8 @@ pub(super) struct XmlReader {
 impl XmlReader {
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
         let (file, _) = open_regular(path)?;
-        let mut inner = CountedLines { inner: BufReader::with_capacity(1 << 16, file), lines: 0 };
+        let mut inner =
+            CountedLines { inner: BufReader::with_capacity(1 << 16, file), lines: 0, of_event: 0, has_nul: false };
         begin_text(path, &mut inner)?;
         Ok(Self { reader: Reader::from_reader(inner), path: path.to_path_buf(), buffer: Vec::new() })
     }
@@ -74,6 +75,7 @@ impl XmlReader {
         loop {
             self.buffer.clear();
             let line = self.line();
+            self.reader.get_mut().of_event = 0;
             let event = match self.reader.read_event_into(&mut self.buffer) {
                 Ok(event) => event,
                 Err(error) => {
@@ -101,7 +103,11 @@ impl XmlReader {
 
 fn tag(start: &BytesStart, line: u32) -> Result<Tag, String> {
     let mut attributes = Vec::new();
-    for attribute in start.attributes() {
+    // Each attribute is compared with all earlier ones.
+    for (count, attribute) in start.attributes().enumerate() {
+        if count == MOST_ATTRIBUTES {
+            return Err(format!("an element has more than {MOST_ATTRIBUTES} attributes: this is no annotation file"));
+        }
         let attribute = attribute.map_err(|error| error.to_string())?;
         let value = attribute
             .normalized_value(XmlVersion::default())
@@ -135,17 +141,41 @@ fn entity_text(name: &str) -> Result<String, String> {
     found.map(String::from).ok_or_else(|| format!("the entity &{}; is not expanded: write its text", shortened(name)))
 }
 
-/// Counts the lines read through it.
+/// Maximum number of attributes of an element; real files have at most a dozen.
+const MOST_ATTRIBUTES: usize = 1000;
+
+/// Maximum length of an element's tag, or of text between two tags, in bytes: the outline of a large polygon has a few million.
+const MOST_EVENT_BYTES: usize = 64 << 20;
+
+/// Counts the lines read through it, and ends with an error in what is no text.
 struct CountedLines<R> {
     inner: R,
     lines: u32,
+    /// Number of bytes of the current event.
+    of_event: usize,
+    has_nul: bool,
+}
+
+impl<R> CountedLines<R> {
+    fn check(&self) -> std::io::Result<()> {
+        let problem = if self.has_nul {
+            "this is not text: it has NUL bytes".to_owned()
+        } else if self.of_event > MOST_EVENT_BYTES {
+            format!("a tag or a text has more than {MOST_EVENT_BYTES} bytes")
+        } else {
+            return Ok(());
+        };
+        Err(std::io::Error::new(std::io::ErrorKind::InvalidData, problem))
+    }
 }
 
 impl<R: BufRead> Read for CountedLines<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.lines += line_breaks(buffer.iter().take(count));
-        Ok(count)
+        self.has_nul |= buffer.iter().take(count).any(|&byte| byte == 0);
+        self.of_event += count;
+        self.check().map(|()| count)
     }
 }
 
@@ -155,13 +185,54 @@ fn line_breaks<'a>(bytes: impl Iterator<Item = &'a u8>) -> u32 {
 
 impl<R: BufRead> BufRead for CountedLines<R> {
     fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        self.check()?;
         self.inner.fill_buf()
     }
 
     fn consume(&mut self, count: usize) {
         if let Ok(buffer) = self.inner.fill_buf() {
-            self.lines += line_breaks(buffer.iter().take(count));
+            let (lines, has_nul) = (line_breaks(buffer.iter().take(count)), buffer.iter().take(count).any(|&b| b == 0));
+            (self.lines, self.has_nul) = (self.lines + lines, self.has_nul || has_nul);
         }
+        self.of_event += count;
         self.inner.consume(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads all events.
+    fn read(file: &Path) -> Result<usize, String> {
+        let mut reader = XmlReader::open(file).map_err(|error| error.to_string())?;
+        let mut events = 0;
+        loop {
+            match reader.next().map_err(|error| error.to_string())? {
+                XmlEvent::End => return Ok(events),
+                _ => events += 1,
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_and_what_would_take_for_ever_ends_the_reading() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.xml");
+        let check = |text: &[u8], expected: &str| {
+            std::fs::write(&file, text).unwrap();
+            let message = read(&file).unwrap_err();
+            assert!(message.contains("a.xml:") && message.contains(expected), "{message}");
+        };
+        std::fs::write(&file, format!("<a>{}</a>", "<b c='1'/>".repeat(1000))).unwrap();
+        assert_eq!(read(&file), Ok(1002));
+        check(b"<a>\n<b>\0\0</b></a>", "NUL");
+        let attributes: String = (0..200_000).map(|k| format!(" a{k}=''")).collect();
+        check(format!("<a>\n<b{attributes}/></a>").as_bytes(), "more than 1000 attributes");
+        check(format!("<a>\n{}</a>", "x".repeat(MOST_EVENT_BYTES + (1 << 20))).as_bytes(), "more than 67108864 bytes");
+        // A hole, which takes no space on the disk.
+        std::fs::write(&file, "<a>\n").unwrap();
+        std::fs::File::options().write(true).open(&file).unwrap().set_len(4 << 30).unwrap();
+        assert!(read(&file).unwrap_err().contains("NUL"));
     }
 }

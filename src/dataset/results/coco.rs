@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{ClassKey, FoundRecord, ImageKey, Results, Unit};
 use crate::dataset::DatasetError;
-use crate::domain::{Shape, limits, read_bytes, text_bytes};
+use crate::domain::{Shape, limits, read_text_bytes, text_bytes};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// Names of ids in a COCO ground truth file.
@@ -26,7 +26,7 @@ pub struct GroundTruthNames {
 ///
 /// The file cannot be read or contains neither images nor categories.
 pub fn read_ground_truth_names(path: &Path) -> Result<GroundTruthNames, DatasetError> {
-    let bytes = read_bytes(path, limits::TEXT)?;
+    let bytes = read_text_bytes(path, limits::TEXT)?;
     let value: Value = serde_json::from_slice(text_bytes(path, &bytes)?)
         .map_err(|error| DatasetError::line(path, error.line().max(1), format!("{error}; correct the JSON there")))?;
     let pairs = |list: &str, name: &str| -> BTreeMap<i64, String> {
@@ -42,7 +42,7 @@ pub fn read_ground_truth_names(path: &Path) -> Result<GroundTruthNames, DatasetE
 }
 
 pub(super) fn read(path: &Path) -> Result<Results, DatasetError> {
-    let bytes = read_bytes(path, limits::TEXT)?;
+    let bytes = read_text_bytes(path, limits::TEXT)?;
     let mut results = Results::new(vec![path.to_path_buf()], Unit::Pixels);
     let objects = Objects::new(text_bytes(path, &bytes)?);
     for object in objects {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::WeightError;
-use crate::domain::{limits, read_bytes, read_text, write_whole};
+use crate::domain::{limits, read_text, read_weights, write_whole};
 
 /// The manifest's file name.
 pub const FILE_NAME: &str = "manifest.toml";
@@ -63,7 +63,7 @@ impl Manifest {
         let manifest = Self::of(dir)?;
         let is_in_folder = || folder(path).canonicalize().ok() == dir.canonicalize().ok();
         let Some(entry) = manifest.listed(path).filter(|_| !is_in_folder()) else { return Ok(()) };
-        let bytes = read_bytes(path, limits::WEIGHTS).map_err(|error| WeightError::io(path, error.into()))?;
+        let bytes = read_weights(path).map_err(|error| WeightError::io(path, error.into()))?;
         entry.check(path, &bytes, dir)
     }
 
@@ -75,7 +75,7 @@ impl Manifest {
     /// Checks whether the file of `entry` in `dir` is unchanged.
     pub fn state(dir: &Path, entry: &ManifestEntry) -> Result<FileState, WeightError> {
         let path = dir.join(&entry.file);
-        match read_bytes(&path, limits::WEIGHTS) {
+        match read_weights(&path) {
             Ok(bytes) if sha256_hex(&bytes).starts_with(&entry.sha256) => Ok(FileState::Present),
             Ok(_) => Ok(FileState::Changed),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(FileState::Absent),

@@ -19,8 +19,6 @@ mod torch_zip;
 
 use std::path::Path;
 
-use crate::domain::limits;
-
 pub use array::{DType, NamedArray};
 pub use backbone::{BACKBONES, FLAVOUR_KEY, ImportedBackbone, check_finite, expected_shapes};
 pub use error::WeightError;
@@ -79,8 +77,7 @@ pub fn read_backbone(path: &Path, backbone: &str) -> Result<ImportedBackbone, We
 }
 
 fn checked_bytes(path: &Path) -> Result<Vec<u8>, WeightError> {
-    let bytes =
-        crate::domain::read_bytes(path, limits::WEIGHTS).map_err(|error| WeightError::io(path, error.into()))?;
+    let bytes = crate::domain::read_weights(path).map_err(|error| WeightError::io(path, error.into()))?;
     Manifest::check(path, &bytes)?;
     Ok(bytes)
 }

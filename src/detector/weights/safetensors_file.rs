@@ -7,7 +7,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::{DType, NamedArray, WeightError};
-use crate::domain::{limits, write_whole};
+use crate::domain::write_whole;
 
 /// Returns all tensors by name.
 pub fn read(bytes: &[u8]) -> Result<Vec<NamedArray>, String> {
@@ -19,8 +19,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<NamedArray>, String> {
 
 /// Returns the text metadata of the safetensors file `path`; empty if there is none.
 pub fn metadata(path: &Path) -> Result<HashMap<String, String>, WeightError> {
-    let bytes =
-        crate::domain::read_bytes(path, limits::WEIGHTS).map_err(|error| WeightError::io(path, error.into()))?;
+    let bytes = crate::domain::read_weights(path).map_err(|error| WeightError::io(path, error.into()))?;
     let malformed = |e| WeightError::Malformed { path: path.to_path_buf(), format: "safetensors", why: format!("{e}") };
     metadata_in(&bytes).map_err(malformed)
 }

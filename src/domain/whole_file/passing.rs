@@ -18,7 +18,7 @@ pub fn clear_unfinished(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let rest = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-        let is_file = || entry.file_type().is_ok_and(|kind| kind.is_file());
+        let is_file = || entry.file_type().is_ok_and(|kind| kind.is_file() || kind.is_symlink());
         if rest.is_some_and(|rest| is_file() && is_abandoned(&entry.path(), rest)) {
             let _ = fs::remove_file(entry.path());
         }
@@ -32,9 +32,13 @@ pub(super) const ABANDONED_AFTER: Duration = Duration::from_hours(1);
 
 fn is_abandoned(path: &Path, rest_of_name: &str) -> bool {
     let is_old = || {
-        let changed = fs::metadata(path).and_then(|found| found.modified());
+        let changed = fs::symlink_metadata(path).and_then(|found| found.modified());
         changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > ABANDONED_AFTER))
     };
+    // A link has no lock of its own.
+    if path.is_symlink() {
+        return is_old();
+    }
     let is_locking = rest_of_name.split_once('-').is_some_and(|(process, _)| process.parse::<u32>().is_ok());
     match open_regular(path).map(|(file, _)| file.try_lock()) {
         Ok(Ok(())) if is_locking => true,
@@ -46,7 +50,7 @@ fn is_abandoned(path: &Path, rest_of_name: &str) -> bool {
 /// Creates a file with a temporary name in `folder`, removed on drop, with default permissions (temporary files are private otherwise).
 pub(super) fn unfinished_in(folder: &Path) -> io::Result<NamedTempFile> {
     clear_unfinished(folder);
-    let prefix = format!("{PREFIX}{}-", std::process::id());
+    let prefix = temporary_prefix();
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix);
     #[cfg(unix)]
@@ -63,6 +67,11 @@ pub(super) fn unfinished_in(folder: &Path) -> io::Result<NamedTempFile> {
             return Ok(file);
         }
     }
+}
+
+/// The beginning of the temporary names of this process.
+pub(super) fn temporary_prefix() -> String {
+    format!("{PREFIX}{}-", std::process::id())
 }
 
 pub(super) fn folder_of(path: &Path) -> &Path {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::facts::Facts;
 use super::fold::Fold;
 use super::plan::Plan;
-use crate::domain::{limits, make_folders_below, read_bytes};
+use crate::domain::{limits, make_folders_below, read_text_bytes};
 use crate::workflow::{Observer, WorkEvent, WorkflowError, write_atomically};
 
 /// Copies into `dir` the folds of `others` that `dir` lacks or has fewer rounds of. Everything is checked before anything is written:
@@ -69,7 +69,7 @@ fn take_fold(from: &Fold, to: &Fold) -> Result<bool, WorkflowError> {
     let advice = "Copy the other project's folder completely and merge again.";
     for file in from.result_files(&theirs) {
         let path = from.dir().join(&file);
-        let bytes = read_bytes(&path, limits::TEXT).map_err(io::Error::from);
+        let bytes = read_text_bytes(&path, limits::TEXT).map_err(io::Error::from);
         let bytes = bytes.map_err(WorkflowError::io(&path, advice))?;
         let target = to.dir().join(&file);
         let folder = target.parent().unwrap_or(to.dir());

@@ -9,7 +9,7 @@ use std::thread::available_parallelism;
 use image::RgbImage;
 
 use crate::detector::LabelledDetection;
-use crate::domain::{ClassId, Detection, limits, read_bytes};
+use crate::domain::{ClassId, Detection, read_weights};
 use crate::models::{Model, ModelDetection, ModelFormat, Prepared};
 use crate::workflow::WorkflowError;
 use crate::workflow::detection_source::DetectionSource;
@@ -43,7 +43,7 @@ impl ForeignModel {
 
     /// Changes with the file's bytes and its description.
     pub fn identity(&self, path: &Path) -> Result<String, WorkflowError> {
-        let bytes = read_bytes(path, limits::WEIGHTS)?;
+        let bytes = read_weights(path)?;
         Ok(format!("{} {}", blake3::hash(&bytes).to_hex(), self.0.borrow().settings_text()))
     }
 

@@ -10,10 +10,8 @@ use std::path::{Path, PathBuf};
 use super::file::{Header, ImageLine, Left, ShardWriter, is_ours, left};
 use super::pipeline::{OfImage, Pace, Task, detect_on, span};
 use super::refuse_mostly_unreadable;
-use crate::dataset::decode_rgb;
-use crate::domain::{
-    Cancel, Output, limits, open_growing, open_regular, printable_path, read_bytes, write_output_with,
-};
+use crate::dataset::{decode_rgb, read_image_file};
+use crate::domain::{Cancel, GrowingFile, Output, open_growing, open_regular, printable_path, write_output_with};
 use crate::workflow::detection_source::DetectionSource;
 use crate::workflow::outputs::{OutputPolicy, not_written};
 use crate::workflow::{Observer, WorkEvent, WorkflowError};
@@ -33,7 +31,7 @@ pub(in crate::workflow) struct ToGrow<'a> {
 pub(in crate::workflow) struct Grown {
     path: PathBuf,
     /// Held until the file is removed: two runs must not write to it.
-    _lock: File,
+    _lock: GrowingFile,
     /// Number of images, without unreadable ones.
     pub images: usize,
     pub detections: usize,
@@ -43,15 +41,17 @@ pub(in crate::workflow) struct Grown {
 
 /// Returns the path of the growing file for `out`.
 fn growing(out: &Path) -> PathBuf {
-    let name = out.file_name().unwrap_or_default().to_string_lossy();
-    out.with_file_name(format!("{name}.unfinished"))
+    let mut name = out.file_name().unwrap_or_default().to_owned();
+    name.push(".unfinished");
+    out.with_file_name(name)
 }
 
 /// Refuses an output if the growing file cannot be created next to it.
 pub(in crate::workflow) fn check_growing(policy: &OutputPolicy, out: &Output) -> Result<(), WorkflowError> {
     let path = growing(&out.path);
     policy.check(&Output::new(&path, true))?;
-    if path.is_file() && !out.replace && !is_ours(&path)? {
+    // Permission to replace the output does not cover another file.
+    if path.is_file() && !is_ours(&path)? {
         return Err(WorkflowError::Refused(format!(
             "{}: unfinished detections are saved here, and this file was not written by Quarry. Move it, or name another output.",
             printable_path(&path)
@@ -71,13 +71,14 @@ pub(in crate::workflow) fn grow<S: DetectionSource>(
 ) -> Result<Grown, WorkflowError> {
     let path = growing(&to.out.path);
     let failed = |error| WorkflowError::from(not_written(&Output::new(&path, true), error));
-    let mut file = open_growing(&path).map_err(failed)?.ok_or_else(|| {
+    let mut growing = open_growing(&path).map_err(failed)?.ok_or_else(|| {
         let path = printable_path(&path);
         WorkflowError::Refused(format!("{path}: another run writes this file. Wait for it, or name another output."))
     })?;
     let left = resume_from(&path, span(source), task, to, observer, cancel)?;
     let all = task.files.len();
-    let begun = begin(&mut file, &left).map_err(failed)?;
+    let file = growing.file();
+    let begun = begin(file, &left).map_err(failed)?;
     let (mut images, mut detections) = (left.images - left.unreadable.len(), left.detections);
     let mut unreadable: Vec<PathBuf> =
         left.unreadable.iter().filter_map(|&place| task.files.get(place).cloned()).collect();
@@ -85,9 +86,9 @@ pub(in crate::workflow) fn grow<S: DetectionSource>(
         observer(WorkEvent::Log(format!("Left out, as before: {} cannot be read", printable_path(path))));
     }
     let mut writer = if begun {
-        ShardWriter::resume(&mut file, left.hasher, left.images as u64 + 1)
+        ShardWriter::resume(file, left.hasher, left.images as u64 + 1)
     } else {
-        ShardWriter::begin(&mut file, to.header).map_err(failed)?
+        ShardWriter::begin(file, to.header).map_err(failed)?
     };
     let rest = Task { files: task.files.get(left.images..).unwrap_or_default(), done_before: left.images, ..*task };
     let mut done = left.images;
@@ -120,7 +121,7 @@ pub(in crate::workflow) fn grow<S: DetectionSource>(
         }
     };
     writer.end().map_err(failed)?;
-    Ok(Grown { path, _lock: file, images, detections, unreadable, pace })
+    Ok(Grown { path, _lock: growing, images, detections, unreadable, pace })
 }
 
 /// Reads what an earlier run of the same work left.
@@ -168,7 +169,7 @@ fn begin(file: &mut File, left: &Left) -> io::Result<bool> {
 /// Whether the image file has the content that the line was made from.
 pub(in crate::workflow) fn is_of_these_bytes(file: &Path, line: &ImageLine) -> bool {
     let is_read = line.detections.is_some();
-    !is_read || read_bytes(file, limits::IMAGE).is_ok_and(|bytes| *blake3::hash(&bytes).to_hex() == *line.image)
+    !is_read || read_image_file(file).is_ok_and(|bytes| *blake3::hash(&bytes).to_hex() == *line.image)
 }
 
 impl Grown {

@@ -6,13 +6,13 @@
 use std::path::Path;
 
 use crate::detector::{DetectorConfig, DetectorError};
-use crate::domain::{limits, read_bytes};
+use crate::domain::read_weights;
 use crate::workflow::WorkflowError;
 
 /// Changes with everything that affects detections by more than rounding: weights, settings, precision. Independent of the device and the
 /// number of threads.
 pub(in crate::workflow) fn identity(checkpoint: &Path, settings: &DetectorConfig) -> Result<String, WorkflowError> {
-    let bytes = read_bytes(checkpoint, limits::WEIGHTS)?;
+    let bytes = read_weights(checkpoint)?;
     let settings = serde_json::to_string(settings)
         .map_err(|e| DetectorError::file(checkpoint, format!("its settings cannot be written: {e}"), "report this"))?;
     let mut hasher = blake3::Hasher::new();

@@ -14,6 +14,7 @@ mod model_classes;
 mod model_run;
 mod numbers;
 mod overlaps;
+mod repeated;
 mod report;
 #[cfg(feature = "torch")]
 mod run_model;
@@ -352,6 +353,7 @@ impl Taken {
         }
         // Highest score first, as detectors return them; ties in file order.
         taken.found.iter_mut().for_each(|of_image| of_image.sort_by(|a, b| b.score.total_cmp(&a.score)));
+        notes.extend(repeated::count_once(&mut taken.found, scene));
         taken.facts.notes = notes;
         Ok(taken)
     }

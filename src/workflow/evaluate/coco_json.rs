@@ -9,7 +9,7 @@ use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::super::WorkflowError;
-use crate::domain::{limits, read_bytes, text_bytes};
+use crate::domain::{limits, read_text_bytes, text_bytes};
 
 /// A dataset: the file for `--ground-truth`.
 #[derive(Debug, Deserialize)]
@@ -85,7 +85,7 @@ pub(super) fn read_detections(path: &Path) -> Result<Vec<CocoDetection>, Workflo
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path, advice: &str) -> Result<T, WorkflowError> {
-    let bytes = read_bytes(path, limits::TEXT)?;
+    let bytes = read_text_bytes(path, limits::TEXT)?;
     // The message ends with line and column.
     let read = serde_json::from_slice(text_bytes(path, &bytes)?);
     read.map_err(|e| WorkflowError::BadFile { path: path.to_path_buf(), reason: format!("{e}; {advice}") })

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::super::WorkflowError;
 use super::coco_set::CocoFiles;
-use crate::domain::{Output, without_formula};
+use crate::domain::{Output, cell_text};
 use crate::evaluation::{Cell, EvaluationSet, Evaluator, Metric, Table, Tabular};
 use crate::workflow::outputs::{self, OutputPolicy};
 
@@ -114,7 +114,7 @@ pub(super) fn csv_text(table: &Table) -> Vec<u8> {
 /// Formats numbers with all digits. Text that a spreadsheet would take for a formula is quoted.
 fn csv_cell(cell: &Cell) -> String {
     match cell {
-        Cell::Text(text) => without_formula(text).into_owned(),
+        Cell::Text(text) => cell_text(text).into_owned(),
         Cell::Count(count) => count.to_string(),
         Cell::Number(number) => number.map_or(String::new(), |v| v.to_string()),
     }

@@ -10,7 +10,7 @@ use super::mine::{header, refuse_other};
 use super::together::{FoundOnImage, Together};
 use super::{Shard, model, numbers_in_words};
 use crate::domain::{Cancel, ImageRecord, Output, Progress, printable, shown_path};
-use crate::store::Resume;
+use crate::store::{Resume, Store};
 use crate::training::RunLock;
 use crate::workflow::detect::{
     DetectionFormat, FoundInList, Header, ModelHeader, ShardFile, TakeFound, Work, WrittenDetections,
@@ -89,10 +89,7 @@ pub fn merge(
                     "these shards are of a project's round: name the project with --project.".to_owned(),
                 )
             })?;
-            match &run.model {
-                Some(model) => mined_by_model(project, model, &run, &files, observer, cancel),
-                None => mined(project, &run, &files, observer, cancel),
-            }
+            mined(project, &run, &files, observer, cancel)
         }
         Work::Detect => {
             let out = request.out.as_ref().ok_or_else(|| {
@@ -168,6 +165,7 @@ fn one_of_each(files: Vec<ShardFile>, observer: &mut Observer) -> Files {
     each
 }
 
+/// Merges shards of a project's images into the round that they belong to.
 fn mined(
     project: &Project,
     run: &Header,
@@ -177,60 +175,131 @@ fn mined(
 ) -> Result<ShardMergeReport, WorkflowError> {
     let lock = RunLock::take(&project.runs_dir())?;
     let mut store = project.open_store()?;
-    let plan = Plan::new(project, &store, run.round, Some(run.precision), observer)?;
-    let whose = format!("round {} as this project has it", plan.target.round.number);
-    refuse_others(files, run, &header(&plan, Shard { number: 1, of: run.of }), &whose)?;
-    let names = plan.detector.class_names();
-    let target = &plan.target;
-    let mut intake = Intake::begin(target, &mut store, Some(&names), Resume::Any, observer, cancel)?;
-    let seen = &mut |_: &ImageRecord, found: Vec<Seen>| found;
-    let TakenIn { missing, known, unreadable } =
-        take_in(run.of, files, target, &mut intake, seen, &lock, observer, cancel)?;
-    let report = if missing.is_empty() {
-        let counts = intake.finish(observer)?;
-        grouped(&mut store, target, report(target, counts, known, unreadable), observer, cancel)?
-    } else {
-        let counts = store.mined_counts(target.round.id)?;
-        report(target, counts, known, unreadable)
-    };
-    Ok(ShardMergeReport { shards: files.len(), of: run.of, missing, result: ShardMergeResult::Mined(report) })
-}
-
-fn mined_by_model(
-    project: &Project,
-    model: &ModelHeader,
-    run: &Header,
-    files: &Files,
-    observer: &mut Observer,
-    cancel: &Cancel,
-) -> Result<ShardMergeReport, WorkflowError> {
-    let lock = RunLock::take(&project.runs_dir())?;
-    let mut store = project.open_store()?;
-    let (mut of_model, expected) = model::run_of(&mut store, run, model)?;
-    let whose = format!("`{}` on the images, classes and test images of this project", printable(&model.name));
-    refuse_others(files, run, &expected, &whose)?;
-    let target = model::round_of(&of_model, &mut store, model, observer, cancel)?;
-    let mut intake = Intake::begin(&target, &mut store, None, Resume::Any, observer, cancel)?;
-    let seen = &mut |image: &ImageRecord, found: Vec<Seen>| model::seen(&mut of_model, image, found);
-    let TakenIn { missing, known, unreadable } =
-        take_in(run.of, files, &target, &mut intake, seen, &lock, observer, cancel)?;
-    drop(intake);
-    let result = if missing.is_empty() {
-        let report = of_model.end(project, &mut store, &target.round, unreadable, observer, cancel)?;
-        ShardMergeResult::Model(Box::new(report))
-    } else {
-        let counts = store.mined_counts(target.round.id)?;
-        ShardMergeResult::Mined(report(&target, counts, known, unreadable))
+    let merging = Merging { run, files, lock: &lock };
+    let (missing, result) = match &run.model {
+        Some(model) => merging.merge_models_round(project, &mut store, model, observer, cancel)?,
+        None => merging.merge_own_round(project, &mut store, observer, cancel)?,
     };
     Ok(ShardMergeReport { shards: files.len(), of: run.of, missing, result })
 }
 
-/// Refuses a file that does not belong to the run according to the project.
-fn refuse_others(files: &Files, run: &Header, expected: &Header, whose: &str) -> Result<(), WorkflowError> {
-    files.values().try_for_each(|file| {
-        let expected = Header { shard: file.header.shard, of: run.of, ..expected.clone() };
-        refuse_other(&file.path, &file.header, &expected, whose)
-    })
+/// The shards that are merged into a project, whose lock is held.
+struct Merging<'a> {
+    run: &'a Header,
+    files: &'a Files,
+    lock: &'a RunLock,
+}
+
+/// The missing shards and the result.
+type Merged = (Vec<u32>, ShardMergeResult);
+
+impl Merging<'_> {
+    /// A round that Quarry trained.
+    fn merge_own_round(
+        &self,
+        project: &Project,
+        store: &mut Store,
+        observer: &mut Observer,
+        cancel: &Cancel,
+    ) -> Result<Merged, WorkflowError> {
+        let plan = Plan::new(project, store, self.run.round, Some(self.run.precision), observer)?;
+        let whose = format!("round {} as this project has it", plan.target.round.number);
+        self.refuse_others(&header(&plan, Shard { number: 1, of: self.run.of }), &whose)?;
+        let names = plan.detector.class_names();
+        let target = &plan.target;
+        let mut intake = Intake::begin(target, store, Some(&names), Resume::Any, observer, cancel)?;
+        let seen = &mut |_: &ImageRecord, found: Vec<Seen>| found;
+        let taken = self.take_in(target, &mut intake, seen, observer, cancel)?;
+        if !taken.missing.is_empty() {
+            drop(intake);
+            return taken.so_far(target, store);
+        }
+        let counts = intake.finish(observer)?;
+        let report = report(target, counts, taken.known, taken.unreadable);
+        Ok((taken.missing, ShardMergeResult::Mined(grouped(store, target, report, observer, cancel)?)))
+    }
+
+    /// The next round of a third-party model, which the first merge creates.
+    fn merge_models_round(
+        &self,
+        project: &Project,
+        store: &mut Store,
+        model: &ModelHeader,
+        observer: &mut Observer,
+        cancel: &Cancel,
+    ) -> Result<Merged, WorkflowError> {
+        let (mut of_model, expected) = model::run_of(store, self.run, model)?;
+        let whose = format!("`{}` on the images, classes and test images of this project", printable(&model.name));
+        self.refuse_others(&expected, &whose)?;
+        let target = model::round_of(&of_model, store, model, observer, cancel)?;
+        let mut intake = Intake::begin(&target, store, None, Resume::Any, observer, cancel)?;
+        let seen = &mut |image: &ImageRecord, found: Vec<Seen>| model::seen(&mut of_model, image, found);
+        let taken = self.take_in(&target, &mut intake, seen, observer, cancel)?;
+        drop(intake);
+        if !taken.missing.is_empty() {
+            return taken.so_far(&target, store);
+        }
+        let report = of_model.end(project, store, &target.round, taken.unreadable, observer, cancel)?;
+        Ok((taken.missing, ShardMergeResult::Model(Box::new(report))))
+    }
+
+    /// Refuses a file that does not belong to the run according to the project.
+    fn refuse_others(&self, expected: &Header, whose: &str) -> Result<(), WorkflowError> {
+        self.files.values().try_for_each(|file| {
+            let expected = Header { shard: file.header.shard, of: self.run.of, ..expected.clone() };
+            refuse_other(&file.path, &file.header, &expected, whose)
+        })
+    }
+
+    /// Stores the shards' detections. `seen` converts an image's detections to what the round stores.
+    fn take_in(
+        &self,
+        target: &Target,
+        intake: &mut Intake<'_>,
+        seen: &mut dyn FnMut(&ImageRecord, Vec<Seen>) -> Vec<Seen>,
+        observer: &mut Observer,
+        cancel: &Cancel,
+    ) -> Result<TakenIn, WorkflowError> {
+        let shards: Vec<Shard> = (1..=self.run.of).filter_map(|number| Shard::new(number, self.run.of)).collect();
+        let missing: Vec<u32> = shards
+            .iter()
+            .filter(|shard| !self.files.contains_key(&shard.number))
+            .filter(|shard| {
+                target.images.iter().enumerate().any(|(place, image)| shard.holds(place) && !intake.is_done(image))
+            })
+            .map(|shard| shard.number)
+            .collect();
+        let (mut known, mut unreadable) = (0, Vec::new());
+        for (done, file) in self.files.values().enumerate() {
+            let (what, total) = ("Merging the shards".to_owned(), self.files.len() as u64);
+            observer(WorkEvent::Progress(Progress { what, done: done as u64, total }));
+            let shard = shards[file.header.shard as usize - 1];
+            file.each(|line, number| {
+                if cancel.is_cancelled() {
+                    return Err(WorkflowError::Cancelled);
+                }
+                let place = line.place as usize;
+                let image =
+                    target.images.get(place).filter(|image| shard.holds(place) && image.content_hash == line.image);
+                let image = image.ok_or_else(|| {
+                    refused(&file.path, format!("line {number}: unexpected image. Run this shard again"))
+                })?;
+                let Some(found) = line.found(&file.path, number)? else {
+                    unreadable.push(PathBuf::from(&image.name));
+                    return Ok(());
+                };
+                if intake.is_done(image) {
+                    known += 1;
+                    return Ok(());
+                }
+                self.lock.check()?;
+                intake.take(image, &seen(image, found), observer)
+            })?;
+        }
+        intake.keep(observer)?;
+        refuse_mostly_unreadable(&unreadable, target.images.len())?;
+        Ok(TakenIn { missing, known, unreadable })
+    }
 }
 
 /// The result of merging shards.
@@ -242,55 +311,12 @@ struct TakenIn {
     unreadable: Vec<PathBuf>,
 }
 
-/// Stores the shards' detections. `seen` converts an image's detections to what the round stores.
-#[allow(clippy::too_many_arguments, reason = "what a merge is made of, named once")]
-fn take_in(
-    of: u32,
-    files: &Files,
-    target: &Target,
-    intake: &mut Intake<'_>,
-    seen: &mut dyn FnMut(&ImageRecord, Vec<Seen>) -> Vec<Seen>,
-    lock: &RunLock,
-    observer: &mut Observer,
-    cancel: &Cancel,
-) -> Result<TakenIn, WorkflowError> {
-    let shards: Vec<Shard> = (1..=of).filter_map(|number| Shard::new(number, of)).collect();
-    let missing: Vec<u32> = shards
-        .iter()
-        .filter(|shard| !files.contains_key(&shard.number))
-        .filter(|shard| {
-            target.images.iter().enumerate().any(|(place, image)| shard.holds(place) && !intake.is_done(image))
-        })
-        .map(|shard| shard.number)
-        .collect();
-    let (mut known, mut unreadable) = (0, Vec::new());
-    for (done, file) in files.values().enumerate() {
-        let (what, total) = ("Merging the shards".to_owned(), files.len() as u64);
-        observer(WorkEvent::Progress(Progress { what, done: done as u64, total }));
-        let shard = shards[file.header.shard as usize - 1];
-        file.each(|line, number| {
-            if cancel.is_cancelled() {
-                return Err(WorkflowError::Cancelled);
-            }
-            let place = line.place as usize;
-            let image = target.images.get(place).filter(|image| shard.holds(place) && image.content_hash == line.image);
-            let image = image
-                .ok_or_else(|| refused(&file.path, format!("line {number}: unexpected image. Run this shard again")))?;
-            let Some(found) = line.found(&file.path, number)? else {
-                unreadable.push(PathBuf::from(&image.name));
-                return Ok(());
-            };
-            if intake.is_done(image) {
-                known += 1;
-                return Ok(());
-            }
-            lock.check()?;
-            intake.take(image, &seen(image, found), observer)
-        })?;
+impl TakenIn {
+    /// The round as it is while shards are missing.
+    fn so_far(self, target: &Target, store: &Store) -> Result<Merged, WorkflowError> {
+        let counts = store.mined_counts(target.round.id)?;
+        Ok((self.missing, ShardMergeResult::Mined(report(target, counts, self.known, self.unreadable))))
     }
-    intake.keep(observer)?;
-    refuse_mostly_unreadable(&unreadable, target.images.len())?;
-    Ok(TakenIn { missing, known, unreadable })
 }
 
 fn detected(

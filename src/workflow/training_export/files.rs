@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::plan::{Item, Plan};
 use super::{Excluded, ImagesAs, TrainingExport, TrainingFormat};
 use crate::dataset::{decode_rgb_bytes, read_image_file};
-use crate::domain::{Cancel, Progress};
+use crate::domain::{Cancel, Progress, unfinished_link};
 use crate::geometry::BoundingBox;
 use crate::store::Store;
 use crate::workflow::{Observer, WorkEvent, WorkflowError};
@@ -170,15 +170,25 @@ fn make(settings: &TrainingExport, item: &Item, source: &Path, folder: &Path) ->
     Ok(Made { item: item.clone(), file, painted })
 }
 
+/// [`link`]; with `replace` an existing file or link gives way, in one step.
+pub(in crate::workflow) fn link_over(source: &Path, target: &Path, replace: bool) -> io::Result<()> {
+    if !replace {
+        return link(source, target);
+    }
+    let folder = target.parent().unwrap_or(Path::new("."));
+    let made = unfinished_link(folder, |path| link(source, path))?;
+    made.persist(target).map_err(|error| error.error)
+}
+
 #[cfg(unix)]
-pub(in crate::workflow) fn link(source: &Path, target: &Path) -> io::Result<()> {
+fn link(source: &Path, target: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(fs::canonicalize(source)?, target).map_err(|error| {
         io::Error::new(error.kind(), format!("{error} (where links cannot be made, take --images copy)"))
     })
 }
 
 #[cfg(not(unix))]
-pub(in crate::workflow) fn link(source: &Path, target: &Path) -> io::Result<()> {
+fn link(source: &Path, target: &Path) -> io::Result<()> {
     fs::hard_link(source, target).map_err(|error| {
         io::Error::new(error.kind(), format!("{error} (where links cannot be made, take --images copy)"))
     })

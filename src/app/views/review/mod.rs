@@ -236,6 +236,9 @@ impl ReviewView<'_> {
         if self.model.adjusting.is_some() {
             return self.adjust_actions(ui);
         }
+        if !self.model.layout.shows_candidates() {
+            return self.aside_actions(ui);
+        }
         ui.add_space(2.0);
         let has_classes = self.details.overview.classes.len() > 1;
         let needed = if has_classes { 5.0 } else { 4.0 } * LARGE_BUTTON + UNDO_AND_PROGRESS;
@@ -304,6 +307,22 @@ impl ReviewView<'_> {
         if key_button(ui, self.keymap, action).clicked() {
             self.commands.push(Command::Do(action));
         }
+    }
+
+    /// The actions of the history and the annotators, where nothing can be decided.
+    fn aside_actions(&mut self, ui: &mut Ui) {
+        use Action as A;
+        ui.add_space(2.0);
+        let of_layout: &[A] =
+            if self.model.layout == Layout::History { &[A::Previous, A::Next, A::LookAgain, A::Batch] } else { &[] };
+        let everywhere = [A::Leave, A::Grid, A::Filter, A::History, A::Annotators, A::Undo, A::Redo];
+        ui.horizontal_wrapped(|ui| {
+            for action in of_layout.iter().copied().chain(everywhere) {
+                self.small(ui, action);
+            }
+            let text = RichText::new(self.decided_and_left()).color(theme::STRONG);
+            ui.add(egui::Label::new(text).extend()).on_hover_text(self.annotator);
+        });
     }
 
     fn adjust_actions(&mut self, ui: &mut Ui) {
