@@ -50,7 +50,8 @@ pub(super) fn show(ctx: &Context, keymap: &Keymap, reasons: &Reasons, commands: 
         });
         if let Some(dir) = config_dir() {
             ui.add_space(8.0);
-            let text = format!("Give actions other keys in {}, e.g. confirm = \"M\"", dir.join("keys.toml").display());
+            let file = dir.join("keys.toml");
+            let text = format!("Change keys on the Settings screen, or in {}, e.g. confirm = \"M\"", file.display());
             ui.add(egui::Label::new(RichText::new(text).small().color(theme::WEAK)).wrap());
         }
     });

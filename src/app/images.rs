@@ -31,6 +31,7 @@ impl QuarryApp {
             ImagesCommand::GoTo(_)
                 | ImagesCommand::Open(_)
                 | ImagesCommand::Close
+                | ImagesCommand::Back
                 | ImagesCommand::Step(_)
                 | ImagesCommand::Undo
                 | ImagesCommand::Redo
@@ -40,6 +41,9 @@ impl QuarryApp {
         }
         match command {
             ImagesCommand::SetQuery(query) => self.images.set_query(*query),
+            ImagesCommand::SetThreshold(threshold) => {
+                self.images.set_query(ImageQuery { threshold, ..self.images.query.clone() });
+            }
             ImagesCommand::ToggleFilter => self.images.filter_open = !self.images.filter_open,
             ImagesCommand::GoTo(row) => self.images.go_to(row),
             ImagesCommand::Open(image) => self.open_image(|images| images.open(image)),
@@ -67,6 +71,9 @@ impl QuarryApp {
             ImagesCommand::Correct(change) => self.correct_picked(change),
             ImagesCommand::PickClass(picked) => self.class_of_object(picked),
             ImagesCommand::CheckFiles => self.check_files(FileDepth::Whole),
+            ImagesCommand::Back => {
+                self.go_back_in_images();
+            }
             ImagesCommand::OfCurve { round, label, score } => self.open_curve_point(round, &label, score),
         }
     }
@@ -106,6 +113,7 @@ impl QuarryApp {
             descending: true,
             ..ImageQuery::default()
         };
+        self.keep_images_place();
         self.images.close();
         self.images.is_set_up = true;
         self.images.set_query(query);
@@ -153,6 +161,9 @@ impl QuarryApp {
             Action::Filter => self.images.filter_open = !self.images.filter_open,
             Action::GroundTruth => layers.ground_truth = !layers.ground_truth,
             Action::Detections => layers.toggle_detections(),
+            Action::Back => {
+                self.go_back_in_images();
+            }
             _ if self.images.open.is_none() => {}
             Action::Confirm => self.decide_image(ImageDecision::Verdict(Verdict::Confirmed, None)),
             Action::Reject => self.decide_image(ImageDecision::Verdict(Verdict::Rejected, None)),
@@ -201,7 +212,10 @@ impl QuarryApp {
         match action {
             Action::OpenImage => self.open_image(super::ImagesModel::open_current),
             Action::CloseImage if self.images.filter_open => self.images.filter_open = false,
-            Action::CloseImage => self.images.close(),
+            Action::CloseImage if is_open => self.images.close(),
+            Action::CloseImage => {
+                self.go_back_in_images();
+            }
             Action::PreviousImage if !is_open => self.images.step(-page),
             Action::NextImage if !is_open => self.images.step(page),
             Action::PreviousImage | Action::ImageLeft => self.open_image(|images| images.step(-1)),

@@ -116,10 +116,25 @@ impl QuarryApp {
                     // Queued like its key.
                     self.push(Command::Do(action));
                 } else {
-                    // Nothing invisible is decided: the action's screen is shown first.
+                    // Nothing invisible is decided: the action's screen is shown first, and the action done if it only shows something.
                     self.push(Command::Show(screen));
+                    if self.only_shows(action) {
+                        self.push(Command::Do(action));
+                    }
                 }
             }
+        }
+    }
+
+    /// Whether an action of the review shows something that is not shown yet, and decides nothing.
+    fn only_shows(&self, action: Action) -> bool {
+        match action {
+            Action::Grid => self.review.layout != Layout::Grid,
+            Action::History => self.review.layout != Layout::History,
+            Action::Annotators => self.review.layout != Layout::Annotators,
+            Action::Filter => !self.review.filter_open,
+            Action::Disagreements | Action::ShowGroup | Action::First | Action::Last | Action::NextUndecided => true,
+            _ => false,
         }
     }
 

@@ -162,6 +162,7 @@ fn no_label_is_cut_broken_or_covered_and_every_widget_has_a_name() {
             check(&format!("{screen:?}"), &window, size, &mut all);
         }
         verdict_keys(&window, size, &mut all);
+        reasons(&window, size, &mut all);
         for (key, what) in [
             (Key::Slash, "filter"),
             (Key::Escape, "queue again"),
@@ -174,6 +175,9 @@ fn no_label_is_cut_broken_or_covered_and_every_widget_has_a_name() {
             press(&mut window, key);
             settle(&mut window);
             check(what, &window, size, &mut all);
+            if matches!(what, "queue again" | "grid") {
+                reasons(&window, size, &mut all);
+            }
         }
         press(&mut window, Key::Questionmark);
         window.key_press_modifiers(Modifiers::COMMAND, Key::Num5);
@@ -205,6 +209,19 @@ fn verdict_keys(window: &Window, (size, scale): (Vec2, f32), all: &mut Vec<Strin
     for (key, rect) in keys.iter().zip(rects) {
         if !screen.contains_rect(rect) || rect.width() < 20.0 || rect.height() < 20.0 {
             all.push(format!("`{key}` is not wholly in the window at {size:?} x{scale}: {rect:?}"));
+        }
+    }
+}
+
+/// All nine reasons are painted inside the window and not cut by a scroll area: an annotator never scrolls to a key.
+fn reasons(window: &Window, (size, scale): (Vec2, f32), all: &mut Vec<String>) {
+    let words = words(window);
+    for number in 1..=9 {
+        let is_whole = |word: &Word| word.clip.expand(SLACK).contains_rect(word.rect);
+        let shown =
+            words.iter().filter(|word| word.text.starts_with(&format!("{number}  "))).filter(|word| is_whole(word));
+        if shown.count() != 1 {
+            all.push(format!("reason {number} is not wholly shown at {size:?} x{scale}"));
         }
     }
 }

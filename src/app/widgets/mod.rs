@@ -4,4 +4,5 @@ pub mod canvas;
 pub mod key_button;
 pub mod marks;
 pub mod tiles;
+pub mod together;
 pub mod viewport;

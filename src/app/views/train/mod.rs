@@ -143,10 +143,11 @@ impl TrainView<'_> {
         card(ui, "Rounds", |ui| {
             ui.set_min_height(120.0);
             ScrollArea::vertical().id_salt("history").auto_shrink(false).show(ui, |ui| {
-                if self.model.rounds.is_empty() {
+                let rounds = self.model.history();
+                if rounds.is_empty() {
                     ui.label(RichText::new("None yet.").color(theme::WEAK));
                 }
-                for round in self.model.rounds.iter().rev() {
+                for round in rounds {
                     self.round(ui, round);
                 }
             });
@@ -164,7 +165,14 @@ impl TrainView<'_> {
 
     fn round(&mut self, ui: &mut Ui, round: &RoundRecord) {
         let opened = self.model.opened.as_ref().is_some_and(|opened| opened.number == round.number);
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
+            if let Some(model) = &round.imported {
+                // Nothing was trained here, so it has no report.
+                let hint = format!("From {}", crate::domain::printable(&model.source));
+                ui.label(RichText::new(round.title()).color(theme::TEXT)).on_hover_text(hint);
+                ui.label(RichText::new("imported").small().color(theme::WEAK));
+                return;
+            }
             if ui.selectable_label(opened, format!("Round {}", round.number)).clicked() {
                 self.push(TrainCommand::OpenRound((!opened).then_some(round.number)));
             }
