@@ -946,7 +946,7 @@ fn an_import_shows_what_it_found_before_anything_is_written_and_the_report_stays
     window.run_steps(3);
     window.get_by_label("Import dataset…").click_accesskit();
     wait_for(&mut window, "Import this dataset?");
-    for text in ["3, 2 without objects", "cat 1, dog 1", "train 3", "1 missing images", "1 bad records, skipped"] {
+    for text in ["3, 2 without objects", "cat: 1, dog: 1", "train: 3", "1 missing image", "1 bad record, skipped"] {
         wait_for(&mut window, text);
     }
     assert_eq!(images(), 0, "nothing is written yet");

@@ -225,3 +225,30 @@ fn reasons(window: &Window, (size, scale): (Vec2, f32), all: &mut Vec<String>) {
         }
     }
 }
+
+/// What was found is longer than the wait for it: the window grows, and the images that are missing need no scrolling.
+#[test]
+fn what_an_import_finds_is_shown_whole_where_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let dataset = dir.path().join("coco");
+    std::fs::create_dir(&dataset).unwrap();
+    std::fs::copy(dir.path().join("pictures/scene_0000.png"), dataset.join("a.png")).unwrap();
+    let image =
+        |id: u32, name: &str| format!("{{\"id\": {id}, \"file_name\": \"{name}\", \"width\": 480, \"height\": 320}}");
+    let images = [image(1, "a.png"), image(2, "gone.png"), image(3, "lost.png")].join(", ");
+    let object =
+        "{\"id\": 1, \"image_id\": 1, \"category_id\": 1, \"bbox\": [10, 10, 50, 50], \"area\": 2500, \"iscrowd\": 0}";
+    let text = format!(
+        "{{\"images\": [{images}], \"annotations\": [{object}], \"categories\": [{{\"id\": 1, \"name\": \"face\"}}]}}"
+    );
+    std::fs::write(dataset.join("annotations.json"), text).unwrap();
+    let mut window = window_of(Screen::Project, Some(project.dir()), vec2(1280.0, 800.0), 1.0);
+    wait_for_part(&mut window, "Next: ");
+    window.input_mut().dropped_files.push(std::sync::Arc::new(super::Dropped(dataset)));
+    // In the first frame, as nothing repaints a window that waits for an answer.
+    wait_for(&mut window, "2 missing images");
+    let words = words(&window);
+    let shown = words.iter().find(|word| word.text == "2 missing images").unwrap();
+    assert!(shown.clip.contains_rect(shown.rect), "{:?} is cut by {:?}", shown.rect, shown.clip);
+}

@@ -1,6 +1,7 @@
 //! Widgets shared by several screens.
 
 pub mod canvas;
+pub mod growing;
 pub mod key_button;
 pub mod marks;
 pub mod tiles;

@@ -1,6 +1,6 @@
 //! Keeps a label and its control on one row of a wrapped layout.
 
-use egui::{TextStyle, TextWrapMode, Ui, WidgetText};
+use egui::{Sense, TextStyle, TextWrapMode, Ui, WidgetText, vec2};
 
 /// Space for a list's arrow and its padding, in points.
 const ARROW: f32 = 44.0;
@@ -11,6 +11,9 @@ pub fn together(ui: &mut Ui, text: &str, control: f32) {
     // Where even a whole row is too narrow, a new one does not help.
     if ui.available_size_before_wrap().x < wanted && wanted < ui.max_rect().width() {
         ui.end_row();
+        // Unlike its neighbours the first label of a new row would be aligned to the top.
+        ui.allocate_exact_size(vec2(0.0, ui.spacing().interact_size.y), Sense::hover());
+        ui.add_space(-ui.spacing().item_spacing.x);
     }
 }
 
