@@ -329,7 +329,10 @@ impl TrainModel {
                 let step = start.step;
                 let text = format!(
                     "Training on {} images with {} objects and {} hard negatives, on {}",
-                    start.images, start.faces, start.hard_negatives, start.device
+                    start.images,
+                    start.faces,
+                    start.hard_negatives,
+                    start.device.to_uppercase()
                 );
                 run.start = Some(start);
                 self.keep_losses(step);
