@@ -65,6 +65,16 @@ fn the_palette_opens_the_history_and_the_grid_from_another_screen() {
     choose(&mut window, "history");
     wait_for(&mut window, "Search the history");
     choose(&mut window, "grid");
+    wait_for(&mut window, "6 candidates");
+    // The Images screen, which has keys of the review, has no history.
+    ctrl(&mut window, Key::Num5);
+    wait_for(&mut window, "2 of 2 images");
+    ctrl(&mut window, Key::K);
+    wait_for(&mut window, "Command");
+    type_text(&mut window, "history");
+    press(&mut window, Key::Enter);
+    wait_for(&mut window, "Search the history");
+    press(&mut window, Key::Escape);
     let is_grid = |window: &Window| window.state().as_ref().is_some_and(|app| app.last_place().unwrap().is_grid);
     run_until(&mut window, "the grid", is_grid);
 }
