@@ -175,6 +175,9 @@ fn no_label_is_cut_broken_or_covered_and_every_widget_has_a_name() {
             press(&mut window, key);
             settle(&mut window);
             check(what, &window, size, &mut all);
+            if what == "filter" {
+                names_of_lists(&window, size, &mut all);
+            }
             if matches!(what, "queue again" | "grid") {
                 reasons(&window, size, &mut all);
             }
@@ -209,6 +212,21 @@ fn verdict_keys(window: &Window, (size, scale): (Vec2, f32), all: &mut Vec<Strin
     for (key, rect) in keys.iter().zip(rects) {
         if !screen.contains_rect(rect) || rect.width() < 20.0 || rect.height() < 20.0 {
             all.push(format!("`{key}` is not wholly in the window at {size:?} x{scale}: {rect:?}"));
+        }
+    }
+}
+
+/// The name of a list is on the same row, left of it.
+fn names_of_lists(window: &Window, (size, scale): (Vec2, f32), all: &mut Vec<String>) {
+    for name in ["Verdict", "Kind", "Round", "Order", "Verdicts of"] {
+        let rect =
+            |role| window.query_all_by_label(name).find(|node| node.accesskit_node().role() == role).map(|n| n.rect());
+        let (Some(label), Some(list)) = (rect(Role::Label), rect(Role::ComboBox)) else {
+            all.push(format!("`{name}` has no list at {size:?} x{scale}"));
+            continue;
+        };
+        if (label.center().y - list.center().y).abs() > SLACK || label.right() > list.left() {
+            all.push(format!("`{name}` is not next to its list at {size:?} x{scale}: {label:?}, {list:?}"));
         }
     }
 }
