@@ -100,6 +100,11 @@ fn totals_are_the_sums_of_the_images_and_follow_the_store() {
     assert_eq!((at(0.95).true_positives, at(0.95).false_positives, at(0.95).missed), (0, 0, 1));
     let many = ImageQuery { round, threshold: 0.0, false_positives: (3, 3), ..ImageQuery::default() };
     assert_eq!(list(&project, &many).images.len(), 11);
+    let query = |highest_from| ImageQuery { round, threshold: 0.0, highest_from, ..ImageQuery::default() };
+    let is_high = |score: Option<f32>| score.is_some_and(|score| score >= 0.6);
+    let high = list(&project, &query(0.0)).images.iter().filter(|row| is_high(row.highest_false_positive)).count();
+    assert!(high > 0 && high < 12, "the score divides them: {high}");
+    assert_eq!(list(&project, &query(0.6)).images.len(), high);
     let named = ImageQuery { name: "SCENE_0003".to_owned(), ..ImageQuery::default() };
     assert_eq!(list(&project, &named).images.len(), 1);
 }
