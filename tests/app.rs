@@ -946,7 +946,7 @@ fn an_import_shows_what_it_found_before_anything_is_written_and_the_report_stays
     window.run_steps(3);
     window.get_by_label("Import dataset…").click_accesskit();
     wait_for(&mut window, "Import this dataset?");
-    for text in ["3, 2 without objects", "cat 1, dog 1", "train 3", "1 missing images", "1 bad records, skipped"] {
+    for text in ["3, 2 without objects", "cat: 1, dog: 1", "train: 3", "1 missing image", "1 bad record, skipped"] {
         wait_for(&mut window, text);
     }
     assert_eq!(images(), 0, "nothing is written yet");
@@ -1044,6 +1044,41 @@ fn detections_are_shown_with_their_classes_before_they_are_taken() {
     let store = Store::open_read_only(&project.database()).unwrap();
     let named = |name: &str| store.class_by_name(name).unwrap().unwrap();
     assert_eq!(classes(), [named("face"), named("animal")], "COCO counts from 1");
+}
+
+/// The Train screen lists the rounds of other detectors too: they are rounds of the project and have its numbers.
+#[test]
+fn the_train_screen_lists_imported_rounds_with_their_detector() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = tested_models(dir.path());
+    let mut window = window(Screen::Train, Some(project.dir()));
+    wait_for(&mut window, "Round 3");
+    wait_for(&mut window, "Round 1 (first, its round 1)");
+    wait_for(&mut window, "Round 2 (second, its round 1)");
+    assert!(window.query_by_label("None yet.").is_none());
+}
+
+/// A drop has one meaning: on the Curves screen a text file is a curve and nothing else, and a dataset is previewed as everywhere.
+#[test]
+fn a_curve_dropped_on_the_curves_screen_is_only_a_curve() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let curve = dir.path().join("otherDiscROC.txt");
+    std::fs::write(&curve, "0.9 120 0.1\n0.7 20 0.5\n0.4 3 0.9\n").unwrap();
+    let mut window = window(Screen::Curves, Some(project.dir()));
+    wait_for(&mut window, "Discrete score");
+    let drop = |window: &mut Window, path: PathBuf| {
+        window.input_mut().dropped_files.push(std::sync::Arc::new(Dropped(path)));
+        window.step();
+    };
+    drop(&mut window, curve);
+    wait_for(&mut window, "Take out");
+    window.run_steps(20);
+    assert!(window.query_by_label("Try it").is_none(), "no window for detections");
+    assert!(window.query_by_label("Dismiss error").is_none());
+    drop(&mut window, dir.path().join("pictures"));
+    wait_for_part(&mut window, "this dataset?");
+    assert!(window.query_by_label("Dismiss error").is_none(), "a folder is no curve");
 }
 
 /// A model dropped onto the window is previewed with its classes and counts before a round is created.

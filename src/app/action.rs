@@ -219,6 +219,27 @@ impl Action {
         Self::Reason9,
     ];
 
+    /// Whether it moves or marks the current candidate. Where none is shown, it would change one that nobody sees.
+    pub fn is_about_candidate(self) -> bool {
+        matches!(
+            self,
+            Self::Previous
+                | Self::Next
+                | Self::RowUp
+                | Self::RowDown
+                | Self::PageBack
+                | Self::PageOn
+                | Self::First
+                | Self::Last
+                | Self::NextUndecided
+                | Self::ImageComplete
+                | Self::MissedObject
+                | Self::WrongClass
+                | Self::SelectMore
+                | Self::ShowGroup
+        )
+    }
+
     /// Returns the reason (1..=9) of this action, if it is one of those.
     pub fn reason(self) -> Option<u8> {
         Self::REASONS.iter().position(|a| *a == self).map(|i| i as u8 + 1)

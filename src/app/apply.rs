@@ -134,6 +134,7 @@ impl QuarryApp {
                 self.options.remember(session.project.dir());
                 self.textures.clear();
                 self.places.clear();
+                self.images_places.clear();
                 self.database_notes = notes;
                 self.review = ReviewModel::default();
                 self.review.auto_advance = self.options.auto_advance;
@@ -241,13 +242,16 @@ impl QuarryApp {
             Action::CandidateBox => drawn.candidate = !drawn.candidate,
             Action::Previous | Action::RowUp if self.review.layout == Layout::History => self.step_history(-1),
             Action::Next | Action::RowDown if self.review.layout == Layout::History => self.step_history(1),
+            Action::PageBack | Action::PageOn if self.review.layout == Layout::History => {
+                self.step_history(if action == Action::PageOn { 10 } else { -10 });
+            }
+            Action::First if self.review.layout == Layout::History => self.step_history(isize::MIN),
+            Action::Last if self.review.layout == Layout::History => self.step_history(isize::MAX),
+            action if action.is_about_candidate() && !self.review.layout.shows_candidates() => {}
             Action::Previous => self.review.step(-1),
             Action::Next => self.review.step(1),
             Action::RowUp => self.review.step(-columns),
             Action::RowDown => self.review.step(columns),
-            Action::PageBack | Action::PageOn if self.review.layout == Layout::History => {
-                self.step_history(if action == Action::PageOn { 10 } else { -10 });
-            }
             Action::PageBack => self.review.step(-self.page()),
             Action::PageOn => self.review.step(self.page()),
             Action::First => self.review.go_to(0),

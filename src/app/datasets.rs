@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use egui::Context;
 
 use super::QuarryApp;
-use super::command::{Command, DatasetCommand, ImportKind};
+use super::command::{Command, CurvesCommand, DatasetCommand, ImportKind, Screen};
 use super::views::datasets::{DatasetText, DatasetWindow, DetectionsForm, ModelForm};
 use super::work;
 use crate::dataset::formats::{ReadOptions, recognise};
@@ -190,6 +190,13 @@ impl QuarryApp {
 
     /// Handles dropped files and folders: opens a project, or previews a dataset, a detector's results or a model.
     pub(super) fn dropped(&mut self, paths: Vec<PathBuf>) {
+        // On the Curves screen files are curves: one drop, one meaning.
+        if self.screen == Screen::Curves && self.session.is_some() && paths.iter().all(|path| is_roc(path)) {
+            for path in paths {
+                self.push(Command::Curves(CurvesCommand::ReadRoc(path, None)));
+            }
+            return;
+        }
         let count = paths.len();
         let Some(path) = paths.into_iter().next() else { return };
         if count > 1 {
@@ -452,4 +459,10 @@ fn checked(title: &str, report: &IntegrityReport) -> DatasetText {
         }
     }
     DatasetText { title: title.to_owned(), text, is_problem: !report.is_sound(), action: None }
+}
+
+/// Whether something dropped on the Curves screen is read as a curve: plain text, which folders, models and JSON are not.
+fn is_roc(path: &std::path::Path) -> bool {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    path.is_file() && matches!(extension.as_deref(), None | Some("txt" | "csv" | "dat" | "roc"))
 }

@@ -33,7 +33,10 @@ impl QuarryApp {
             Screen::Train => self.show_train(ui, &mut commands),
             Screen::Images => self.show_images(ui, &mut commands),
             Screen::Settings => self.show_settings(ui, &mut commands),
-            Screen::Curves => CurvesView { model: &self.curves, commands: &mut commands }.show(ui),
+            Screen::Curves => {
+                let threshold = self.images.query.threshold;
+                CurvesView { model: &self.curves, threshold, commands: &mut commands }.show(ui);
+            }
         }
         self.show_datasets(ui, &mut commands);
         take_dropped(ui.ctx(), &mut commands);
@@ -95,6 +98,7 @@ impl QuarryApp {
             textures: &mut self.textures,
             commands,
             has_project: self.session.is_some(),
+            leads_back: !self.images_places.is_empty(),
         };
         view.show(ui);
     }

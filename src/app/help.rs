@@ -1,6 +1,6 @@
 //! The overlay with all keys.
 
-use egui::{Context, Grid, Id, Modal, RichText, ScrollArea, Ui, vec2};
+use egui::{Context, Grid, Id, Modal, RichText, Ui, vec2};
 
 use super::action::{Action, Scope};
 use super::command::Command;
@@ -9,6 +9,7 @@ use super::options::config_dir;
 use super::theme;
 use super::views::palette::name;
 use super::views::review::Reasons;
+use super::widgets::growing::growing;
 
 /// Width of a column of keys in points.
 const COLUMN: f32 = 370.0;
@@ -26,7 +27,7 @@ pub(super) fn show(ctx: &Context, keymap: &Keymap, reasons: &Reasons, commands: 
         });
         ui.add_space(8.0);
         let height = (ctx.content_rect().height() - 190.0).max(160.0);
-        ScrollArea::vertical().max_height(height).auto_shrink([false, true]).show(ui, |ui| {
+        growing(height).show(ui, |ui| {
             let review: Vec<Action> = in_scope(Scope::Review);
             let (first, second) = review.split_at(review.len().div_ceil(2));
             let lists = [
@@ -50,7 +51,8 @@ pub(super) fn show(ctx: &Context, keymap: &Keymap, reasons: &Reasons, commands: 
         });
         if let Some(dir) = config_dir() {
             ui.add_space(8.0);
-            let text = format!("Give actions other keys in {}, e.g. confirm = \"M\"", dir.join("keys.toml").display());
+            let file = dir.join("keys.toml");
+            let text = format!("Change keys on the Settings screen, or in {}, e.g. confirm = \"M\"", file.display());
             ui.add(egui::Label::new(RichText::new(text).small().color(theme::WEAK)).wrap());
         }
     });

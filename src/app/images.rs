@@ -24,6 +24,29 @@ const DELETED: &str = "The object is deleted: restore it first";
 /// Prevents leaving a shape that is not saved.
 const ADJUSTING: &str = "First save the shape (Enter) or cancel (Esc)";
 
+/// Whether an action of the review has the same meaning on the Images screen.
+pub(super) fn is_meant_in_images(action: Action) -> bool {
+    use Action as A;
+    matches!(
+        action,
+        A::Filter
+            | A::GroundTruth
+            | A::Detections
+            | A::Back
+            | A::Confirm
+            | A::Reject
+            | A::MissedObject
+            | A::WrongClass
+            | A::ObjectClass
+            | A::AdjustObject
+            | A::IgnoreObject
+            | A::DeleteObject
+            | A::Undo
+            | A::Redo
+            | A::NextUndecided
+    )
+}
+
 impl QuarryApp {
     pub(super) fn apply_images(&mut self, command: ImagesCommand) {
         let leaves = matches!(
@@ -31,6 +54,7 @@ impl QuarryApp {
             ImagesCommand::GoTo(_)
                 | ImagesCommand::Open(_)
                 | ImagesCommand::Close
+                | ImagesCommand::Back
                 | ImagesCommand::Step(_)
                 | ImagesCommand::Undo
                 | ImagesCommand::Redo
@@ -40,6 +64,9 @@ impl QuarryApp {
         }
         match command {
             ImagesCommand::SetQuery(query) => self.images.set_query(*query),
+            ImagesCommand::SetThreshold(threshold) => {
+                self.images.set_query(ImageQuery { threshold, ..self.images.query.clone() });
+            }
             ImagesCommand::ToggleFilter => self.images.filter_open = !self.images.filter_open,
             ImagesCommand::GoTo(row) => self.images.go_to(row),
             ImagesCommand::Open(image) => self.open_image(|images| images.open(image)),
@@ -67,6 +94,9 @@ impl QuarryApp {
             ImagesCommand::Correct(change) => self.correct_picked(change),
             ImagesCommand::PickClass(picked) => self.class_of_object(picked),
             ImagesCommand::CheckFiles => self.check_files(FileDepth::Whole),
+            ImagesCommand::Back => {
+                self.go_back_in_images();
+            }
             ImagesCommand::OfCurve { round, label, score } => self.open_curve_point(round, &label, score),
         }
     }
@@ -106,6 +136,7 @@ impl QuarryApp {
             descending: true,
             ..ImageQuery::default()
         };
+        self.keep_images_place();
         self.images.close();
         self.images.is_set_up = true;
         self.images.set_query(query);
@@ -153,6 +184,9 @@ impl QuarryApp {
             Action::Filter => self.images.filter_open = !self.images.filter_open,
             Action::GroundTruth => layers.ground_truth = !layers.ground_truth,
             Action::Detections => layers.toggle_detections(),
+            Action::Back => {
+                self.go_back_in_images();
+            }
             _ if self.images.open.is_none() => {}
             Action::Confirm => self.decide_image(ImageDecision::Verdict(Verdict::Confirmed, None)),
             Action::Reject => self.decide_image(ImageDecision::Verdict(Verdict::Rejected, None)),
@@ -201,7 +235,10 @@ impl QuarryApp {
         match action {
             Action::OpenImage => self.open_image(super::ImagesModel::open_current),
             Action::CloseImage if self.images.filter_open => self.images.filter_open = false,
-            Action::CloseImage => self.images.close(),
+            Action::CloseImage if is_open => self.images.close(),
+            Action::CloseImage => {
+                self.go_back_in_images();
+            }
             Action::PreviousImage if !is_open => self.images.step(-page),
             Action::NextImage if !is_open => self.images.step(page),
             Action::PreviousImage | Action::ImageLeft => self.open_image(|images| images.step(-1)),

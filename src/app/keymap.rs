@@ -121,7 +121,7 @@ impl Keymap {
 
     /// Formats all keys of an action.
     pub fn full_text(&self, action: Action) -> String {
-        self.shortcuts(action).iter().map(shortcut_text).collect::<Vec<_>>().join("  or  ")
+        self.shortcuts(action).iter().map(shortcut_text).collect::<Vec<_>>().join(" or ")
     }
 
     /// Returns the action for these keys while `scope` is active.

@@ -92,12 +92,15 @@ impl egui::Plugin for KeyReader {
     fn input_hook(&mut self, ctx: &Context, input: &mut RawInput) {
         let has_text_focus = ctx.text_edit_focused();
         let has_focus = ctx.memory(|memory| memory.focused().is_some());
+        // Keys belong to an open list or menu, not to what is behind it.
+        let is_in_popup = egui::Popup::is_any_open(ctx);
         let mut state = self.lock();
         if state.reading == Reading::Record {
             input.events.retain(|event| !state.record(event));
             return;
         }
-        let is_typing = has_text_focus || (state.filter_open && has_focus) || state.reading == Reading::Text;
+        let is_typing =
+            has_text_focus || is_in_popup || (state.filter_open && has_focus) || state.reading == Reading::Text;
         // A key's text event directly follows it.
         let mut has_key_before = false;
         input.events.retain(|event| {

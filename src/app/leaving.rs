@@ -66,11 +66,13 @@ impl QuarryApp {
             };
             ui.label(RichText::new(title).size(18.0).strong().color(theme::STRONG));
             ui.add_space(6.0);
-            let kept = if step > 0 {
-                format!("Its {step} steps are kept: it writes a checkpoint first, and Resume continues from there.")
-            } else {
-                "It has made no training step yet. What it has done is kept, and Resume continues from there."
-                    .to_owned()
+            let kept = match step {
+                0 => "It has made no training step yet. What it has done is kept, and Resume continues from there."
+                    .to_owned(),
+                1 => "Its step is kept: it writes a checkpoint first, and Resume continues from there.".to_owned(),
+                _ => {
+                    format!("Its {step} steps are kept: it writes a checkpoint first, and Resume continues from there.")
+                }
             };
             ui.label(format!("{kept} Verdicts, corrections and earlier rounds are saved already."));
             ui.add_space(10.0);

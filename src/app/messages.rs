@@ -211,7 +211,10 @@ pub(super) fn show_log(ctx: &Context, messages: &Messages, commands: &mut Vec<Co
         return;
     }
     let mut is_open = true;
-    egui::Window::new("Messages").open(&mut is_open).default_size([620.0, 360.0]).show(ctx, |ui| {
+    // Above its button, where it covers neither the screens' names nor Stop.
+    let corner = ctx.content_rect().right_bottom() - egui::vec2(16.0, 44.0);
+    let window = egui::Window::new("Messages").open(&mut is_open).default_size([620.0, 360.0]);
+    window.pivot(egui::Align2::RIGHT_BOTTOM).default_pos(corner).show(ctx, |ui| {
         if ui.button("Copy the log").clicked() {
             commands.push(Command::Message(MessageCommand::CopyLog));
         }

@@ -125,6 +125,8 @@ pub struct QuarryApp {
     leaving: Option<Leaving>,
     /// Places to return to, newest last.
     places: Vec<places::Place>,
+    /// Those of the Images screen, which a point of a curve replaced.
+    images_places: Vec<places::ImagesPlace>,
     /// What was open when the window was last closed, until it is reopened.
     reopening: Option<options::LastPlace>,
     /// Notes on the project's database, until they are dismissed.
@@ -188,6 +190,7 @@ impl QuarryApp {
             is_closing: false,
             leaving: None,
             places: Vec::new(),
+            images_places: Vec::new(),
             reopening: None,
             database_notes: Vec::new(),
             crash_reports: Vec::new(),

@@ -1,12 +1,13 @@
-//! The stack behind Back: places left for a candidate's group, the history, the annotators or a point of a curve. Each is stored with
-//! filter, order, layout and candidate.
+//! The stacks behind Back: places left for a candidate's group, the history, the annotators or a point of a curve. Each is stored with
+//! filter, order, layout and candidate; on the Images screen with the list and the open image.
 
 use super::QuarryApp;
 use super::command::{ReviewFilter, Screen};
 use super::options::LastPlace;
 use super::views::review::Layout;
-use crate::domain::CandidateId;
+use crate::domain::{CandidateId, ImageId};
 use crate::workflow::Project;
+use crate::workflow::inspect::ImageQuery;
 
 /// Maximum number of places remembered.
 const KEPT: usize = 50;
@@ -22,7 +23,50 @@ pub struct Place {
     position: usize,
 }
 
+/// What the Images screen showed before it showed a point of a curve, and where that point was clicked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImagesPlace {
+    screen: Screen,
+    query: ImageQuery,
+    current: Option<ImageId>,
+    is_open: bool,
+    is_set_up: bool,
+}
+
 impl QuarryApp {
+    /// Saves the state of the Images screen before a point of a curve replaces it.
+    pub(super) fn keep_images_place(&mut self) {
+        let images = &self.images;
+        self.images_places.push(ImagesPlace {
+            screen: self.screen,
+            query: images.query.clone(),
+            current: images.open.or(images.current().map(|image| image.record.id)),
+            is_open: images.open.is_some(),
+            is_set_up: images.is_set_up,
+        });
+        if self.images_places.len() > KEPT {
+            self.images_places.remove(0);
+        }
+    }
+
+    /// Returns from a curve's errors to the curve; the Images screen shows again what it showed before. Returns false if there is nothing
+    /// to return to.
+    pub(super) fn go_back_in_images(&mut self) -> bool {
+        let Some(place) = self.images_places.pop() else { return false };
+        self.images.close();
+        self.images.filter_open = false;
+        self.images.is_set_up = place.is_set_up;
+        self.images.show_again(place.query, place.current);
+        // Nothing was listed yet if the screen had not been shown.
+        let rounds = self.overview().map_or_else(Vec::new, |overview| overview.rounds.clone());
+        self.images.set_up(&rounds);
+        if let Some(image) = place.current.filter(|_| place.is_open) {
+            self.open_image(|images| images.open(image));
+        }
+        self.show_screen(place.screen);
+        true
+    }
+
     /// Saves the current place before leaving it.
     pub(super) fn keep_place(&mut self) {
         let place = Place {

@@ -4,6 +4,7 @@ use egui::Context;
 
 use super::action::{Action, Scope};
 use super::command::{Choice, Command, PaletteCommand, Screen, SettingsCommand};
+use super::images::is_meant_in_images;
 use super::keymap::shortcut_text;
 use super::views::palette::PaletteModel;
 use super::views::review::Layout;
@@ -106,6 +107,7 @@ impl QuarryApp {
             Choice::GoTo(number) => self.go_to_number(number),
             Choice::Do(action) => {
                 let screen = match action.scope() {
+                    Scope::Review if self.screen == Screen::Images && !is_meant_in_images(action) => Screen::Review,
                     Scope::Review | Scope::Adjust if self.screen != Screen::Images => Screen::Review,
                     Scope::Images => Screen::Images,
                     Scope::Everywhere | Scope::Review | Scope::Adjust => self.screen,
@@ -116,10 +118,25 @@ impl QuarryApp {
                     // Queued like its key.
                     self.push(Command::Do(action));
                 } else {
-                    // Nothing invisible is decided: the action's screen is shown first.
+                    // Nothing invisible is decided: the action's screen is shown first, and the action done if it only shows something.
                     self.push(Command::Show(screen));
+                    if self.only_shows(action) {
+                        self.push(Command::Do(action));
+                    }
                 }
             }
+        }
+    }
+
+    /// Whether an action of the review shows something that is not shown yet, and decides nothing.
+    fn only_shows(&self, action: Action) -> bool {
+        match action {
+            Action::Grid => self.review.layout != Layout::Grid,
+            Action::History => self.review.layout != Layout::History,
+            Action::Annotators => self.review.layout != Layout::Annotators,
+            Action::Filter => !self.review.filter_open,
+            Action::Disagreements | Action::ShowGroup | Action::First | Action::Last | Action::NextUndecided => true,
+            _ => false,
         }
     }
 

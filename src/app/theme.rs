@@ -82,6 +82,8 @@ pub const ADDED: Tone = Tone::new(0xff9ec8, 0xc92f6c);
 
 /// Space between groups, in points.
 pub const GAP: f32 = 12.0;
+/// Space for a scroll bar next to what it scrolls: it is drawn over the content.
+pub const SCROLL_BAR: f32 = 10.0;
 pub const CARD_MARGIN: i8 = 14;
 pub const CARD_RADIUS: u8 = 8;
 /// Corner radius of images: nearly square, so that nothing is cut off.
@@ -265,6 +267,11 @@ pub fn main_column() -> egui::Frame {
 /// The frame of the bar below every screen.
 pub fn status_bar() -> egui::Frame {
     egui::Frame::new().fill(PANEL.now()).inner_margin(Margin::symmetric(16, 3))
+}
+
+/// The frame of a narrow bar of small buttons.
+pub fn low_bar() -> egui::Frame {
+    egui::Frame::new().fill(PANEL.now()).inner_margin(Margin::symmetric(16, 5))
 }
 
 /// The frame of the bars above and below a screen.

@@ -196,6 +196,14 @@ impl RocCurve {
         self.rate(self.point_at(fp).map_or(0.0, |p| p.continuous))
     }
 
+    /// Returns the point that keeps the detections of this score and above; the discrete and the continuous rate with it. `None` if there are
+    /// none.
+    pub fn at_score(&self, score: f32) -> Option<(&RocPoint, f64, f64)> {
+        // Scores are `f32` where they are found.
+        let kept = self.points.iter().find(|point| point.threshold as f32 >= score)?;
+        Some((kept, self.rate(kept.discrete), self.rate(kept.continuous))).filter(|_| kept.threshold != f64::MAX)
+    }
+
     /// Returns the point with the lowest threshold that has at most `fp` false positives, which are not always monotone.
     pub fn point_at(&self, fp: u64) -> Option<&RocPoint> {
         self.points.iter().find(|p| p.false_positives <= fp)

@@ -74,6 +74,36 @@ fn the_history_and_the_annotators_show_only_actions_that_work_there() {
     assert!(project.open_store().unwrap().complete_images().unwrap().is_empty());
 }
 
+/// The history and the annotators show no candidate: keys about one neither move the hidden place nor mark the hidden image.
+#[test]
+fn keys_about_a_candidate_do_nothing_where_none_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 6, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 18");
+    press(&mut window, Key::A);
+    press(&mut window, Key::A);
+    wait_until(&mut window, "two verdicts", || counts(&project).confirmed == 2);
+    wait_for(&mut window, "3 of 18");
+    for (open, sign) in [(Key::H, "Search the history"), (Key::P, "Agreement")] {
+        press(&mut window, open);
+        wait_for(&mut window, sign);
+        for key in [Key::End, Key::Tab, Key::PageDown, Key::PageDown, Key::ArrowRight, Key::ArrowRight, Key::K] {
+            press(&mut window, key);
+        }
+        window.run_steps(20);
+        press(&mut window, Key::Escape);
+        wait_for(&mut window, "3 of 18");
+        assert!(window.query_by_label("complete").is_none());
+    }
+    // In the history Home and End mark the newest and the oldest decision: the oldest is the first candidate's.
+    press(&mut window, Key::H);
+    wait_for(&mut window, "Search the history");
+    press(&mut window, Key::End);
+    press(&mut window, Key::L);
+    wait_for(&mut window, "1 of 18");
+}
+
 /// A window that restores the previous session.
 fn reopened(last: LastPlace) -> Window {
     let show = move |ui: &mut egui::Ui, app: &mut Option<QuarryApp>| {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use egui::accesskit::Role as AccessRole;
 use egui::{Key, Modifiers, vec2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use quarry::app::command::{Command, ImagesCommand, Pick, Screen};
@@ -99,6 +100,11 @@ fn totals_are_the_sums_of_the_images_and_follow_the_store() {
     assert_eq!((at(0.95).true_positives, at(0.95).false_positives, at(0.95).missed), (0, 0, 1));
     let many = ImageQuery { round, threshold: 0.0, false_positives: (3, 3), ..ImageQuery::default() };
     assert_eq!(list(&project, &many).images.len(), 11);
+    let query = |highest_from| ImageQuery { round, threshold: 0.0, highest_from, ..ImageQuery::default() };
+    let is_high = |score: Option<f32>| score.is_some_and(|score| score >= 0.6);
+    let high = list(&project, &query(0.0)).images.iter().filter(|row| is_high(row.highest_false_positive)).count();
+    assert!(high > 0 && high < 12, "the score divides them: {high}");
+    assert_eq!(list(&project, &query(0.6)).images.len(), high);
     let named = ImageQuery { name: "SCENE_0003".to_owned(), ..ImageQuery::default() };
     assert_eq!(list(&project, &named).images.len(), 1);
 }
@@ -284,6 +290,95 @@ fn a_held_out_image_is_read_only_and_says_so() {
     let statuses: Vec<Status> = side.judged.detections.iter().map(|judged| judged.status).collect();
     let background = Status::FalsePositive(FalsePositiveKind::Background);
     assert_eq!(statuses, [Status::TruePositive, background, background]);
+}
+
+/// A click on a curve replaces the list of images; Esc and Alt+Left return to the curve, and the list is as it was.
+#[test]
+fn escape_and_alt_left_return_from_a_curves_errors_to_the_curve_and_the_list_is_as_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let mut window = window(Screen::Images, Some(project.dir()));
+    wait_for(&mut window, "12 of 12 images");
+    let round = rounds(&project)[0];
+    let named = ImageQuery { round, name: "scene_000".to_owned(), ..ImageQuery::default() };
+    for (modifiers, key) in [(Modifiers::NONE, Key::Escape), (Modifiers::ALT, Key::ArrowLeft)] {
+        send(&mut window, ImagesCommand::SetQuery(Box::new(named.clone())));
+        wait_for(&mut window, "10 of 12 images");
+        assert!(window.query_by_label("Back").is_none());
+        window.key_press_modifiers(Modifiers::COMMAND, Key::Num4);
+        wait_for(&mut window, "Discrete score");
+        send(&mut window, ImagesCommand::OfCurve { round: 1, label: "rectangle".to_owned(), score: 0.7 });
+        wait_for(&mut window, "1 of 12 images");
+        wait_for(&mut window, "Back");
+        window.key_press_modifiers(modifiers, key);
+        wait_for(&mut window, "Discrete score");
+        window.key_press_modifiers(Modifiers::COMMAND, Key::Num5);
+        wait_for(&mut window, "10 of 12 images");
+        wait_for(&mut window, "Name has scene_000");
+    }
+}
+
+/// Where the Images screen was not shown before, it shows the newest round after the return, as at first.
+#[test]
+fn after_a_curves_errors_the_images_are_set_up_as_at_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let mut window = window(Screen::Curves, Some(project.dir()));
+    wait_for(&mut window, "Discrete score");
+    send(&mut window, ImagesCommand::OfCurve { round: 1, label: "rectangle".to_owned(), score: 0.7 });
+    wait_for(&mut window, "1 of 12 images");
+    press(&mut window, Key::Escape);
+    wait_for(&mut window, "Discrete score");
+    window.key_press_modifiers(Modifiers::COMMAND, Key::Num5);
+    wait_for(&mut window, "12 of 12 images");
+    wait_for_part(&mut window, " true positives");
+}
+
+/// Keys belong to an open list: the images behind it neither move nor open.
+#[test]
+fn keys_do_nothing_behind_an_open_list() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let mut window = window(Screen::Images, Some(project.dir()));
+    wait_for(&mut window, "12 of 12 images");
+    run_until(&mut window, "the round", |window| window.query_all_by_label("Compared with").next().is_some());
+    window.get_by_role_and_label(AccessRole::ComboBox, "Compared with").click_accesskit();
+    wait_for(&mut window, "Nothing");
+    window.run_steps(3);
+    for key in [Key::ArrowRight, Key::ArrowRight, Key::Enter] {
+        press(&mut window, key);
+    }
+    window.run_steps(10);
+    assert!(window.query_by_label("All images").is_none(), "an image opened behind the list");
+    // Esc closes the list; then the key opens the first image, which was not left.
+    press(&mut window, Key::Escape);
+    window.run_steps(3);
+    press(&mut window, Key::Enter);
+    wait_for(&mut window, "All images");
+    wait_for(&mut window, "1 of 12");
+}
+
+/// The score threshold is one value on both screens, and the curves mark it with their counts.
+#[test]
+fn the_threshold_of_the_images_moves_with_the_one_on_the_curves() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let mut window = window(Screen::Images, Some(project.dir()));
+    wait_for(&mut window, "12 of 12 images");
+    run_until(&mut window, "the round", |window| window.query_all_by_label("Compared with").next().is_some());
+    let slider = |window: &Window| {
+        window.get_by_role_and_label(AccessRole::Slider, "Score from").accesskit_node().numeric_value().unwrap()
+    };
+    assert!((slider(&window) - 0.5).abs() < 1e-6);
+    window.key_press_modifiers(Modifiers::COMMAND, Key::Num4);
+    wait_for(&mut window, "Score threshold");
+    assert!((slider(&window) - 0.5).abs() < 1e-6);
+    // The curves' scores are 1 - n / 1100 for n false positives.
+    window.get_by_role_and_label(AccessRole::Slider, "Score from").set_value_accesskit(0.9);
+    run_until(&mut window, "the counts of both rounds", |window| window.query_all_by_label("110 FP").count() == 2);
+    window.key_press_modifiers(Modifiers::COMMAND, Key::Num5);
+    wait_for(&mut window, "12 of 12 images");
+    assert!((slider(&window) - 0.9).abs() < 1e-6);
 }
 
 #[test]

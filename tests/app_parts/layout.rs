@@ -162,6 +162,7 @@ fn no_label_is_cut_broken_or_covered_and_every_widget_has_a_name() {
             check(&format!("{screen:?}"), &window, size, &mut all);
         }
         verdict_keys(&window, size, &mut all);
+        reasons(&window, size, &mut all);
         for (key, what) in [
             (Key::Slash, "filter"),
             (Key::Escape, "queue again"),
@@ -174,6 +175,12 @@ fn no_label_is_cut_broken_or_covered_and_every_widget_has_a_name() {
             press(&mut window, key);
             settle(&mut window);
             check(what, &window, size, &mut all);
+            if what == "filter" {
+                names_of_lists(&window, size, &mut all);
+            }
+            if matches!(what, "queue again" | "grid") {
+                reasons(&window, size, &mut all);
+            }
         }
         press(&mut window, Key::Questionmark);
         window.key_press_modifiers(Modifiers::COMMAND, Key::Num5);
@@ -207,4 +214,59 @@ fn verdict_keys(window: &Window, (size, scale): (Vec2, f32), all: &mut Vec<Strin
             all.push(format!("`{key}` is not wholly in the window at {size:?} x{scale}: {rect:?}"));
         }
     }
+}
+
+/// The name of a list is on the same row, left of it.
+fn names_of_lists(window: &Window, (size, scale): (Vec2, f32), all: &mut Vec<String>) {
+    for name in ["Verdict", "Kind", "Round", "Order", "Verdicts of"] {
+        let rect =
+            |role| window.query_all_by_label(name).find(|node| node.accesskit_node().role() == role).map(|n| n.rect());
+        let (Some(label), Some(list)) = (rect(Role::Label), rect(Role::ComboBox)) else {
+            all.push(format!("`{name}` has no list at {size:?} x{scale}"));
+            continue;
+        };
+        if (label.center().y - list.center().y).abs() > SLACK || label.right() > list.left() {
+            all.push(format!("`{name}` is not next to its list at {size:?} x{scale}: {label:?}, {list:?}"));
+        }
+    }
+}
+
+/// All nine reasons are painted inside the window and not cut by a scroll area: an annotator never scrolls to a key.
+fn reasons(window: &Window, (size, scale): (Vec2, f32), all: &mut Vec<String>) {
+    let words = words(window);
+    for number in 1..=9 {
+        let is_whole = |word: &Word| word.clip.expand(SLACK).contains_rect(word.rect);
+        let shown =
+            words.iter().filter(|word| word.text.starts_with(&format!("{number}  "))).filter(|word| is_whole(word));
+        if shown.count() != 1 {
+            all.push(format!("reason {number} is not wholly shown at {size:?} x{scale}"));
+        }
+    }
+}
+
+/// What was found is longer than the wait for it: the window grows, and the images that are missing need no scrolling.
+#[test]
+fn what_an_import_finds_is_shown_whole_where_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let dataset = dir.path().join("coco");
+    std::fs::create_dir(&dataset).unwrap();
+    std::fs::copy(dir.path().join("pictures/scene_0000.png"), dataset.join("a.png")).unwrap();
+    let image =
+        |id: u32, name: &str| format!("{{\"id\": {id}, \"file_name\": \"{name}\", \"width\": 480, \"height\": 320}}");
+    let images = [image(1, "a.png"), image(2, "gone.png"), image(3, "lost.png")].join(", ");
+    let object =
+        "{\"id\": 1, \"image_id\": 1, \"category_id\": 1, \"bbox\": [10, 10, 50, 50], \"area\": 2500, \"iscrowd\": 0}";
+    let text = format!(
+        "{{\"images\": [{images}], \"annotations\": [{object}], \"categories\": [{{\"id\": 1, \"name\": \"face\"}}]}}"
+    );
+    std::fs::write(dataset.join("annotations.json"), text).unwrap();
+    let mut window = window_of(Screen::Project, Some(project.dir()), vec2(1280.0, 800.0), 1.0);
+    wait_for_part(&mut window, "Next: ");
+    window.input_mut().dropped_files.push(std::sync::Arc::new(super::Dropped(dataset)));
+    // In the first frame, as nothing repaints a window that waits for an answer.
+    wait_for(&mut window, "2 missing images");
+    let words = words(&window);
+    let shown = words.iter().find(|word| word.text == "2 missing images").unwrap();
+    assert!(shown.clip.contains_rect(shown.rect), "{:?} is cut by {:?}", shown.rect, shown.clip);
 }

@@ -47,6 +47,38 @@ fn the_palette_does_any_action_by_its_name() {
     run_until(&mut window, "the palette's end", |window| window.query_by_label("Command").is_none());
 }
 
+/// An action that only shows something is done from every screen, not just its screen shown.
+#[test]
+fn the_palette_opens_the_history_and_the_grid_from_another_screen() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut window = window(Screen::Train, Some(project.dir()));
+    wait_for(&mut window, "Seed");
+    let choose = |window: &mut Window, text: &str| {
+        ctrl(window, Key::Num3);
+        wait_for(window, "Seed");
+        ctrl(window, Key::K);
+        wait_for(window, "Command");
+        type_text(window, text);
+        press(window, Key::Enter);
+    };
+    choose(&mut window, "history");
+    wait_for(&mut window, "Search the history");
+    choose(&mut window, "grid");
+    wait_for(&mut window, "6 candidates");
+    // The Images screen, which has keys of the review, has no history.
+    ctrl(&mut window, Key::Num5);
+    wait_for(&mut window, "2 of 2 images");
+    ctrl(&mut window, Key::K);
+    wait_for(&mut window, "Command");
+    type_text(&mut window, "history");
+    press(&mut window, Key::Enter);
+    wait_for(&mut window, "Search the history");
+    press(&mut window, Key::Escape);
+    let is_grid = |window: &Window| window.state().as_ref().is_some_and(|app| app.last_place().unwrap().is_grid);
+    run_until(&mut window, "the grid", is_grid);
+}
+
 #[test]
 fn a_number_and_home_end_and_pages_go_to_places_of_the_list() {
     let dir = tempfile::tempdir().unwrap();

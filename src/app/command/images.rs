@@ -10,6 +10,8 @@ use crate::workflow::inspect::{ImageQuery, Status};
 #[derive(Debug, Clone, PartialEq)]
 pub enum ImagesCommand {
     SetQuery(Box<ImageQuery>),
+    /// Sets the score from which detections count, also from the curves.
+    SetThreshold(f32),
     ToggleFilter,
     GoTo(usize),
     Open(ImageId),
@@ -36,6 +38,8 @@ pub enum ImagesCommand {
     PickClass(Picked),
     /// Checks whether every file exists, is readable, and is the imported one.
     CheckFiles,
+    /// Returns from a point of a curve to the curve.
+    Back,
     /// Shows the errors behind a point of a curve: on the test images, from this score on.
     OfCurve {
         round: u32,

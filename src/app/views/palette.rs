@@ -1,11 +1,12 @@
 //! The command palette: every action by name, with its keys; a number goes to that position of the list. It only selects an action.
 
-use egui::{Align2, Button, Id, Key, Modal, Modifiers, RichText, ScrollArea, TextEdit, Ui, vec2};
+use egui::{Align2, Button, Id, Key, Modal, Modifiers, RichText, TextEdit, Ui, vec2};
 
 use super::super::action::{Action, Scope};
 use super::super::command::{Choice, Command, PaletteCommand};
 use super::super::keymap::Keymap;
 use super::super::theme;
+use super::super::widgets::growing::growing;
 use super::review::Reasons;
 
 /// The typed text and the marked entry.
@@ -112,7 +113,7 @@ impl PaletteView<'_> {
             }
             ui.add_space(4.0);
             let height = (ctx.content_rect().height() - top - 160.0).clamp(120.0, 460.0);
-            ScrollArea::vertical().max_height(height).auto_shrink([false, true]).show(ui, |ui| {
+            growing(height).show(ui, |ui| {
                 if found.is_empty() && !self.model.text.is_empty() {
                     ui.label(RichText::new("No match").color(theme::WEAK));
                 }

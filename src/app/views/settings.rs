@@ -89,6 +89,7 @@ impl SettingsView<'_> {
     pub fn show(&mut self, ui: &mut Ui) {
         egui::CentralPanel::default().frame(theme::screen()).show(ui, |ui| {
             ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                ui.set_max_width(ui.available_width() - theme::SCROLL_BAR);
                 ui.label(RichText::new("Settings").size(28.0).strong().color(theme::STRONG));
                 ui.add_space(theme::GAP);
                 ui.columns(2, |columns| {

@@ -1,7 +1,9 @@
 //! Widgets shared by several screens.
 
 pub mod canvas;
+pub mod growing;
 pub mod key_button;
 pub mod marks;
 pub mod tiles;
+pub mod together;
 pub mod viewport;

@@ -67,6 +67,8 @@ pub struct ImageQuery {
     pub true_positives: CountRange,
     pub false_positives: CountRange,
     pub missed: CountRange,
+    /// The highest-scored false positive has at least this score; 0: no condition.
+    pub highest_from: f32,
     /// Contains a false positive or a missed object: the images behind a curve's point.
     pub only_errors: bool,
     pub problem: Option<FileProblem>,
@@ -91,6 +93,7 @@ impl Default for ImageQuery {
             true_positives: ANY_COUNT,
             false_positives: ANY_COUNT,
             missed: ANY_COUNT,
+            highest_from: 0.0,
             only_errors: false,
             problem: None,
             change: None,
@@ -183,6 +186,7 @@ fn passes(row: &ListedImage, image: &TableImage, query: &ImageQuery) -> bool {
         && counted(|counts| counts.true_positives, query.true_positives)
         && counted(|counts| counts.false_positives, query.false_positives)
         && counted(|counts| counts.missed, query.missed)
+        && (query.highest_from <= 0.0 || row.highest_false_positive.is_some_and(|score| score >= query.highest_from))
         && (!query.only_errors || row.counts.is_some_and(|counts| counts.false_positives + counts.missed > 0))
         && query.problem.is_none_or(|problem| row.problem == Some(problem))
         && query.change.is_none_or(|change| row.changes.is_some_and(|changes| changes.of(change) > 0))

@@ -8,6 +8,7 @@ mod model;
 mod plot;
 mod readout;
 mod table;
+mod threshold;
 mod tide_bars;
 
 pub use metrics::{MetricsModel, key_of};
@@ -29,15 +30,13 @@ const METRIC_TABLES_PART: f32 = 0.5;
 
 pub struct CurvesView<'a> {
     pub model: &'a CurvesModel,
+    /// The score from which the Images screen counts detections: marked on the curves.
+    pub threshold: f32,
     pub commands: &'a mut Vec<Command>,
 }
 
 impl CurvesView<'_> {
     pub fn show(&mut self, ui: &mut Ui) {
-        let dropped = ui.input(|input| input.raw.dropped_files.clone());
-        for path in dropped.into_iter().map(|file| file.path().to_path_buf()) {
-            self.push(CurvesCommand::ReadRoc(path, None));
-        }
         let side = theme::side_column();
         Panel::left("shown curves").frame(side).resizable(false).exact_size(280.0).show_separator_line(false).show(
             ui,
@@ -122,6 +121,8 @@ impl CurvesView<'_> {
         }
         match metric {
             Metric::Fddb => {
+                threshold::show(ui, self);
+                ui.add_space(theme::GAP);
                 self.axes(ui);
                 ui.add_space(theme::GAP);
                 self.published(ui);

@@ -4,7 +4,7 @@ use egui::{Color32, FontId, Painter, Pos2, Rect, RichText, Shape, Stroke, Ui, po
 use egui_plot::{GridInput, GridMark, Plot, PlotPoint, PlotTransform};
 
 use super::readout::Readout;
-use super::{CurvesView, DrawnLine, Published};
+use super::{CurvesView, DrawnLine, Published, threshold};
 use crate::app::command::{Command, CurvesCommand, ImagesCommand};
 use crate::app::theme;
 use crate::evaluation::axes::{FalsePositiveAxis, RateAxis, spread_apart};
@@ -69,14 +69,14 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, kind: ScoreKind, heig
 }
 
 /// The plot's axes on the screen.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     transform: &'a PlotTransform,
-    x_axis: FalsePositiveAxis,
+    pub x_axis: FalsePositiveAxis,
     y_axis: RateAxis,
 }
 
 impl Place<'_> {
-    fn on_screen(&self, x: f64, rate: f64) -> Pos2 {
+    pub fn on_screen(&self, x: f64, rate: f64) -> Pos2 {
         self.transform.position_from_point(&PlotPoint::new(x, rate))
     }
 
@@ -117,6 +117,7 @@ fn paint(painter: &Painter, view: &CurvesView<'_>, kind: ScoreKind, place: &Plac
     for line in view.model.lines(kind).iter().filter(|line| line.age == 0 || view.model.earlier_shown) {
         names.extend(paint_own(painter, line, place));
     }
+    threshold::paint(painter, view, kind, place);
     let frame = painter.clip_rect();
     for name in apart(long_names, NAME_HEIGHT, frame) {
         let (at, anchor) = (pos2(place.end(name.at).x.min(name.at.x), name.at.y - 2.0), egui::Align2::RIGHT_BOTTOM);

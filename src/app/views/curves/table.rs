@@ -10,9 +10,9 @@ use crate::app::views::start::card;
 use crate::evaluation::{ScoreKind, percent_g};
 
 /// Height of a row with the gap below it, in screen points.
-const ROW: f32 = 33.0;
+const ROW: f32 = 34.0;
 /// Height of the card's frame with its title and header.
-const FRAME: f32 = 84.0;
+const FRAME: f32 = 96.0;
 /// Width of a pair of rates with four decimals and a gap.
 const RATES_WIDTH: f32 = 118.0;
 /// Width of a row's name.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use egui::{Button, ColorImage, ComboBox, RichText, ScrollArea, TextureHandle, TextureOptions, Ui, vec2};
+use egui::{Button, ColorImage, ComboBox, RichText, TextureHandle, TextureOptions, Ui, vec2};
 
 use super::{Command, close, model_name, title};
 use crate::app::command::DatasetCommand;
 use crate::app::theme;
+use crate::app::widgets::growing::growing;
 use crate::domain::{Class, printable};
 use crate::workflow::detections::ClassSample;
 
@@ -58,7 +59,7 @@ impl DetectionsForm {
         ui.horizontal(|ui| model_name(ui, &self.name, "Results of the same model become its next round", commands));
         ui.add_space(6.0);
         self.load_textures(ui);
-        ScrollArea::vertical().max_height(height - 90.0).auto_shrink([false, true]).show(ui, |ui| {
+        growing(height - 90.0).show(ui, |ui| {
             for (sample, textures) in self.samples.iter().zip(&self.textures) {
                 class_row(ui, sample, textures, &self.chosen, classes, commands);
             }

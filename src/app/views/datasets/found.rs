@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use egui::{Button, CollapsingHeader, Grid, RichText, ScrollArea, Ui, vec2};
+use egui::{Button, CollapsingHeader, Grid, RichText, Ui, vec2};
 
 use super::{Command, close, title};
 use crate::app::command::DatasetCommand;
 use crate::app::theme;
+use crate::app::widgets::growing::growing;
 use crate::domain::{printable, printable_line};
 use crate::workflow::import::ImportReport;
 
@@ -17,7 +18,7 @@ pub(super) fn show(ui: &mut Ui, path: &str, report: &ImportReport, height: f32, 
     title(ui, if report.is_update { "Update this dataset?" } else { "Import this dataset?" });
     ui.add(egui::Label::new(RichText::new(printable(path)).small().color(theme::WEAK)).truncate());
     ui.add_space(6.0);
-    ScrollArea::vertical().max_height(height).auto_shrink([false, true]).show(ui, |ui| {
+    growing(height).show(ui, |ui| {
         numbers(ui, report);
         problems(ui, report);
     });
@@ -76,7 +77,7 @@ fn counted(counts: &BTreeMap<String, usize>, none: &str) -> String {
     let mut sorted: Vec<(&String, &usize)> = counts.iter().collect();
     sorted.sort_by_key(|(name, _)| name.parse::<u32>().unwrap_or(u32::MAX));
     let shown: Vec<String> =
-        sorted.iter().take(20).map(|(name, count)| format!("{} {count}", printable(name))).collect();
+        sorted.iter().take(20).map(|(name, count)| format!("{}: {count}", printable(name))).collect();
     let more = if counts.len() > 20 { format!(", … ({} in all)", counts.len()) } else { String::new() };
     format!("{}{more}", shown.join(", "))
 }
@@ -84,25 +85,52 @@ fn counted(counts: &BTreeMap<String, usize>, none: &str) -> String {
 fn problems(ui: &mut Ui, report: &ImportReport) {
     let summary = &report.summary;
     let pair = |(name, why): &(String, String)| format!("{}: {}", printable(name), printable_line(why));
-    list(ui, "missing images", summary.missing.len(), summary.missing.iter().map(|name| printable(name).into_owned()));
-    list(ui, "unreadable images", summary.unreadable.len(), summary.unreadable.iter().map(pair));
-    list(ui, "bad records, skipped", summary.bad_records.len(), summary.bad_records.iter().map(ToString::to_string));
-    list(ui, "objects left out because of their shape", summary.shapes.len(), summary.shapes.iter().map(pair));
-    let twins = summary.duplicates.iter().map(|(a, b)| format!("{} = {}", printable(a), printable(b)));
-    list(ui, "images with the same bytes as another", summary.duplicates.len(), twins);
     list(
         ui,
-        "images that the dataset no longer has",
+        ("missing image", "missing images"),
+        summary.missing.len(),
+        summary.missing.iter().map(|name| printable(name).into_owned()),
+    );
+    list(ui, ("unreadable image", "unreadable images"), summary.unreadable.len(), summary.unreadable.iter().map(pair));
+    list(
+        ui,
+        ("bad record, skipped", "bad records, skipped"),
+        summary.bad_records.len(),
+        summary.bad_records.iter().map(ToString::to_string),
+    );
+    list(
+        ui,
+        ("object left out because of its shape", "objects left out because of their shape"),
+        summary.shapes.len(),
+        summary.shapes.iter().map(pair),
+    );
+    let twins = summary.duplicates.iter().map(|(a, b)| format!("{} = {}", printable(a), printable(b)));
+    list(
+        ui,
+        ("image with the same bytes as another", "images with the same bytes as another"),
+        summary.duplicates.len(),
+        twins,
+    );
+    list(
+        ui,
+        ("image that the dataset no longer has", "images that the dataset no longer has"),
         report.removed,
         report.names.removed.iter().map(|name| printable(name).into_owned()),
     );
-    list(ui, "notes", summary.warnings.len(), summary.warnings.iter().map(|text| printable_line(text).into_owned()));
+    list(
+        ui,
+        ("note", "notes"),
+        summary.warnings.len(),
+        summary.warnings.iter().map(|text| printable_line(text).into_owned()),
+    );
 }
 
-fn list(ui: &mut Ui, what: &str, count: usize, entries: impl Iterator<Item = String>) {
+/// `what`: for one and for several.
+fn list(ui: &mut Ui, what: (&str, &str), count: usize, entries: impl Iterator<Item = String>) {
     if count == 0 {
         return;
     }
+    let what = if count == 1 { what.0 } else { what.1 };
     let header = RichText::new(format!("{count} {what}")).color(theme::WARNING);
     CollapsingHeader::new(header).id_salt(what).show(ui, |ui| {
         for entry in entries.take(SHOWN) {

@@ -7,12 +7,13 @@ mod model;
 
 use std::path::PathBuf;
 
-use egui::{Button, Context, Id, Modal, ProgressBar, RichText, ScrollArea, TextEdit, Ui, vec2};
+use egui::{Button, Context, Id, Modal, ProgressBar, RichText, TextEdit, Ui, vec2};
 
 pub use self::detections::DetectionsForm;
 pub use self::model::ModelForm;
 use crate::app::command::{Command, DatasetCommand};
 use crate::app::theme;
+use crate::app::widgets::growing::growing;
 use crate::domain::{Class, Progress};
 use crate::workflow::import::{ImportReport, ReadDataset};
 
@@ -125,7 +126,7 @@ fn working(ui: &mut Ui, what: &str, stoppable: bool, progress: Option<Progress>,
 
 fn text(ui: &mut Ui, shown: &DatasetText, height: f32, commands: &mut Vec<Command>) {
     title(ui, &shown.title);
-    ScrollArea::vertical().max_height(height).auto_shrink([false, true]).show(ui, |ui| {
+    growing(height).show(ui, |ui| {
         let color = if shown.is_problem { theme::WARNING } else { theme::TEXT };
         ui.label(RichText::new(&shown.text).color(color));
     });

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use egui::{Button, ComboBox, RichText, ScrollArea, Ui, vec2};
+use egui::{Button, ComboBox, RichText, Ui, vec2};
 
 use super::{Command, close, model_name, title};
 use crate::app::command::DatasetCommand;
 use crate::app::theme;
+use crate::app::widgets::growing::growing;
 use crate::domain::{Class, printable};
 use crate::workflow::detections::{DEFAULT_MIN_SCORE, ModelClass, ModelPreview, ModelRequest};
 
@@ -69,7 +70,7 @@ impl ModelForm {
         ui.label(
             RichText::new(format!("What it finds on {} images of the project:", self.look.images)).color(theme::WEAK),
         );
-        ScrollArea::vertical().max_height(height - 110.0).auto_shrink([false, true]).show(ui, |ui| {
+        growing(height - 110.0).show(ui, |ui| {
             self.look.classes.iter().for_each(|class| self.class_row(ui, class, classes, commands));
             ui.label(RichText::new("Nothing is written yet.").small().color(theme::WEAK));
         });

@@ -3,10 +3,24 @@
 use egui::{Button, ComboBox, RichText, Slider, Ui};
 
 use super::ImagesView;
+use crate::app::action::Action;
 use crate::app::command::ImagesCommand;
 use crate::app::theme;
+use crate::app::widgets::key_button::key_button;
+use crate::app::widgets::together::{together, together_with_list};
 use crate::domain::RoundId;
 use crate::workflow::inspect::{Change, ImageQuery, OutputShape, Role};
+
+/// Width of the threshold's slider, and of the number next to it, in points.
+const SLIDER_WIDTH: f32 = 120.0;
+const NUMBER_WIDTH: f32 = 70.0;
+
+/// The way back to the curve whose point is shown.
+pub(super) fn back(ui: &mut Ui, view: &mut ImagesView<'_>) {
+    if view.leads_back && key_button(ui, view.keymap, Action::Back).clicked() {
+        view.push(ImagesCommand::Back);
+    }
+}
 
 /// The selection of rounds and threshold.
 pub(super) fn rounds(ui: &mut Ui, view: &mut ImagesView<'_>) {
@@ -32,11 +46,18 @@ pub(super) fn rounds(ui: &mut Ui, view: &mut ImagesView<'_>) {
             }
         });
     }
+    if query.against.is_some() {
+        let hint = "Exchange the two rounds: what is fixed in one direction is new in the other";
+        if ui.button("Swap").on_hover_text(hint).clicked() {
+            view.set_query(|query| std::mem::swap(&mut query.round, &mut query.against));
+        }
+    }
+    together(ui, "Score from", SLIDER_WIDTH + NUMBER_WIDTH);
     ui.label("Score from");
     let mut threshold = query.threshold;
     let slider = Slider::new(&mut threshold, 0.0..=1.0).step_by(0.01).max_decimals(6);
     let hint = "Detections below this score do not count and are not drawn";
-    ui.spacing_mut().slider_width = 120.0;
+    ui.spacing_mut().slider_width = SLIDER_WIDTH;
     if ui.name_inputs("Score from", |ui| ui.add(slider)).on_hover_text(hint).changed() {
         view.set_query(|query| query.threshold = threshold);
     }
@@ -50,8 +71,9 @@ fn choose_round(
     chosen: Option<RoundId>,
     none: &str,
 ) -> Option<RoundId> {
-    ui.label(name);
     let text = if chosen.is_none() { none.to_owned() } else { view.round_name(chosen) };
+    together_with_list(ui, name, &text, 120.0);
+    ui.label(name);
     let mut picked = chosen;
     ui.name_inputs(name, |ui| {
         ComboBox::from_id_salt(name).selected_text(text).width(120.0).show_ui(ui, |ui| {
@@ -81,7 +103,7 @@ pub(super) fn chips(ui: &mut Ui, view: &mut ImagesView<'_>) {
             view.push(ImagesCommand::SetQuery(Box::new(without)));
         }
     }
-    let key = view.keymap.text(crate::app::action::Action::Filter);
+    let key = view.keymap.text(Action::Filter);
     let filter = Button::new(RichText::new("+ Filter").small()).frame(false);
     if ui.add(filter).on_hover_text(format!("Choose which images are listed  ({key})")).clicked() {
         view.push(ImagesCommand::ToggleFilter);
@@ -123,6 +145,8 @@ fn chips_of(query: &ImageQuery, view: &ImagesView<'_>) -> Vec<(String, ImageQuer
     let without = ImageQuery { false_positives: any, ..query.clone() };
     add(query.false_positives != any, range("False positives", query.false_positives), without);
     add(query.missed != any, range("Missed", query.missed), ImageQuery { missed: any, ..query.clone() });
+    let highest = format!("Highest false positive from {:.2}", query.highest_from);
+    add(query.highest_from > 0.0, highest, ImageQuery { highest_from: 0.0, ..query.clone() });
     let without = ImageQuery { only_errors: false, ..query.clone() };
     add(query.only_errors, "False positives or missed objects".to_owned(), without);
     let problem = query.problem.map_or("", problem_text).to_owned();

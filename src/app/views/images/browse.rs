@@ -11,9 +11,12 @@ use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::canvas;
 use crate::app::widgets::tiles::ImageSource;
+use crate::app::widgets::together::{together, together_with_list};
 use crate::workflow::inspect::{FileProblem, ImageSort, ListedImage, Listing, Role, TableImage};
 
 const GAP: f32 = 10.0;
+/// Width of the slider for the size of thumbnails.
+const SIZE_WIDTH: f32 = 90.0;
 /// Height of name and counts below a thumbnail.
 const CAPTION: f32 = 36.0;
 /// Sizes at which thumbnails are decoded, in pixels; the next larger one is used.
@@ -21,11 +24,13 @@ const SIDES: [u32; 4] = [96, 160, 256, 384];
 
 pub(super) fn show(ui: &mut Ui, view: &mut ImagesView<'_>) {
     ui.horizontal_wrapped(|ui| {
+        bar::back(ui, view);
         bar::rounds(ui, view);
         order(ui, view);
+        together(ui, "Size", SIZE_WIDTH);
         ui.label("Size");
         let mut side = view.model.thumbnail;
-        ui.spacing_mut().slider_width = 90.0;
+        ui.spacing_mut().slider_width = SIZE_WIDTH;
         let slider = Slider::new(&mut side, THUMBNAIL_MIN..=THUMBNAIL_MAX).show_value(false);
         if ui.name_inputs("Thumbnail size", |ui| ui.add(slider)).changed() {
             view.push(ImagesCommand::SetThumbnail(side));
@@ -52,8 +57,9 @@ pub(super) fn show(ui: &mut Ui, view: &mut ImagesView<'_>) {
 }
 
 fn order(ui: &mut Ui, view: &mut ImagesView<'_>) {
-    ui.label("Order");
     let query = view.model.query.clone();
+    together_with_list(ui, "Order", sort_text(query.sort), 150.0);
+    ui.label("Order");
     let mut chosen = (query.sort, query.descending);
     let is_offered = |sort: ImageSort| match sort {
         ImageSort::Changes => query.against.is_some(),
@@ -125,7 +131,8 @@ fn totals(ui: &mut Ui, view: &ImagesView<'_>) {
     }
     if view.model.query.against.is_some() {
         let changes = listing.changes;
-        let text = format!("{} fixed, {} new, {} still wrong", changes.fixed, changes.new, changes.still);
+        let comparison = view.comparison();
+        let text = format!("{comparison}: {} fixed, {} new, {} still wrong", changes.fixed, changes.new, changes.still);
         ui.label(small(text).color(theme::STRONG));
     }
 }
@@ -259,19 +266,18 @@ fn caption(painter: &Painter, rect: Rect, picture: Rect, row: &ListedImage, imag
         let drawn = painter.text(pos2(x, top + 16.0), Align2::LEFT_TOP, text, FontId::proportional(12.0), color);
         x = drawn.right() + 8.0;
     };
+    // Only what differs from zero stands out.
+    let tone = |count: u32, tone: theme::Tone| if count > 0 { tone.now() } else { theme::WEAK.now() };
     match (row.counts, row.changes) {
         (_, Some(changes)) => {
-            part(format!("-{}", changes.fixed), theme::GOOD.now());
-            part(format!("+{}", changes.new), theme::ERROR.now());
-            part(format!("={}", changes.still), theme::WEAK.now());
+            part(format!("fixed {}", changes.fixed), tone(changes.fixed, theme::GOOD));
+            part(format!("new {}", changes.new), tone(changes.new, theme::ERROR));
+            part(format!("still {}", changes.still), theme::WEAK.now());
         }
         (Some(counts), None) => {
             part(format!("TP {}", counts.true_positives), theme::GOOD.now());
-            part(format!("FP {}", counts.false_positives), theme::CANDIDATE.now());
-            part(
-                format!("missed {}", counts.missed),
-                if counts.missed > 0 { theme::ERROR.now() } else { theme::WEAK.now() },
-            );
+            part(format!("FP {}", counts.false_positives), tone(counts.false_positives, theme::CANDIDATE));
+            part(format!("missed {}", counts.missed), tone(counts.missed, theme::ERROR));
         }
         (None, None) => {
             let noun = if image.objects == 1 { "object" } else { "objects" };

@@ -6,8 +6,11 @@ use super::ImagesView;
 use super::bar::{change_text, problem_text, role_text};
 use crate::app::command::ImagesCommand;
 use crate::app::theme;
+use crate::app::widgets::together::{together, together_with_list};
 use crate::workflow::inspect::{ANY_COUNT, Change, CountRange, FileProblem, ImageQuery, NO_LIMIT, OutputShape, Role};
 
+/// Width of two numbers and the word between them, in points.
+const RANGE_WIDTH: f32 = 130.0;
 /// Larger counts mean no limit.
 const COUNT_MAX: u32 = 10_000;
 
@@ -33,6 +36,11 @@ pub(super) fn show(ui: &mut Ui, view: &mut ImagesView<'_>) {
                 range(ui, "True positives", &mut query.true_positives);
                 range(ui, "False positives", &mut query.false_positives);
                 range(ui, "Missed", &mut query.missed);
+                together(ui, "Highest false positive from", 60.0);
+                ui.label("Highest false positive from");
+                let score = DragValue::new(&mut query.highest_from).range(0.0..=1.0).speed(0.005).max_decimals(3);
+                ui.name_inputs("Highest false positive from", |ui| ui.add(score))
+                    .on_hover_text("0: any. Detections below the score threshold do not count");
                 ui.checkbox(&mut query.only_errors, "Only with errors")
                     .on_hover_text("With a false positive or a missed object");
             }
@@ -109,6 +117,7 @@ fn choices(ui: &mut Ui, view: &ImagesView<'_>, query: &mut ImageQuery) {
 fn range(ui: &mut Ui, name: &str, range: &mut CountRange) {
     let before = *range;
     let (mut low, mut high) = (before.0, before.1.min(COUNT_MAX));
+    together(ui, name, RANGE_WIDTH);
     ui.label(name);
     let value = |value| DragValue::new(value).range(0..=COUNT_MAX).speed(0.1);
     ui.name_inputs(format!("Least {name}"), |ui| ui.add(value(&mut low)));
@@ -138,6 +147,7 @@ fn files(ui: &mut Ui, view: &mut ImagesView<'_>) {
 }
 
 fn choose(ui: &mut Ui, name: &str, selected: &str, content: impl FnOnce(&mut Ui)) {
+    together_with_list(ui, name, selected, 100.0);
     ui.label(name);
     ui.name_inputs(name, |ui| {
         ComboBox::from_id_salt(name).selected_text(selected).width(100.0).show_ui(ui, content);

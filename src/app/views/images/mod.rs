@@ -33,6 +33,8 @@ pub struct ImagesView<'a> {
     pub textures: &'a mut Textures,
     pub commands: &'a mut Vec<Command>,
     pub has_project: bool,
+    /// Whether a point of a curve is shown, and Back returns to the curve.
+    pub leads_back: bool,
 }
 
 impl ImagesView<'_> {
@@ -75,6 +77,12 @@ impl ImagesView<'_> {
 
     fn classes(&self) -> &[Class] {
         &self.details.overview.classes
+    }
+
+    /// Says which round's errors are fixed, and in which.
+    fn comparison(&self) -> String {
+        let query = &self.model.query;
+        format!("From {} to {}", self.round_name(query.round), self.round_name(query.against))
     }
 
     /// Returns a round's name in lists; `No round` for ground truth alone.

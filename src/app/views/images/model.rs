@@ -153,6 +153,12 @@ impl ImagesModel {
         self.stays_on = self.stays_on.or(self.open).or(self.current().map(|image| image.record.id));
     }
 
+    /// Lists what was listed before, at this image.
+    pub fn show_again(&mut self, query: ImageQuery, image: Option<ImageId>) {
+        self.set_query(query);
+        self.stays_on = image;
+    }
+
     /// Called when ground truth, verdicts or rounds may have changed.
     pub fn changed(&mut self) {
         self.list_wanted = true;

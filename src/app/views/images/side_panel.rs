@@ -292,7 +292,7 @@ fn facts(ui: &mut Ui, lines: &[(&str, String)]) {
 
 /// Shows the differences between two rounds: counts that filter, and the list.
 fn changes(ui: &mut Ui, view: &mut ImagesView<'_>, opened: &OpenedImage) {
-    heading(ui, "From the first round to the second");
+    ui.add(egui::Label::new(RichText::new(view.comparison()).strong().color(theme::STRONG)).wrap());
     let count = |change| opened.changes.iter().filter(|c| c.change == change).count();
     ui.horizontal_wrapped(|ui| {
         for change in Change::ALL {

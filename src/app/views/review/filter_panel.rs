@@ -8,8 +8,13 @@ use egui::{Button, ComboBox, DragValue, Label, RichText, ScrollArea, Slider, Tex
 use super::{Action, ReviewView};
 use crate::app::command::{Order, ReviewCommand, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text};
 use crate::app::theme;
+use crate::app::widgets::together::{together, together_with_list};
 use crate::domain::{FalsePositiveKind, fold_number};
 use crate::mining::GroupConfig;
+
+/// Width of the field for a part of the name, and the padding of the last two buttons, in points.
+const NAME_WIDTH: f32 = 160.0;
+const BUTTONS_PADDING: f32 = 60.0;
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFilter) {
     let before = filter.clone();
@@ -27,8 +32,9 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFil
             ui.checkbox(&mut filter.alike_as_one, format!("Collapse groups ({key})"))
                 .on_hover_text("Show each group as one candidate, with its size; not in random order");
             grouping(ui, view);
+            together(ui, "Name has", NAME_WIDTH);
             ui.add(Label::new("Name has").extend());
-            let edit = TextEdit::singleline(&mut filter.name).desired_width(160.0);
+            let edit = TextEdit::singleline(&mut filter.name).desired_width(NAME_WIDTH);
             let response = ui.name_inputs("Image name", |ui| ui.add(edit));
             if view.model.typing_ahead {
                 // The cursor is after what was typed already.
@@ -38,6 +44,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFil
             if response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter)) {
                 close = true;
             }
+            together(ui, "Show all Done", BUTTONS_PADDING);
             if ui.button("Show all").on_hover_text("Remove all conditions").clicked() {
                 let ReviewFilter { order, blind, alike_as_one, .. } = filter;
                 let verdicts = ShownVerdicts::All;
@@ -217,6 +224,7 @@ fn least_cosine(ui: &mut Ui, least: &mut Option<f32>) -> bool {
 }
 
 fn choose(ui: &mut Ui, name: &str, selected: &str, content: impl FnOnce(&mut Ui)) {
+    together_with_list(ui, name, selected, 110.0);
     ui.add(Label::new(name).extend());
     ui.name_inputs(name, |ui| {
         ComboBox::from_id_salt(name).selected_text(selected).width(110.0).show_ui(ui, content);

@@ -1,9 +1,8 @@
-//! The candidate's data, and the reasons for the number keys.
+//! The candidate's data.
 
 use egui::{RichText, Ui};
 
 use super::crop;
-use super::deciding::reasons;
 use super::{Action, Command, ReviewView};
 use crate::app::command::{kind_text, verdict_text};
 use crate::app::textures::Shown;
@@ -90,7 +89,6 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
             }
         });
     }
-    reason_buttons(ui, view);
 }
 
 /// Shows a name above its value as one unit: it moves to the next row as a whole and never breaks within a word.
@@ -110,23 +108,6 @@ fn fact(ui: &mut Ui, name: &str, value: String) {
         ui.add(egui::Label::new(name).extend());
         ui.set_max_width(width + 1.0);
         ui.add(egui::Label::new(value).wrap());
-    });
-}
-
-/// The reasons for the number keys, closely spaced.
-fn reason_buttons(ui: &mut Ui, view: &mut ReviewView<'_>) {
-    // Set outside the wrapped layout, which takes its row height from here.
-    ui.spacing_mut().item_spacing = egui::vec2(5.0, 4.0);
-    ui.spacing_mut().interact_size.y = 18.0;
-    ui.spacing_mut().button_padding = egui::vec2(7.0, 2.0);
-    ui.horizontal_wrapped(|ui| {
-        for (action, reason) in Action::REASONS.into_iter().zip(reasons(&view.details.overview.classes)) {
-            let text = RichText::new(format!("{}  {reason}", view.keymap.text(action))).small();
-            let button = egui::Button::new(text).small();
-            if ui.add(button).on_hover_text("Reject, with this reason").clicked() {
-                view.commands.push(Command::Do(action));
-            }
-        }
     });
 }
 

@@ -15,6 +15,7 @@ mod layout;
 mod model;
 mod pace;
 mod picker;
+mod reason_bar;
 mod strip;
 mod target;
 mod whole_image;
@@ -63,6 +64,10 @@ pub struct ReviewView<'a> {
 impl ReviewView<'_> {
     pub fn show(&mut self, ui: &mut Ui) {
         Panel::bottom("review_actions").frame(theme::bar()).show_separator_line(true).show(ui, |ui| self.actions(ui));
+        // While a shape is adjusted, it is what is decided.
+        if self.has_project && self.model.layout.shows_candidates() && self.model.adjusting.is_none() {
+            reason_bar::show(ui, self);
+        }
         let frame = Frame::new().fill(theme::BACKGROUND.now()).inner_margin(Margin {
             left: 16,
             right: 16,
@@ -194,7 +199,7 @@ impl ReviewView<'_> {
     fn queue(&mut self, ui: &mut Ui) {
         let rect = ui.available_rect_before_wrap();
         let crop_width = rect.width() * if self.model.zoomed { 0.62 } else { 0.44 };
-        // The maximum height of data and reasons so far at this width: the crop does not jump between candidates.
+        // The maximum height of the data so far at this width: the crop does not jump between candidates.
         let height_key = ui.scope_id().with(("height of facts", crop_width.round() as i32));
         let wanted = ui.data(|data| data.get_temp::<f32>(height_key)).unwrap_or(INFO_HEIGHT);
         let info_height = wanted.min(rect.height() * INFO_PART);
@@ -270,6 +275,9 @@ impl ReviewView<'_> {
                 self.progress(ui);
             }
         });
+        // Close together, so that they take one row at 1280 points.
+        ui.spacing_mut().item_spacing.x = 6.0;
+        ui.spacing_mut().button_padding.x = 8.0;
         ui.horizontal_wrapped(|ui| {
             use Action as A;
             for action in [A::Previous, A::Next, A::NextUndecided, A::Zoom, A::Grid] {
@@ -394,8 +402,8 @@ pub fn decode_requests(rows: &[CandidateRow]) -> Vec<Vec<DecodeRequest>> {
     images
 }
 
-/// Height of a candidate's data and reasons in points until it is known, and their maximum fraction of the screen.
-const INFO_HEIGHT: f32 = 120.0;
+/// Height of a candidate's data in points until it is known, and its maximum fraction of the screen.
+const INFO_HEIGHT: f32 = 100.0;
 const INFO_PART: f32 = 0.6;
 
 /// Width of a verdict button with its gap in points, and of undo, redo and the progress.

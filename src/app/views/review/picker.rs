@@ -6,6 +6,7 @@ use super::class_picker::{ClassPicker, PickerKey, Question};
 use super::model::ReviewModel;
 use crate::app::command::Picked;
 use crate::app::theme;
+use crate::app::widgets::growing::growing;
 use crate::domain::{Class, ClassId};
 
 /// Number of classes with a digit key.
@@ -62,7 +63,7 @@ pub fn show(ui: &Ui, picker: &ClassPicker) -> Option<Picked> {
         let filter = if picker.filter.is_empty() { "Type to filter" } else { picker.filter.as_str() };
         ui.label(RichText::new(filter).color(theme::WEAK));
         let marked = picker.marked();
-        egui::ScrollArea::vertical().max_height(420.0).show(ui, |ui| {
+        growing(420.0).show(ui, |ui| {
             for (index, class) in picker.listed().enumerate() {
                 if entry(ui, index, class, marked == Some(class.id)) {
                     picked = Some(Picked::Class(class.id));

@@ -44,8 +44,9 @@ impl StartView<'_> {
     pub fn show(&mut self, ui: &mut Ui) {
         egui::CentralPanel::default().frame(theme::screen()).show(ui, |ui| {
             egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                let width = ui.available_width().min(WIDTH_MAX);
-                let left = (ui.available_width() - width) / 2.0;
+                let available = ui.available_width() - theme::SCROLL_BAR;
+                let width = available.min(WIDTH_MAX);
+                let left = (available - width) / 2.0;
                 let mut rect = ui.available_rect_before_wrap();
                 rect.min.x += left;
                 rect.set_width(width);

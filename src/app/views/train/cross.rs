@@ -2,6 +2,7 @@
 
 use egui::{Button, DragValue, RichText, TextEdit, Ui, vec2};
 
+use super::form::wide;
 use super::model::CrossState;
 use super::{JobState, TrainView};
 use crate::app::command::{Cross, TrainCommand};
@@ -60,7 +61,8 @@ fn button(ui: &mut Ui, view: &mut TrainView<'_>) {
         }
     };
     let enabled = is_ready && view.has_project && view.images > 0 && view.state == JobState::Idle;
-    if ui.add_enabled(enabled, Button::new(text).min_size(vec2(ui.available_width(), 30.0))).clicked() {
+    let button = Button::new(text).min_size(vec2(ui.available_width(), 30.0));
+    if wide(ui, enabled, button).clicked() {
         view.push(TrainCommand::CrossValidate);
     }
     ui.label(RichText::new(note).small().color(theme::WEAK));

@@ -222,7 +222,7 @@ pub(super) fn buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
         view.push(TrainCommand::Resume);
     }
     let start = if resumable.is_some() { Button::new(&text) } else { main_button(ui, &text) };
-    if ui.add_enabled(ready, start).clicked() {
+    if wide(ui, ready, start).clicked() {
         view.push(TrainCommand::Start);
     }
     if let Some(round) = view.model.minable()
@@ -241,7 +241,12 @@ fn resume_button(ui: &mut Ui, round: u32, with_rates: bool) -> bool {
         "Resumes from its last checkpoint, with its own settings"
     };
     let button = main_button(ui, &format!("Resume round {round}"));
-    ui.add(button).on_hover_text(text).clicked()
+    wide(ui, true, button).on_hover_text(text).clicked()
+}
+
+/// Adds a button as wide as the column, with its text in the middle.
+pub(super) fn wide(ui: &mut Ui, enabled: bool, button: Button<'_>) -> egui::Response {
+    ui.vertical_centered(|ui| ui.add_enabled(enabled, button)).inner
 }
 
 /// The most likely next action.
@@ -255,17 +260,17 @@ fn running_buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
     let button = |text: &str| Button::new(RichText::new(text).strong()).min_size(size);
     let is_stopping = view.state == JobState::Stopping;
     // In the position of Start: the second click of a double click must do nothing.
-    ui.add_enabled(false, button(if view.state == JobState::Paused { "Paused" } else { "Running" }));
+    wide(ui, false, button(if view.state == JobState::Paused { "Paused" } else { "Running" }));
     let (text, command) = if view.state == JobState::Paused {
         ("Continue", TrainCommand::Continue)
     } else {
         ("Pause", TrainCommand::Pause)
     };
-    if ui.add_enabled(!is_stopping, button(text)).clicked() {
+    if wide(ui, !is_stopping, button(text)).clicked() {
         view.push(command);
     }
     let text = if is_stopping { "Stopping after this step…" } else { "Stop" };
-    if ui.add_enabled(!is_stopping, button(text)).clicked() {
+    if wide(ui, !is_stopping, button(text)).clicked() {
         view.push(TrainCommand::Stop);
     }
     let note = "Pause keeps the round in memory. Stop writes a checkpoint to resume from.";

@@ -11,7 +11,7 @@ const SMOOTH: usize = 20;
 /// The learning rate plot's fraction of the height.
 const RATE_SHARE: f32 = 0.28;
 /// Width reserved for the numbers of both plots, so that their steps are aligned.
-const AXIS_WIDTH: f32 = 52.0;
+const AXIS_WIDTH: f32 = 64.0;
 
 pub(super) fn show(ui: &mut Ui, model: &TrainModel, height: f32) {
     theme::card().show(ui, |ui| {

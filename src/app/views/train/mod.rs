@@ -31,6 +31,9 @@ pub enum JobState {
     Stopping,
 }
 
+/// Minimum height of the log and the rounds, in points.
+const LISTS_MIN: f32 = 150.0;
+
 pub struct TrainView<'a> {
     pub model: &'a TrainModel,
     /// The round job's progress, while it runs.
@@ -71,7 +74,7 @@ impl TrainView<'_> {
         egui::CentralPanel::default().frame(main).show(ui, |ui| {
             self.run(ui);
             ui.add_space(theme::GAP);
-            let bottom = 210.0_f32.min(ui.available_height() * 0.4);
+            let bottom = 210.0_f32.min(ui.available_height() * 0.4).max(LISTS_MIN);
             let height = ui.available_height() - bottom - theme::GAP;
             match &self.model.opened {
                 Some(opened) => report::show(ui, self, opened, height),
@@ -129,27 +132,34 @@ impl TrainView<'_> {
 
     fn log(&self, ui: &mut Ui) {
         card(ui, "Log", |ui| {
-            ui.set_min_height(120.0);
-            ScrollArea::vertical().id_salt("log").auto_shrink(false).stick_to_bottom(true).show(ui, |ui| {
-                for line in &self.model.log {
-                    let color = if line.is_warning { theme::WARNING } else { theme::TEXT };
-                    ui.label(RichText::new(&line.text).small().color(color));
-                }
-            });
+            ScrollArea::vertical()
+                .id_salt("log")
+                .max_height(height_in_card(ui))
+                .auto_shrink(false)
+                .stick_to_bottom(true)
+                .show(ui, |ui| {
+                    for line in &self.model.log {
+                        let color = if line.is_warning { theme::WARNING } else { theme::TEXT };
+                        ui.label(RichText::new(&line.text).small().color(color));
+                    }
+                });
         });
     }
 
     fn history(&mut self, ui: &mut Ui) {
         card(ui, "Rounds", |ui| {
-            ui.set_min_height(120.0);
-            ScrollArea::vertical().id_salt("history").auto_shrink(false).show(ui, |ui| {
-                if self.model.rounds.is_empty() {
-                    ui.label(RichText::new("None yet.").color(theme::WEAK));
-                }
-                for round in self.model.rounds.iter().rev() {
-                    self.round(ui, round);
-                }
-            });
+            ScrollArea::vertical().id_salt("history").max_height(height_in_card(ui)).auto_shrink(false).show(
+                ui,
+                |ui| {
+                    let rounds = self.model.history();
+                    if rounds.is_empty() {
+                        ui.label(RichText::new("None yet.").color(theme::WEAK));
+                    }
+                    for round in rounds {
+                        self.round(ui, round);
+                    }
+                },
+            );
         });
     }
 
@@ -164,7 +174,15 @@ impl TrainView<'_> {
 
     fn round(&mut self, ui: &mut Ui, round: &RoundRecord) {
         let opened = self.model.opened.as_ref().is_some_and(|opened| opened.number == round.number);
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
+            if let Some(model) = &round.imported {
+                // Nothing was trained here, so it has no report. Aligned with the buttons of the others.
+                ui.add_space(ui.spacing().button_padding.x);
+                let hint = format!("From {}", crate::domain::printable(&model.source));
+                ui.label(RichText::new(round.title()).color(theme::TEXT)).on_hover_text(hint);
+                ui.label(RichText::new("imported").small().color(theme::WEAK));
+                return;
+            }
             if ui.selectable_label(opened, format!("Round {}", round.number)).clicked() {
                 self.push(TrainCommand::OpenRound((!opened).then_some(round.number)));
             }
@@ -178,6 +196,11 @@ impl TrainView<'_> {
             ui.label(RichText::new(&round.notes).small().color(theme::WEAK));
         }
     }
+}
+
+/// Returns the height left in a card that reaches to the bottom of the screen, above its margin.
+fn height_in_card(ui: &Ui) -> f32 {
+    (ui.available_height() - f32::from(theme::CARD_MARGIN)).max(60.0)
 }
 
 /// Formats the progress of a cross-validation.

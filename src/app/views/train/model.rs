@@ -59,6 +59,8 @@ pub struct TrainModel {
     pub log: VecDeque<LogLine>,
     /// The rounds that Quarry trained.
     pub rounds: Vec<RoundRecord>,
+    /// The rounds of other detectors, which are listed but have no settings, steps or report.
+    pub imported: Vec<RoundRecord>,
     /// The highest number of all rounds, including imported ones.
     newest: u32,
     /// The round whose report is shown.
@@ -120,9 +122,10 @@ impl TrainModel {
     }
 
     /// Called when the rounds were reloaded. After a new one, the form proposes the following round.
-    pub fn set_rounds(&mut self, mut rounds: Vec<RoundRecord>) {
+    pub fn set_rounds(&mut self, rounds: Vec<RoundRecord>) {
         self.newest = rounds.last().map_or(0, |round| round.number);
-        rounds.retain(RoundRecord::is_own);
+        let (rounds, imported): (Vec<_>, Vec<_>) = rounds.into_iter().partition(RoundRecord::is_own);
+        self.imported = imported;
         let newest = rounds.last().map(|round| round.number);
         let is_new = newest != self.rounds.last().map(|round| round.number);
         self.rounds = rounds;
@@ -134,6 +137,13 @@ impl TrainModel {
             let mine_after = self.form.mine_after;
             self.form = Form { mine_after, ..Form::of(config.next_round()) };
         }
+    }
+
+    /// Returns all rounds, newest first.
+    pub fn history(&self) -> Vec<&RoundRecord> {
+        let mut rounds: Vec<_> = self.rounds.iter().chain(&self.imported).collect();
+        rounds.sort_unstable_by_key(|round| std::cmp::Reverse(round.number));
+        rounds
     }
 
     /// Called when the splits with images were loaded. If the proposed test splits are unchanged and do not exist, proposes one that its
@@ -319,7 +329,10 @@ impl TrainModel {
                 let step = start.step;
                 let text = format!(
                     "Training on {} images with {} objects and {} hard negatives, on {}",
-                    start.images, start.faces, start.hard_negatives, start.device
+                    start.images,
+                    start.faces,
+                    start.hard_negatives,
+                    start.device.to_uppercase()
                 );
                 run.start = Some(start);
                 self.keep_losses(step);

@@ -1,0 +1,64 @@
+//! The score threshold of the Images screen: a slider, its point on each of the project's curves, and the counts there.
+
+use egui::{Grid, Painter, RichText, Slider, Stroke, Ui, vec2};
+
+use super::CurvesView;
+use super::plot::{Place, color};
+use crate::app::command::{Command, ImagesCommand};
+use crate::app::theme;
+use crate::app::views::start::card;
+use crate::evaluation::ScoreKind;
+
+pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>) {
+    card(ui, "Score threshold", |ui| {
+        let mut threshold = view.threshold;
+        ui.spacing_mut().slider_width = 120.0;
+        let slider = Slider::new(&mut threshold, 0.0..=1.0).step_by(0.01).max_decimals(6);
+        let hint =
+            "The same as on the Images screen: detections from this score on count. A ring marks it on the curves";
+        if ui.name_inputs("Score from", |ui| ui.add(slider)).on_hover_text(hint).changed() {
+            view.commands.push(Command::Images(ImagesCommand::SetThreshold(threshold)));
+        }
+        counts(ui, view);
+    });
+}
+
+/// The counts and rates of the shown curves at the threshold.
+fn counts(ui: &mut Ui, view: &CurvesView<'_>) {
+    let shown: Vec<_> = view.model.shown().collect();
+    if shown.is_empty() {
+        return;
+    }
+    Grid::new("at threshold").num_columns(3).spacing(vec2(12.0, 3.0)).show(ui, |ui| {
+        for (key, curve) in shown {
+            let small = |text: String| RichText::new(text).small();
+            ui.label(small(key.short()).color(color(key.style()))).on_hover_text(key.text());
+            match curve.at_score(view.threshold) {
+                Some((point, discrete, continuous)) => {
+                    ui.label(small(format!("{} FP", point.false_positives)).color(theme::TEXT));
+                    let rates = format!("{discrete:.4}/{continuous:.4}");
+                    let hint = "True positive rate: discrete (IoU over 0.5) / continuous";
+                    ui.label(small(rates).monospace().color(theme::TEXT)).on_hover_text(hint);
+                }
+                None => {
+                    ui.label(small("no detection".to_owned()).color(theme::WEAK));
+                }
+            }
+            ui.end_row();
+        }
+    });
+}
+
+/// Rings the threshold's point on each of the project's curves.
+pub(super) fn paint(painter: &Painter, view: &CurvesView<'_>, kind: ScoreKind, place: &Place<'_>) {
+    for (key, curve) in view.model.shown() {
+        let Some((point, discrete, continuous)) = curve.at_score(view.threshold) else { continue };
+        let rate = if kind == ScoreKind::Discrete { discrete } else { continuous };
+        let false_positives = point.false_positives as f64;
+        if false_positives <= place.x_axis.end {
+            let at = place.on_screen(place.x_axis.place(false_positives), rate);
+            painter.circle_stroke(at, 6.0, Stroke::new(3.5, theme::HALO));
+            painter.circle_stroke(at, 6.0, Stroke::new(2.0, color(key.style())));
+        }
+    }
+}
