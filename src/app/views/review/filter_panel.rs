@@ -9,7 +9,7 @@ use super::{Action, ReviewView};
 use crate::app::command::{Order, ReviewCommand, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text};
 use crate::app::theme;
 use crate::domain::{FalsePositiveKind, fold_number};
-use crate::mining::GroupConfig;
+use crate::mining::{Centre, GroupConfig};
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFilter) {
     let before = filter.clone();
@@ -171,7 +171,10 @@ fn grouping(ui: &mut Ui, view: &mut ReviewView<'_>) {
     }
     let (roi, embedding) = (GroupConfig::ROI_COSINE, GroupConfig::EMBEDDING_COSINE);
     let hint = format!(
-        "Detector features from cosine {roi}, crops of imported detections from {embedding}: measured on individually judged candidates"
+        "Detector features from cosine {roi}, crops of imported detections from {} about their mean ({embedding} for fewer than {}): \
+         measured on individually judged candidates",
+        GroupConfig::CENTRED_COSINE,
+        Centre::FEATURES_MIN
     );
     if ui.checkbox(&mut grouping.recommended, "or recommended cosines").on_hover_text(hint).changed() {
         grouping.least_cosine = (!grouping.recommended).then_some(embedding);
