@@ -7,7 +7,7 @@ mod app_project;
 use std::collections::HashMap;
 
 use quarry::domain::{
-    Cancel, CandidateId, ClassId, GroupId, PerceptualHashes, ROI_FEATURE_LENGTH, RoiFeature, Verdict,
+    Cancel, CandidateId, ClassId, FalsePositiveKind, GroupId, PerceptualHashes, ROI_FEATURE_LENGTH, RoiFeature, Verdict,
 };
 use quarry::geometry::BoundingBox;
 use quarry::mining::GroupConfig;
@@ -263,4 +263,101 @@ fn crops_of_imported_detections_are_compared_by_the_bundled_backbone_and_a_stop_
     let by_both = group(&mut store, &asked, &mut |_| {}, &Cancel::new()).unwrap();
     assert_eq!(by_both.without_features, own.len(), "those of the round without features");
     assert!(by_both.groups < by_hash.groups, "{by_both} {by_hash}");
+}
+
+#[test]
+fn boxes_that_miss_different_objects_in_the_same_way_are_one_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 4, 1);
+    let mut store = project.open_store().unwrap();
+    let round = store.start_imported_round("yolo", "found.json", "").unwrap().id;
+    let images: Vec<_> = store.images().unwrap().iter().map(|image| image.id).collect();
+    let objects = store.all_ground_truth().unwrap();
+    let missed = |kind, of: fn(&BoundingBox) -> BoundingBox| {
+        let of_image = |image: &_| {
+            let object = objects[image].first().unwrap();
+            let bbox = of(&object.shape.bounding_box());
+            NewCandidate { image: *image, class: object.class, bbox, score: 0.5, max_iou: 0.3, kind }
+        };
+        images.iter().map(of_image).collect::<Vec<_>>()
+    };
+    let inner = missed(FalsePositiveKind::Localisation, |object| object.scaled(0.6));
+    let right = missed(FalsePositiveKind::Localisation, |object| {
+        BoundingBox::from_xywh(object.x1 + object.width() / 2.0, object.y1, object.width(), object.height())
+    });
+    let background = missed(FalsePositiveKind::Background, |object| object.scaled(0.6));
+    store.replace_candidates(round, &images, &[inner.clone(), right.clone(), background.clone()].concat()).unwrap();
+    let exact = GroupConfig { most_distance: 0, ..GroupConfig::default() };
+    group(&mut store, &exact, &mut |_| {}, &Cancel::new()).unwrap();
+    let groups_of = |new: &[NewCandidate], kind| {
+        let of_round = store.candidate_hashes().unwrap().into_iter().filter(|c| c.round == round && c.kind == kind);
+        let mut groups: Vec<Option<GroupId>> =
+            of_round.filter(|c| new.iter().any(|n| n.image == c.image && n.bbox == c.bbox)).map(|c| c.group).collect();
+        assert_eq!(groups.len(), images.len());
+        groups.dedup();
+        groups
+    };
+    let (inner, right) =
+        (groups_of(&inner, FalsePositiveKind::Localisation), groups_of(&right, FalsePositiveKind::Localisation));
+    assert!(inner.len() == 1 && right.len() == 1 && inner[0].is_some() && right[0].is_some(), "{inner:?} {right:?}");
+    assert_ne!(inner, right);
+    assert!(groups_of(&background, FalsePositiveKind::Background).len() > 1, "background is compared by what it shows");
+}
+
+/// Candidates of an imported round in a row of their own, with embeddings that share most of their direction: three families.
+fn with_embeddings(store: &mut Store, row: u32, count: usize) -> Vec<CandidateId> {
+    let round = store.start_imported_round("yolo", "found.json", "").unwrap().id;
+    let images: Vec<_> = store.images().unwrap().iter().map(|image| image.id).collect();
+    let new: Vec<NewCandidate> = (0..count)
+        .map(|k| NewCandidate {
+            image: images[k % images.len()],
+            class: ClassId::ONLY,
+            bbox: BoundingBox::from_xywh((k / images.len()) as f64 * 3.0, f64::from(row) * 3.0, 2.0, 2.0),
+            score: 1.0 - k as f32 / 1000.0,
+            max_iou: 0.0,
+            kind: FalsePositiveKind::Background,
+        })
+        .collect();
+    store.replace_candidates(round, &images, &new).unwrap();
+    let candidates: Vec<CandidateId> =
+        store.candidate_hashes().unwrap().into_iter().filter(|c| c.round == round).map(|c| c.id).collect();
+    let embedding = |k: usize| {
+        let value = |d: usize| 5.0 + ((d * (k % 3 + 1)) as f32 * 0.7).sin() + ((d * (k + 7)) as f32).sin() * 0.2;
+        RoiFeature::of(&std::array::from_fn::<f32, ROI_FEATURE_LENGTH, _>(value)).unwrap()
+    };
+    let embeddings: Vec<_> = candidates.iter().enumerate().map(|(k, id)| (*id, embedding(k))).collect();
+    store.put_embeddings(&embeddings).unwrap();
+    candidates
+}
+
+#[test]
+fn embeddings_are_compared_about_their_centre_which_stays_until_there_are_twice_as_many() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 4, 1);
+    let mut store = project.open_store().unwrap();
+    // Without pixels there are no hashes.
+    store.image_files().unwrap().values().for_each(|file| std::fs::remove_file(file).unwrap());
+    let recommended = |store: &mut Store| {
+        let asked = GroupConfig { most_distance: 0, ..config(store).unwrap() };
+        assert!(asked.recommended);
+        group(store, &asked, &mut |_| {}, &Cancel::new()).unwrap();
+        store.setting("group_centre").unwrap()
+    };
+    let few = with_embeddings(&mut store, 0, 40);
+    let family = |store: &Store, candidates: &[CandidateId], k: usize| {
+        let groups = groups_of(store);
+        candidates.iter().skip(k).step_by(3).map(|c| groups.get(c).copied()).collect::<std::collections::HashSet<_>>()
+    };
+    assert_eq!(recommended(&mut store), None, "few have no centre");
+    assert_eq!(family(&store, &few, 0), family(&store, &few, 1), "about the origin all are similar");
+    let many = with_embeddings(&mut store, 1, 100);
+    let centre = recommended(&mut store);
+    assert!(centre.is_some());
+    let families: Vec<_> = (0..3).map(|k| family(&store, &many, k)).collect();
+    assert!(families.iter().all(|family| family.len() == 1 && !family.contains(&None)), "{families:?}");
+    assert!(families[0] != families[1] && families[1] != families[2] && families[0] != families[2]);
+    with_embeddings(&mut store, 2, 100);
+    assert_eq!(recommended(&mut store), centre);
+    with_embeddings(&mut store, 3, 100);
+    assert_ne!(recommended(&mut store), centre);
 }

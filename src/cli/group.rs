@@ -38,7 +38,6 @@ fn cosine(word: &str) -> Result<LeastCosine, String> {
 
 impl GroupArgs {
     /// Whether the options make features be compared.
-    #[cfg(feature = "torch")]
     pub fn compares_features(&self) -> bool {
         matches!(self.cosine, Some(LeastCosine::Chosen(_) | LeastCosine::Recommended))
     }

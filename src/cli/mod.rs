@@ -49,6 +49,7 @@ mod weights;
 
 use crate::detector::diagnose;
 use crate::training::{driver, driver_shows_gpu};
+use crate::workflow::WorkEvent;
 #[cfg(feature = "torch")]
 use crate::workflow::embed::embed;
 
@@ -335,7 +336,12 @@ fn run_light(command: Option<Command>, context: &Context, reason: &str) -> anyho
         Some(Command::Classes(args)) => classes::run(&args, context),
         Some(Command::Dataset(args)) => dataset::run(&args, context),
         Some(Command::Delete(args)) => delete::run(&args, context),
-        Some(Command::Group(args)) => group::run(&args, context, |_, _, _| Ok(())),
+        Some(Command::Group(args)) => group::run(&args, context, |store, observer, _| {
+            if args.compares_features() && store.lacks_embeddings()? {
+                observer(WorkEvent::Log(WITHOUT_FEATURES.to_owned()));
+            }
+            Ok(())
+        }),
         Some(Command::Evaluate(args)) => evaluate::run(&args, context),
         Some(Command::Export(args)) => export::run(&args, context),
         Some(Command::Restore(args)) => restore::run(&args, context),
@@ -356,6 +362,9 @@ fn run_light(command: Option<Command>, context: &Context, reason: &str) -> anyho
         _ => anyhow::bail!("this subcommand needs libtorch; `needs_libtorch` has to name it"),
     }
 }
+
+const WITHOUT_FEATURES: &str =
+    "The features of imported detections are not computed: libtorch is not loaded, and `quarry doctor` says why";
 
 #[cfg(feature = "gui")]
 fn open_app(context: &Context) -> anyhow::Result<()> {

@@ -21,6 +21,8 @@ pub mod limits {
     pub const TEXT: u64 = 2048 * MIB;
     /// Hand-written settings: `round.toml`, `project.toml`, `keys.toml`, `model.toml`.
     pub const SETTINGS: u64 = MIB;
+    /// Values that the aliases of a YAML file stand for. Hand-written files have a handful; the parser's own limit of a million takes seconds.
+    pub const YAML_ALIASED: usize = 20_000;
     /// Weight files; the largest detectors have a few GB.
     pub const WEIGHTS: u64 = 16 * 1024 * MIB;
     /// A line of a text file that is echoed or parsed separately.

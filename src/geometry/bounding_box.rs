@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::ImagePx;
+use super::{ImagePx, ObjectFrame};
 
 /// An axis-aligned box with corners `x1 <= x2`, `y1 <= y2`, in continuous coordinates of the space `S`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,6 +65,19 @@ impl<S> BoundingBox<S> {
         overlaps.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))
     }
 
+    /// Returns the box in the frame of `object`; `None` if that has no area.
+    pub fn in_frame_of(&self, object: &Self) -> Option<BoundingBox<ObjectFrame>> {
+        let (w, h) = (object.width(), object.height());
+        let (x, y) = (|x: f64| (x - object.x1) / w, |y: f64| (y - object.y1) / h);
+        (w > 0.0 && h > 0.0).then(|| BoundingBox::new(x(self.x1), y(self.y1), x(self.x2), y(self.y2)))
+    }
+
+    /// Returns the mirror image about the vertical line through `x`.
+    #[must_use]
+    pub fn mirrored_at(&self, x: f64) -> Self {
+        Self::new(2.0 * x - self.x2, self.y1, 2.0 * x - self.x1, self.y2)
+    }
+
     /// Clips the box to `0..=width`, `0..=height`.
     #[must_use]
     pub fn clipped(&self, width: f64, height: f64) -> Self {
@@ -107,6 +120,15 @@ mod tests {
         check(bb(0., 0., 10., 10.), bb(5., 0., 15., 10.), 1.0 / 3.0);
         check(bb(0., 0., 10., 10.), bb(10., 0., 20., 10.), 0.0);
         check(bb(3., 3., 3., 3.), bb(3., 3., 3., 3.), 0.0);
+    }
+
+    #[test]
+    fn a_frame_is_its_objects_place_and_size() {
+        let object = bb(10., 20., 30., 60.);
+        assert_eq!(object.in_frame_of(&object), Some(BoundingBox::new(0., 0., 1., 1.)));
+        assert_eq!(bb(20., 0., 50., 40.).in_frame_of(&object), Some(BoundingBox::new(0.5, -0.5, 2., 0.5)));
+        assert_eq!(object.in_frame_of(&bb(5., 5., 5., 9.)), None);
+        assert_eq!(bb(0., 1., 3., 4.).mirrored_at(5.), bb(7., 1., 10., 4.));
     }
 
     #[test]

@@ -8,4 +8,4 @@ mod space;
 pub use bounding_box::BoundingBox;
 pub use ellipse::Ellipse;
 pub use fit::Fit;
-pub use space::{ImagePx, NetworkPx, ScreenPx};
+pub use space::{ImagePx, NetworkPx, ObjectFrame, ScreenPx};

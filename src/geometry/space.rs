@@ -8,6 +8,10 @@ pub struct ImagePx;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetworkPx;
 
+/// Sides of an object: its box has the corners (0, 0) and (1, 1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectFrame;
+
 /// Points in the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScreenPx;

@@ -16,6 +16,6 @@ pub use classify::{DetectionClass, classify};
 pub use config::MiningConfig;
 pub use deduplicate::{SAME_HARD_NEGATIVE_IOU, deduplicate};
 pub use estimate::{Proportion, of_the_rest, wilson_interval};
-pub use group::{GROUP_MAX, Group, GroupConfig, Groupable, group_alike, nearest_hashes, regroup};
+pub use group::{Centre, GROUP_MAX, Group, GroupConfig, Groupable, group_alike, nearest_hashes, regroup};
 pub use hashes::hashes_of;
 pub use mine::{MinedCandidate, count_duplicates, mine_image};

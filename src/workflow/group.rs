@@ -11,9 +11,11 @@ use super::group_changes::{Before, write};
 use super::retry::with_retries;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
-use crate::domain::{Cancel, CandidateId, FeatureSpace, ImageId, PerceptualHashes, Progress, RoiFeature, Sources};
-use crate::geometry::BoundingBox;
-use crate::mining::{GroupConfig, Groupable, hashes_of, regroup};
+use crate::domain::{
+    Cancel, CandidateId, FalsePositiveKind, FeatureSpace, ImageId, PerceptualHashes, Progress, RoiFeature, Sources,
+};
+use crate::geometry::{BoundingBox, ObjectFrame};
+use crate::mining::{Centre, GroupConfig, Groupable, hashes_of, regroup};
 use crate::store::{CandidateHashes, Store};
 
 /// The setting with the last requested distance.
@@ -23,6 +25,8 @@ const COSINE: &str = "group_cosine";
 const RECOMMENDED: &str = "recommended";
 /// The setting with the parameters of the stored groups; with other parameters the groups are recomputed.
 const FOUND_WITH: &str = "groups_found_with";
+/// The setting with the centre of the embeddings that the stored groups were found with.
+const CENTRE: &str = "group_centre";
 /// Number of images whose hashes are stored per transaction.
 const IMAGES_AT_ONCE: usize = 64;
 const WHAT: &str = "Computing hashes of the crops";
@@ -44,7 +48,7 @@ pub struct GroupReport {
     pub cosine: Option<f32>,
     /// Whether features were compared with the recommended cosines.
     pub recommended: bool,
-    /// Candidates without features; only counted if a cosine was chosen.
+    /// Candidates without features; only counted if features are compared.
     pub without_features: usize,
 }
 
@@ -64,7 +68,8 @@ impl fmt::Display for GroupReport {
         if *unread > 0 {
             write!(f, "; the images of {unread} could not be read")?;
         }
-        if *without_features > 0 {
+        // After an import the app computes them at once.
+        if *without_features > 0 && (cosine.is_some() || *recommended) {
             write!(
                 f,
                 "; the features of {without_features} are not known: `quarry group` computes those of imported detections, mining a round those of \
@@ -107,11 +112,12 @@ pub fn group(
     hash_new_crops(store, &mut candidates, observer, cancel)?;
     let most_distance = config.most_distance.min(GroupConfig::DISTANCE_MAX);
     let least_cosine = config.least_cosine.map(|cosine| cosine.clamp(GroupConfig::COSINE_MIN, 1.0));
-    let config = GroupConfig { most_distance, least_cosine, ..*config };
-    let features = features(store, &config)?;
-    let items = groupables(&candidates, &features);
+    let (features, centre) = features(store, config)?;
+    let config = GroupConfig { most_distance, least_cosine, centred: centre.is_some(), ..*config };
+    let placements = placements(store, &candidates)?;
+    let items = groupables(&candidates, &features, &placements);
     let stored = store.groups()?;
-    let found_with = found_with(&config);
+    let found_with = found_with(&config, centre.as_ref());
     let is_same = store.setting(FOUND_WITH)?.as_deref() == Some(found_with.as_str());
     let before = Before::new(&candidates, &stored);
     let known = if is_same { before.known() } else { vec![None; items.len()] };
@@ -125,6 +131,11 @@ pub fn group(
     if !is_same {
         // Until everything is written, the groups match neither set of parameters.
         with_retries(cancel, &mut tell, || store.set_setting(FOUND_WITH, ""))?;
+        if let Some(centre) = &centre {
+            // A number is always text; an empty one would be computed again.
+            let text = serde_json::to_string(centre).unwrap_or_default();
+            with_retries(cancel, &mut tell, || store.set_setting(CENTRE, &text))?;
+        }
     }
     write(store, &before.changes(&groups, store.next_group()?), &mut tell, cancel)?;
     with_retries(cancel, &mut tell, || store.set_setting(DISTANCE, &most_distance.to_string()))?;
@@ -142,9 +153,10 @@ pub fn group(
         distance: most_distance,
         cosine: least_cosine.filter(|_| !config.recommended),
         recommended: config.recommended && !features.is_empty(),
-        without_features: match least_cosine {
-            Some(_) if !config.recommended => items.iter().filter(|item| item.feature.is_none()).count(),
-            _ => 0,
+        without_features: if config.compares_features() {
+            items.iter().filter(|item| item.feature.is_none()).count()
+        } else {
+            0
         },
     })
 }
@@ -161,8 +173,10 @@ pub struct GroupPreview {
 /// Returns statistics of the groups that [`group`] would find with these parameters among the crops with hashes. Changes nothing.
 pub fn preview(store: &Store, config: &GroupConfig) -> Result<GroupPreview, WorkflowError> {
     let candidates = store.candidate_hashes()?;
-    let features = features(store, config)?;
-    let groups = regroup(&groupables(&candidates, &features), config, &vec![None; candidates.len()]);
+    let (features, centre) = features(store, config)?;
+    let placements = placements(store, &candidates)?;
+    let config = GroupConfig { centred: centre.is_some(), ..*config };
+    let groups = regroup(&groupables(&candidates, &features, &placements), &config, &vec![None; candidates.len()]);
     let waits = |at: &usize| candidates[*at].is_left;
     let waiting = (0..candidates.len()).filter(waits).count();
     let spared = groups.iter().map(|group| group.members.iter().filter(|at| waits(at)).count().saturating_sub(1));
@@ -171,11 +185,59 @@ pub fn preview(store: &Store, config: &GroupConfig) -> Result<GroupPreview, Work
 
 type Features = HashMap<CandidateId, (FeatureSpace, RoiFeature)>;
 
-fn features(store: &Store, config: &GroupConfig) -> Result<Features, WorkflowError> {
-    Ok(if config.compares_features() { store.candidate_features()? } else { HashMap::new() })
+/// Returns the features to compare. With the recommended cosines, embeddings are those seen from the returned centre, if there are enough.
+fn features(store: &Store, config: &GroupConfig) -> Result<(Features, Option<Centre>), WorkflowError> {
+    if !config.compares_features() {
+        return Ok((HashMap::new(), None));
+    }
+    let features = store.candidate_features()?;
+    if !config.recommended {
+        return Ok((features, None));
+    }
+    let mut embeddings: Vec<(&CandidateId, &RoiFeature)> = features
+        .iter()
+        .filter(|(_, (space, _))| *space == FeatureSpace::Backbone)
+        .map(|(candidate, (_, embedding))| (candidate, embedding))
+        .collect();
+    // In order, so that the sum is the same each time.
+    embeddings.par_sort_unstable_by_key(|(candidate, _)| **candidate);
+    let stored: Option<Centre> = store.setting(CENTRE)?.and_then(|text| serde_json::from_str(&text).ok());
+    let kept = stored.filter(|centre| !centre.is_outgrown_by(embeddings.len()));
+    let Some(centre) = kept.or_else(|| Centre::of(embeddings.iter().map(|(_, embedding)| *embedding))) else {
+        return Ok((features, None));
+    };
+    let seen = |(candidate, (space, feature)): (CandidateId, (FeatureSpace, RoiFeature))| match space {
+        FeatureSpace::Backbone => Some((candidate, (space, centre.towards(&feature)?))),
+        FeatureSpace::Round(_) => Some((candidate, (space, feature))),
+    };
+    let features = features.into_par_iter().filter_map(seen).collect();
+    Ok((features, Some(centre)))
 }
 
-fn groupables<'a>(candidates: &[CandidateHashes], features: &'a Features) -> Vec<Groupable<'a>> {
+/// The place of each badly localised candidate on the object of its class that it overlaps most.
+type Placements = HashMap<CandidateId, BoundingBox<ObjectFrame>>;
+
+fn placements(store: &Store, candidates: &[CandidateHashes]) -> Result<Placements, WorkflowError> {
+    let is_localisation = |c: &&CandidateHashes| c.kind == FalsePositiveKind::Localisation;
+    if !candidates.iter().any(|c| is_localisation(&c)) {
+        return Ok(Placements::new());
+    }
+    let objects = store.all_ground_truth()?;
+    let placement = |c: &CandidateHashes| {
+        let of_class = objects.get(&c.image)?.iter().filter(|object| object.class == c.class && !object.ignored);
+        let boxes: Vec<BoundingBox> = of_class.map(|object| object.shape.bounding_box()).collect();
+        let (best, iou) = c.bbox.max_iou(&boxes)?;
+        let object = boxes.get(best).filter(|_| iou > 0.0)?;
+        Some((c.id, c.bbox.in_frame_of(object)?))
+    };
+    Ok(candidates.par_iter().filter(is_localisation).filter_map(placement).collect())
+}
+
+fn groupables<'a>(
+    candidates: &[CandidateHashes],
+    features: &'a Features,
+    placements: &Placements,
+) -> Vec<Groupable<'a>> {
     let groupable = |c: &CandidateHashes| Groupable {
         class: c.class,
         kind: c.kind,
@@ -183,19 +245,24 @@ fn groupables<'a>(candidates: &[CandidateHashes], features: &'a Features) -> Vec
         camera: c.camera,
         bbox: c.bbox,
         hash: c.hashes.map(|hashes| hashes.perceptual),
+        placement: placements.get(&c.id).copied(),
         feature: features.get(&c.id).map(|(space, feature)| (*space, feature)),
     };
     candidates.iter().map(groupable).collect()
 }
 
 /// Identifies the parameters and the grouping algorithm.
-fn found_with(config: &GroupConfig) -> String {
-    let GroupConfig { least_iou, most_distance, least_cosine, recommended } = config;
+fn found_with(config: &GroupConfig, centre: Option<&Centre>) -> String {
+    let GroupConfig { least_iou, most_distance, least_cosine, recommended, centred: _ } = config;
     if *recommended {
-        let (roi, embedding) = (GroupConfig::ROI_COSINE, GroupConfig::EMBEDDING_COSINE);
-        return format!("2: IoU {least_iou}, distance {most_distance}, cosines {roi} and {embedding}");
+        let roi = GroupConfig::ROI_COSINE;
+        let embedding = match centre {
+            Some(centre) => format!("{} about the centre of {}", GroupConfig::CENTRED_COSINE, centre.count()),
+            None => GroupConfig::EMBEDDING_COSINE.to_string(),
+        };
+        return format!("3: IoU {least_iou}, distance {most_distance}, cosines {roi} and {embedding}");
     }
-    format!("2: IoU {least_iou}, distance {most_distance}, cosine {}", least_cosine.unwrap_or(2.0))
+    format!("3: IoU {least_iou}, distance {most_distance}, cosine {}", least_cosine.unwrap_or(2.0))
 }
 
 /// A crop of an image, and the index of its candidate.

@@ -96,6 +96,7 @@ fn groupable(image: i64, b: BoundingBox, hash: u64) -> Groupable<'static> {
         camera: image as u32,
         bbox: b,
         hash: Some(hash),
+        placement: None,
         feature: None,
     }
 }
@@ -168,6 +169,31 @@ fn one_thing_at_one_place_in_many_images_of_a_camera_is_one_group() {
 }
 
 #[test]
+fn badly_localised_boxes_are_grouped_by_how_they_miss_their_objects() {
+    let missed = |image: i64, (x, y, w, h): (f64, f64, f64, f64), hash: u64| Groupable {
+        kind: FalsePositiveKind::Localisation,
+        placement: bb(x, y, x + w, y + h).in_frame_of(&bb(0., 0., 100., 200.)),
+        ..groupable(image, bb(x, y, x + w, y + h), hash)
+    };
+    let items = [
+        // The upper half, in three images of different things.
+        missed(1, (0., 0., 100., 100.), 0),
+        missed(2, (5., -5., 100., 100.), u64::MAX),
+        missed(3, (0., 0., 90., 110.), 0xffff_0000),
+        // Mirrored, the left and the right half.
+        missed(8, (-50., 0., 100., 200.), 5 << 20),
+        missed(9, (50., 0., 100., 200.), 7 << 40),
+        // All of it, far too large, and something else that looks like the first.
+        missed(4, (-60., -100., 220., 440.), 0),
+        missed(5, (-60., -90., 220., 440.), 0xff00_ff00),
+        // Where the object is unknown, the crop decides.
+        Groupable { placement: None, ..missed(6, (0., 0., 100., 100.), 0) },
+        Groupable { placement: None, ..missed(7, (9., 9., 30., 30.), 1) },
+    ];
+    assert_eq!(members(&group_alike(&items, &GroupConfig::default())), [&[0, 1, 2][..], &[3, 4], &[5, 6], &[7, 8]]);
+}
+
+#[test]
 fn a_full_group_is_split() {
     let items: Vec<Groupable> =
         (0..=2 * GROUP_MAX as i64).map(|image| groupable(image, bb(0., 0., 9., 9.), 5)).collect();
@@ -175,14 +201,18 @@ fn a_full_group_is_split() {
     assert_eq!(groups.iter().map(|group| group.members.len()).collect::<Vec<_>>(), [GROUP_MAX, GROUP_MAX]);
 }
 
-/// Hashes in families some bits apart, overlapping boxes, two classes, features in families.
+/// Hashes in families some bits apart, overlapping boxes, two classes, features in families; some badly localised.
 fn mixed(seeds: &[u64], features: &[RoiFeature]) -> Vec<Groupable<'static>> {
     // Features outlive a test.
     let features: &'static [RoiFeature] = Box::leak(features.to_vec().into_boxed_slice());
     let item = |seed: &u64| {
         let at = |shift: u32, of: u64| (seed >> shift) % of;
         let x = at(0, 12) as f64 * 2.0;
+        let placement = (at(54, 3) == 0)
+            .then(|| BoundingBox::from_xywh(at(56, 8) as f64 * 0.06, 0., 1.0 + at(59, 4) as f64 * 0.1, 1.0));
         Groupable {
+            kind: if placement.is_some() { FalsePositiveKind::Localisation } else { FalsePositiveKind::Background },
+            placement,
             class: ClassId(at(8, 2) as i64 + 1),
             image: ImageId(at(12, 6) as i64),
             camera: at(12, 6) as u32,
@@ -209,7 +239,12 @@ fn is_similar(a: &Groupable, b: &Groupable, config: &GroupConfig) -> bool {
     let feature = a.feature.zip(b.feature).is_some_and(|((space, a), (other, b))| {
         space == other && config.least_cosine.is_some_and(|least| a.cosine(b) >= least)
     });
-    a.class == b.class && a.kind == b.kind && (region || look || feature)
+    let placed = a
+        .placement
+        .zip(b.placement)
+        .is_some_and(|(a, b)| a.iou(&b).max(a.iou(&b.mirrored_at(0.5))) >= GroupConfig::PLACEMENT_IOU);
+    let crops = a.placement.is_none() && b.placement.is_none() && (look || feature);
+    a.class == b.class && a.kind == b.kind && (region || placed || crops)
 }
 
 fn check_groups(items: &[Groupable], groups: &[Group], config: &GroupConfig) {

@@ -1,21 +1,24 @@
-//! Groups candidates that can be decided together: the same place in many images, the same region of an image in several rounds, crops
-//! whose hashes differ in few bits, similar features.
+//! Groups candidates that can be decided together: the same place in many images, the same region of an image in several rounds, boxes
+//! that miss their objects in the same way, crops whose hashes differ in few bits, similar features.
 //!
 //! Every member is similar to its group's representative, which is its best candidate; similarity is not transitive. No group spans several
 //! classes or kinds of false positive. A full group takes no more members: the next similar candidate starts another.
 
+mod centre;
 mod feature_index;
 mod hash_index;
 mod partition;
+mod placement_index;
 mod places;
 
 use std::collections::HashMap;
 
 use rayon::prelude::*;
 
+pub use self::centre::Centre;
 use self::hash_index::HashIndex;
 use crate::domain::{ClassId, FalsePositiveKind, FeatureSpace, ImageId, RoiFeature};
-use crate::geometry::BoundingBox;
+use crate::geometry::{BoundingBox, ObjectFrame};
 
 /// A candidate as input of grouping.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,6 +31,9 @@ pub struct Groupable<'a> {
     pub bbox: BoundingBox,
     /// The crop's perceptual hash; `None` if the image could not be read: then it is grouped only by region.
     pub hash: Option<u64>,
+    /// For a badly localised object: the box in the frame of that object. Such a box is compared by it, not by its crop or features: a
+    /// person's decision depends on how the box misses the object. `None` if unknown, and for other kinds.
+    pub placement: Option<BoundingBox<ObjectFrame>>,
     /// A network's features; features of different spaces are never compared. `None` if unknown.
     pub feature: Option<(FeatureSpace, &'a RoiFeature)>,
 }
@@ -66,6 +72,8 @@ pub struct GroupConfig {
     /// Instead of `least_cosine`, use the recommended threshold of each space, at which groups were found to share one verdict:
     /// [`GroupConfig::ROI_COSINE`], [`GroupConfig::EMBEDDING_COSINE`].
     pub recommended: bool,
+    /// Embeddings are given as seen from their [`Centre`]: the recommended threshold is [`GroupConfig::CENTRED_COSINE`] then.
+    pub centred: bool,
 }
 
 impl GroupConfig {
@@ -77,11 +85,18 @@ impl GroupConfig {
     pub const ROI_COSINE: f32 = 0.75;
     /// The same for crop embeddings from the bundled backbone, where even dissimilar crops are close.
     pub const EMBEDDING_COSINE: f32 = 0.95;
+    /// The same about the centre of the embeddings, if there are enough to have one.
+    pub const CENTRED_COSINE: f32 = 0.57;
+
+    /// Measured likewise: badly localised boxes whose placements on their objects, or their mirror images, have at
+    /// least this IoU are similar, whatever they show.
+    pub const PLACEMENT_IOU: f64 = 0.75;
 
     /// Returns the cosine threshold of this space; `None`: not compared.
     pub fn cosine_in(&self, space: FeatureSpace) -> Option<f32> {
         match (self.recommended, space) {
             (true, FeatureSpace::Round(_)) => Some(Self::ROI_COSINE),
+            (true, FeatureSpace::Backbone) if self.centred => Some(Self::CENTRED_COSINE),
             (true, FeatureSpace::Backbone) => Some(Self::EMBEDDING_COSINE),
             (false, _) => self.least_cosine.map(|cosine| cosine.max(Self::COSINE_MIN)),
         }
@@ -95,7 +110,7 @@ impl GroupConfig {
 
 impl Default for GroupConfig {
     fn default() -> Self {
-        Self { least_iou: 0.5, most_distance: 6, least_cosine: None, recommended: false }
+        Self { least_iou: 0.5, most_distance: 6, least_cosine: None, recommended: false, centred: false }
     }
 }
 

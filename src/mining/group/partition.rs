@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::feature_index::{Centres, FeatureIndex, Near};
 use super::hash_index::HashIndex;
+use super::placement_index::{PlacementIndex, likeness};
 use super::{GROUP_MAX, GroupConfig, Groupable};
 use crate::domain::{FeatureSpace, ImageId, RoiFeature};
 
@@ -18,6 +19,8 @@ const BLOCK: usize = 512;
 enum Alike {
     /// The same region of an image.
     Region,
+    /// 1 minus the likeness of the placements on their objects, in millionths.
+    Placement(u32),
     /// Number of bits in which the hashes differ.
     Hash(u32),
     /// 1 minus the cosine, in millionths.
@@ -39,7 +42,7 @@ pub(super) fn settle(
     config: &GroupConfig,
     still: impl Fn(usize) -> Option<usize>,
 ) -> Vec<(usize, usize)> {
-    let own: Vec<Groupable<'_>> = members.iter().map(|at| items[*at]).collect();
+    let own: Vec<Groupable<'_>> = members.iter().map(|at| compared(items[*at])).collect();
     let place = |at: usize| members.binary_search(&at).ok().map(|place| place as u32);
     let mut partition = Partition::new(&own, config);
     for (at, member) in (0..).zip(members) {
@@ -48,6 +51,11 @@ pub(super) fn settle(
     partition.settle();
     let leader = |at: usize| partition.leader[at].map_or(at, |leader| leader as usize);
     (0..own.len()).map(|at| (members[at], members[leader(at)])).collect()
+}
+
+/// Returns the item with only what is compared.
+fn compared(item: Groupable<'_>) -> Groupable<'_> {
+    if item.placement.is_some() { Groupable { hash: None, feature: None, ..item } } else { item }
 }
 
 struct Partition<'a> {
@@ -61,6 +69,7 @@ struct Partition<'a> {
     /// Initial representatives, by image.
     first_regions: Vec<(ImageId, u32)>,
     regions: HashMap<ImageId, Vec<u32>>,
+    placements: PlacementIndex,
     features: HashMap<FeatureSpace, FeatureIndex>,
     near: HashMap<u32, Near>,
 }
@@ -75,6 +84,7 @@ impl<'a> Partition<'a> {
             hashes: HashIndex::new(config.most_distance.min(GroupConfig::DISTANCE_MAX)),
             first_regions: Vec::new(),
             regions: HashMap::new(),
+            placements: PlacementIndex::new(GroupConfig::PLACEMENT_IOU),
             features: HashMap::new(),
             near: HashMap::new(),
         };
@@ -182,13 +192,16 @@ impl<'a> Partition<'a> {
                 saw(Alike::Region, *leader);
             }
         }
+        if let Some(placement) = item.placement {
+            self.placements.near(&placement, |leader, likeness| saw(Alike::Placement(below_one(likeness)), leader));
+        }
         if let Some(hash) = item.hash {
             self.hashes.near(hash, |leader, distance| saw(Alike::Hash(distance), leader));
         }
         if let Some(((space, feature), near)) = item.feature.zip(self.near.get(&at))
             && let Some(index) = self.features.get(&space)
         {
-            index.near(feature, near, |leader, cosine| saw(Alike::Feature(below_one(cosine)), leader));
+            index.near(feature, near, |leader, cosine| saw(Alike::Feature(below_one(f64::from(cosine))), leader));
         }
         found
     }
@@ -198,6 +211,11 @@ impl<'a> Partition<'a> {
             return Some(Alike::Region);
         }
         let (item, other) = (&self.items[at as usize], &self.items[leader as usize]);
+        if let Some((a, b)) = item.placement.zip(other.placement)
+            && likeness(&a, &b) >= GroupConfig::PLACEMENT_IOU
+        {
+            return Some(Alike::Placement(below_one(likeness(&a, &b))));
+        }
         if let Some((a, b)) = item.hash.zip(other.hash)
             && (a ^ b).count_ones() <= self.config.most_distance
         {
@@ -206,7 +224,7 @@ impl<'a> Partition<'a> {
         let ((space, a), (other, b)) = item.feature.zip(other.feature)?;
         let cosine = a.cosine(b);
         let least = self.config.cosine_in(space)?;
-        (space == other && cosine >= least).then(|| Alike::Feature(below_one(cosine)))
+        (space == other && cosine >= least).then(|| Alike::Feature(below_one(f64::from(cosine))))
     }
 
     fn is_same_region(&self, a: u32, b: u32) -> bool {
@@ -230,6 +248,9 @@ impl<'a> Partition<'a> {
         self.first_regions.par_sort_unstable();
         self.hashes.fill(hashes);
         for at in leading {
+            if let Some(placement) = self.items[*at as usize].placement {
+                self.placements.insert(&placement, *at);
+            }
             if let Some((space, feature)) = self.items[*at as usize].feature
                 && let (Some(index), Some(near)) = (self.features.get_mut(&space), self.near.get(at))
             {
@@ -244,6 +265,9 @@ impl<'a> Partition<'a> {
         self.regions.entry(item.image).or_default().push(at);
         if let Some(hash) = item.hash {
             self.hashes.insert(hash, at);
+        }
+        if let Some(placement) = item.placement {
+            self.placements.insert(&placement, at);
         }
         if let Some((space, feature)) = item.feature
             && let (Some(index), Some(near)) = (self.features.get_mut(&space), self.near.get(&at))
@@ -280,6 +304,9 @@ impl<'a> Partition<'a> {
         if let Some(hash) = item.hash {
             self.hashes.remove(hash, leader);
         }
+        if let Some(placement) = item.placement {
+            self.placements.remove(&placement, leader);
+        }
         if let Some((space, _)) = item.feature
             && let (Some(index), Some(near)) = (self.features.get_mut(&space), self.near.get(&leader))
         {
@@ -288,6 +315,6 @@ impl<'a> Partition<'a> {
     }
 }
 
-fn below_one(cosine: f32) -> u32 {
-    ((1.0 - cosine).max(0.0) * 1e6) as u32
+fn below_one(similarity: f64) -> u32 {
+    ((1.0 - similarity).max(0.0) * 1e6) as u32
 }

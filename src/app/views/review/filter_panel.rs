@@ -10,7 +10,7 @@ use crate::app::command::{Order, ReviewCommand, ReviewFilter, SIZE_MAX, ShownTra
 use crate::app::theme;
 use crate::app::widgets::together::{together, together_with_list};
 use crate::domain::{FalsePositiveKind, fold_number};
-use crate::mining::GroupConfig;
+use crate::mining::{Centre, GroupConfig};
 
 /// Width of the field for a part of the name, and the padding of the last two buttons, in points.
 const NAME_WIDTH: f32 = 160.0;
@@ -178,7 +178,10 @@ fn grouping(ui: &mut Ui, view: &mut ReviewView<'_>) {
     }
     let (roi, embedding) = (GroupConfig::ROI_COSINE, GroupConfig::EMBEDDING_COSINE);
     let hint = format!(
-        "Detector features from cosine {roi}, crops of imported detections from {embedding}: measured on individually judged candidates"
+        "Detector features from cosine {roi}, crops of imported detections from {} about their mean ({embedding} for fewer than {}): \
+         measured on individually judged candidates",
+        GroupConfig::CENTRED_COSINE,
+        Centre::FEATURES_MIN
     );
     if ui.checkbox(&mut grouping.recommended, "or recommended cosines").on_hover_text(hint).changed() {
         grouping.least_cosine = (!grouping.recommended).then_some(embedding);

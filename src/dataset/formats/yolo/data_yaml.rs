@@ -58,7 +58,9 @@ pub(super) fn read(path: &Path) -> Result<DataYaml, DatasetError> {
         let what = what.strip_prefix("line ").and_then(|rest| rest.split_once(": ")).map_or(what, |(_, what)| what);
         DatasetError::line(path, line.max(1), format!("{what}; correct the YAML there"))
     };
-    let read: TopLevel = serde_saphyr::from_str(&text).map_err(|error| failed(&error))?;
+    let alias_limits = serde_saphyr::alias_limits! { max_total_replayed_events: limits::YAML_ALIASED };
+    let options = serde_saphyr::options! { alias_limits: alias_limits };
+    let read: TopLevel = serde_saphyr::from_str_with_options(&text, options).map_err(|error| failed(&error))?;
     let no_map = || DatasetError::layout(path, "expected keys such as `names:` and `train:` in it");
     read.0.ok_or_else(no_map)
 }
@@ -177,6 +179,17 @@ mod tests {
         check("\"names\": {\"0\": x}\ntest:\nnc: 1\ndownload: |\n  print('x')\n", &[(0, "x")], &[]);
         let yaml = parse("path: ../datasets/coco8\ntrain: ''\nkpt_shape: [17, 3]").unwrap();
         assert_eq!((yaml.path.as_deref(), yaml.has_keypoints), (Some("../datasets/coco8"), true));
+    }
+
+    #[test]
+    fn aliases_stand_for_a_bounded_number_of_values() {
+        let with = |times: usize| {
+            let (names, aliases) = (vec!["x"; 200].join(", "), vec!["*a"; times].join(", "));
+            parse(&format!("a: &a [{names}]\ndownload: [{aliases}]\nnames: [car]\ntrain: images\n"))
+        };
+        assert_eq!(with(10).unwrap().names.len(), 1);
+        let error = with(200).unwrap_err();
+        assert!(error.contains("data.yaml:2: ") && error.contains("alias"), "{error}");
     }
 
     #[test]
