@@ -12,7 +12,9 @@ use quarry::dataset::{decode_rgb, is_image, sample};
 use quarry::detector::Detector;
 use quarry::domain::{Cancel, ImageId, Shape, Sources};
 use quarry::geometry::BoundingBox;
-use quarry::training::{RoundConfig, RoundHooks, RoundTask, RunLock, Start, TrainEvent, TrainingImage, train_round};
+use quarry::training::{
+    MinedNegatives, RoundConfig, RoundHooks, RoundTask, RunLock, Start, TrainEvent, TrainingImage, train_round,
+};
 
 /// Initial steps of a run that are not counted: the queue fills, libtorch warms up.
 const WARM_UP: usize = 4;
@@ -45,6 +47,10 @@ impl RoundHooks for Steps {
 
     fn evaluate(&mut self, _: u64, _: &Detector) -> Result<Option<f64>, String> {
         Ok(None)
+    }
+
+    fn mine(&mut self, _: u64, _: &Detector, _: &[&TrainingImage]) -> Result<Vec<Option<MinedNegatives>>, String> {
+        Err("these rounds do not mine".to_owned())
     }
 }
 

@@ -7,32 +7,68 @@
 # Progress is read from the projects: the same command continues after any stop, and an interrupted round resumes
 # from its last checkpoint. The arm `confirmed` waits until at least REVIEWED verdicts were given in OUT/seed-N with
 # `quarry --project OUT/seed-N`; until then the script does everything else and reports what it waits for.
-# Settings: SEEDS, ARMS, ROUNDS (3), STEPS (1200 a round), PRECISION (bf16 or f32; by what the processor can), REVIEWED, QUARRY (the binary).
+# Settings: SEEDS, ARMS, ROUNDS (3), STEPS (1200 a round), TEST_FOLD (8), TRAIN_FOLDS (all others), PRECISION (bf16 or f32; by what the
+# processor can), REVIEWED, QUARRY (the binary), MORE_ARMS (further lines of the table below). An ablation on fold 7:
+#
+#   TEST_FOLD=7 TRAIN_FOLDS="1 2 3 4 5 6" ARMS="none unreviewed mined-ohem giou" scripts/experiment.sh FDDB BACKGROUND ablation-7
 set -euo pipefail
+
+# The arms: name | hard negatives | settings of round.toml that differ from the preset's, as KEY=VALUE without spaces inside. They apply from
+# round 2 on. All arms with unreviewed hard negatives are mined between rounds.
+arms_table='
+none          | none       |
+unreviewed    | unreviewed |
+confirmed     | confirmed  |
+ohem          | none       | sampler.kind="ohem"
+quarter       | unreviewed | sampler.forced_fraction=0.25
+by-loss       | unreviewed | sampler.forced_fraction=0.25 sampler.forced_order="loss"
+mined-ohem    | unreviewed | sampler.kind="mined-ohem" sampler.forced_fraction=0.25
+ema           | unreviewed | ema=0.998
+focal         | unreviewed | sampler.focal_gamma=1.0
+light         | unreviewed | sampler.background_weight=0.5
+giou          | unreviewed | sampler.box_loss="giou" sampler.box_weight=5.0
+remined       | unreviewed | mine_every=300 mine_images=300
+'"${MORE_ARMS:-}"
 fddb=${1:?the folder of FDDB} background=${2:?a folder of images without faces} out=${3:?where the projects go}
 seeds=${SEEDS:-1 2 3} arms=${ARMS:-none unreviewed ohem confirmed} rounds=${ROUNDS:-3}
-steps=${STEPS:-1200} reviewed=${REVIEWED:-200}
+steps=${STEPS:-1200} reviewed=${REVIEWED:-200} test_fold=${TEST_FOLD:-8} train_folds=${TRAIN_FOLDS:-}
 quarry=${QUARRY:-$(dirname "$0")/../target/release/quarry}
 quarry=$(realpath "$quarry")
 mkdir -p "$out"
 precision=${PRECISION:-$(grep -qm1 -E 'avx512_bf16|amx_bf16' /proc/cpuinfo && echo bf16 || echo f32)}
 
-# settings SEED INIT HARD_NEGATIVES SAMPLER: round.toml. All rounds of the experiment share everything but these.
+# arm_field NAME COLUMN: the hard negatives (2) or the settings (3) of an arm; ends the script if the table lacks it.
+arm_field() {
+    awk -F '|' -v name="$1" -v column="$2" '
+        { gsub(/^[ \t]+|[ \t]+$/, "", $1) }
+        $1 == name { gsub(/^[ \t]+|[ \t]+$/, "", $column); print $column; found = 1; exit }
+        END { if (!found) { print "experiment.sh: the arms have no `" name "`" > "/dev/stderr"; exit 1 } }' <<<"$arms_table"
+}
+
+for arm in $arms; do
+    arm_field "$arm" 2 >/dev/null
+done
+
+# settings SEED INIT HARD_NEGATIVES [KEY=VALUE...]: round.toml. All rounds of the experiment share everything but these.
 settings() {
     cat <<TOML
 preset = "cpu"
 iterations = $steps
-test_folds = [8]
+test_folds = [$test_fold]
 seed = $1
 init = "$2"
 hard_negatives = "$3"
 evaluate_every = 0
 checkpoint_every = 100
-[sampler]
-kind = "$4"
-[detector]
-precision = "$precision"
+detector.precision = "$precision"
 TOML
+    # shellcheck disable=SC2086 # a list of numbers
+    [ -z "$train_folds" ] || echo "train_folds = [$(printf '%s, ' $train_folds)]"
+    shift 3
+    local setting
+    for setting in "$@"; do
+        echo "${setting%%=*} = ${setting#*=}"
+    done
 }
 
 # round_field PROJECT ROUND EXPRESSION: a field of round `r` in `quarry status`; empty if there is no such round.
@@ -75,9 +111,11 @@ verdicts() {
 
 # later_settings SEED ARM ROUND: another seed in each round: the same images in another order, and other sizes and flips.
 later_settings() {
-    local negatives=$2 sampler=random
-    [ "$2" = ohem ] && negatives=none sampler=ohem
-    settings "$(($1 + 100 * ($3 - 1)))" previous "$negatives" "$sampler"
+    local negatives more
+    negatives=$(arm_field "$2" 2)
+    more=$(arm_field "$2" 3)
+    # shellcheck disable=SC2086 # a list of settings
+    settings "$(($1 + 100 * ($3 - 1)))" previous "$negatives" $more
 }
 
 # prepare SEED ARM: a copy of the seed's project after round 1. All arms but `confirmed` are copied before anybody reviews: missed
@@ -104,7 +142,7 @@ later_rounds() {
     fi
     train "$project" 2 "$project.toml"
     for round in $(seq 3 "$rounds"); do
-        [ "$2" = unreviewed ] && mine "$project" $((round - 1))
+        [ "$(arm_field "$2" 2)" = unreviewed ] && mine "$project" $((round - 1))
         later_settings "$1" "$2" "$round" >"$project.round-$round.toml"
         train "$project" "$round" "$project.round-$round.toml"
     done
@@ -116,12 +154,12 @@ for seed in $seeds; do
         [ -e "$project" ] || "$quarry" new "$project"
         "$quarry" import fddb "$fddb" --project "$project"
         "$quarry" import folder "$background" --project "$project"
-        settings "$seed" backbone none random >"$project.toml"
+        settings "$seed" backbone none >"$project.toml"
     fi
     train "$project" 1 "$project.toml"
     mine "$project" 1
-    for arm in none unreviewed ohem; do
-        prepare "$seed" "$arm"
+    for arm in none unreviewed ohem $arms; do
+        [ "$arm" = confirmed ] || prepare "$seed" "$arm"
     done
 done
 for seed in $seeds; do

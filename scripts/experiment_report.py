@@ -8,6 +8,7 @@ at most n of them. Spread is the standard deviation over seeds (n - 1); gains ov
 seed share their round 1.
 """
 import json
+import os
 import re
 import statistics
 import sys
@@ -17,22 +18,25 @@ AT = (10, 30, 100)
 ARMS = {"shared": "shared", "none": "(a) no hard negatives", "unreviewed": "(b) all candidates", "confirmed": "(c) reviewed",
         "ohem": "(d) OHEM"}
 STYLES = dict(zip(ARMS, (":", "-", "--", "-.", (0, (8, 1, 1, 1, 1, 1)))))
+# The test fold, as in scripts/experiment.sh.
+FOLD = os.environ.get("TEST_FOLD", "8")
 
 
 def reports(out):
-    """{(round, arm): {seed: report}}, by round and in the order of ARMS."""
+    """{(round, arm): {seed: report}}, by round and in the order of ARMS, others by name."""
     found = {}
     for file in Path(out).glob("seed-*.round-*.json"):
-        match = re.fullmatch(r"seed-(\d+)(?:-(\w+))?\.round-(\d+)\.json", file.name)
+        match = re.fullmatch(r"seed-(\d+)(?:-([\w-]+))?\.round-(\d+)\.json", file.name)
         arm = match and (match[2] or "shared")
-        if arm in ARMS:
+        if arm:
             found.setdefault((int(match[3]), arm), {})[int(match[1])] = json.loads(file.read_text())
-    order = sorted(found, key=lambda key: (key[0], list(ARMS).index(key[1])))
+    place = lambda arm: (list(ARMS).index(arm), "") if arm in ARMS else (len(ARMS), arm)
+    order = sorted(found, key=lambda key: (key[0], place(key[1])))
     return {key: dict(sorted(found[key].items())) for key in order}
 
 
 def label(key):
-    return f"{key[0]}, {ARMS[key[1]]}"
+    return f"{key[0]}, {ARMS.get(key[1], key[1])}"
 
 
 def curves_of(seeds, shape):
@@ -106,8 +110,8 @@ def figure(found, file):
             for arm, seeds in shown.items():
                 values = [[rates(c, n)[part] for n in grid] for c in curves_of(seeds, "ellipse")]
                 mean = [statistics.mean(v) for v in zip(*values)]
-                name_of_line = "round 1" if arm == "shared" else f"round {number}, {ARMS[arm]}"
-                line, = axis.plot(grid, mean, linestyle=STYLES[arm], label=name_of_line)
+                name_of_line = "round 1" if arm == "shared" else f"round {number}, {ARMS.get(arm, arm)}"
+                line, = axis.plot(grid, mean, linestyle=STYLES.get(arm, "-"), label=name_of_line)
                 lowest, highest = ([end(v) for v in zip(*values)] for end in (min, max))
                 axis.fill_between(grid, lowest, highest, alpha=0.12, color=line.get_color(), linewidth=0)
             axis.set_xscale("log")
@@ -115,7 +119,7 @@ def figure(found, file):
             axis.grid(alpha=0.3)
         axes[0].legend(loc="lower right")
     for axis in rows[-1]:
-        axis.set_xlabel("false positives on fold 8")
+        axis.set_xlabel(f"false positives on fold {FOLD}")
     fig.tight_layout()
     fig.savefig(file, metadata={"Date": None})
 

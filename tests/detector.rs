@@ -4,8 +4,8 @@
 
 use image::{Rgb, RgbImage};
 use quarry::detector::{
-    Architecture, Detector, DetectorConfig, FoundObject, NetworkImage, Precision, SamplerConfig, SamplerKind,
-    TrainingSample,
+    Architecture, BoxLoss, Detector, DetectorConfig, ForcedOrder, FoundObject, NetworkImage, Precision, SamplerConfig,
+    SamplerKind, TrainingSample,
 };
 use quarry::domain::Detection;
 use quarry::geometry::{BoundingBox, Ellipse, ImagePx, NetworkPx};
@@ -137,9 +137,11 @@ fn pictures_without_faces_are_all_background() {
     assert_eq!(counts.background, 128);
     assert_eq!(report.loss_box_reg.double_value(&[]) + report.loss_rpn_box_reg.double_value(&[]), 0.0);
     assert_eq!(report.loss_ellipse.double_value(&[]), 0.0);
-    for kind in [SamplerKind::Random, SamplerKind::Ohem] {
-        let sampler = SamplerConfig { kind, ..SamplerConfig::default() };
-        losses_are_finite(&detector, &[sample(&config, None)], &sampler);
+    for kind in SamplerKind::ALL {
+        for box_loss in [BoxLoss::SmoothL1, BoxLoss::Giou] {
+            let sampler = SamplerConfig { kind, box_loss, focal_gamma: 0.5, ..SamplerConfig::default() };
+            losses_are_finite(&detector, &[sample(&config, None)], &sampler);
+        }
     }
 }
 
@@ -167,8 +169,11 @@ fn odd_pictures_and_boxes_give_no_panic_and_no_nan() {
         hard_negative_labels: vec![],
         ignored: vec![BoundingBox::new(0.0, 0.0, 0.0, 0.0)],
     };
-    losses_are_finite(&detector, std::slice::from_ref(&odd), &SamplerConfig::default());
-    losses_are_finite(&detector, &[odd, sample(&config, Some(face()))], &SamplerConfig::default());
+    let giou = SamplerConfig { box_loss: BoxLoss::Giou, box_weight: 5.0, ..SamplerConfig::default() };
+    for sampler in [SamplerConfig::default(), giou] {
+        losses_are_finite(&detector, std::slice::from_ref(&odd), &sampler);
+        losses_are_finite(&detector, &[odd.clone(), sample(&config, Some(face()))], &sampler);
+    }
     assert!(detector.losses(&[], &SamplerConfig::default(), &mut rng()).is_err());
 }
 
@@ -243,6 +248,60 @@ fn ohem_takes_the_highest_losses() {
     assert_eq!(hardest, loss(SamplerKind::Ohem, 1), "OHEM leaves nothing to chance");
     let drawn = (0..6).map(|seed| loss(SamplerKind::Random, seed)).sum::<f64>() / 6.0;
     assert!(drawn < hardest, "{drawn} {hardest}");
+}
+
+#[test]
+fn mined_ones_come_before_ohems_and_the_hardest_of_them_first() {
+    let config = config();
+    let detector = new_detector(&config);
+    let mut taught = sample(&config, Some(face()));
+    taught.hard_negatives = (0..6).map(|k| BoundingBox::new(2.0, 2.0, 8.0 + 5.0 * f64::from(k), 80.0)).collect();
+    let run_on = |taught: &TrainingSample, sampler: SamplerConfig, seed| {
+        let sampler = SamplerConfig { batch_per_image: 16, forced_fraction: 0.125, ..sampler };
+        let batch = std::slice::from_ref(taught);
+        let report = detector.losses(batch, &sampler, &mut ChaCha8Rng::seed_from_u64(seed)).unwrap();
+        (report.counts, report.loss_classifier.double_value(&[]))
+    };
+    let run = |sampler: SamplerConfig, seed| run_on(&taught, sampler, seed);
+    let both = SamplerConfig { kind: SamplerKind::MinedOhem, ..SamplerConfig::default() };
+    let (counts, loss) = run(both.clone(), 0);
+    assert_eq!((counts.forced, counts.foreground + counts.background), (2, 16), "{counts:?}");
+    assert_eq!((counts, loss), run(both, 1), "nothing is left to chance");
+    let ohem = SamplerConfig { kind: SamplerKind::Ohem, ..SamplerConfig::default() };
+    assert_eq!(run(ohem, 0).0.forced, 0);
+    // By loss the same two are forced in whatever order they are given.
+    let mut reversed = taught.clone();
+    reversed.hard_negatives.reverse();
+    let by = |forced_order, taught: &TrainingSample| {
+        let (counts, loss) = run_on(taught, SamplerConfig { forced_order, ..SamplerConfig::default() }, 3);
+        assert_eq!(counts.forced, 2);
+        loss
+    };
+    assert_eq!(by(ForcedOrder::Loss, &taught), by(ForcedOrder::Loss, &reversed));
+    assert_ne!(by(ForcedOrder::Score, &taught), by(ForcedOrder::Score, &reversed));
+}
+
+#[test]
+fn other_losses_of_the_second_stage_leave_the_rest_of_the_step_alone() {
+    let config = config();
+    let detector = new_detector(&config);
+    let batch = [sample(&config, Some(face())), sample(&config, None)];
+    let run = |sampler: SamplerConfig| {
+        let report = detector.losses(&batch, &sampler, &mut rng()).unwrap();
+        let losses = [&report.loss_classifier, &report.loss_box_reg, &report.loss_objectness, &report.loss_ellipse];
+        losses.map(|loss| loss.double_value(&[]))
+    };
+    let [classifier, boxes, objectness, ellipse] = run(SamplerConfig::default());
+    let focal = run(SamplerConfig { focal_gamma: 2.0, ..SamplerConfig::default() });
+    assert!(focal[0] < 0.5 * classifier && focal[0] > 0.0, "{focal:?} {classifier}");
+    assert_eq!(focal[1..], [boxes, objectness, ellipse]);
+    let light = run(SamplerConfig { background_weight: 0.5, ..SamplerConfig::default() });
+    assert!(light[0] < classifier && light[0] > 0.5 * classifier, "{light:?} {classifier}");
+    let giou = run(SamplerConfig { box_loss: BoxLoss::Giou, ..SamplerConfig::default() });
+    assert!(giou[1] != boxes && giou[1] > 0.0 && giou[1] < 2.0, "{giou:?}");
+    assert_eq!([giou[0], giou[2], giou[3]], [classifier, objectness, ellipse]);
+    let heavy = run(SamplerConfig { box_weight: 3.0, ..SamplerConfig::default() });
+    assert!((heavy[1] - 3.0 * boxes).abs() < 1e-6, "{heavy:?} {boxes}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use quarry::detector::Architecture;
 use quarry::domain::{Cancel, RoundInit, RoundState, Shape, Verdict};
-use quarry::training::{RoundConfig, ScheduleKind, TrainEvent};
+use quarry::training::{MinedNegatives, RoundConfig, ScheduleKind, TrainEvent};
 use quarry::workflow::mine::mine;
 use quarry::workflow::round_report::round_report;
 use quarry::workflow::train::{TrainReport, extend, resume, train};
@@ -477,6 +477,49 @@ fn a_round_that_came_to_its_end_is_made_longer() {
     drop(store);
     let mined = mine(&project, None, &mut |_| {}, &Cancel::new()).unwrap();
     assert_eq!((mined.images, mined.resumed), (4, 0), "all images are mined with the new weights");
+}
+
+#[test]
+fn a_round_that_mines_itself_finds_false_positives_on_its_own_images_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = tiny_project::make(dir.path(), "project", 6, 2);
+    let text = "iterations = 4\ncheckpoint_every = 2\nmine_every = 2\nmine_images = 100\ntest_folds = [2]\nmining.score_threshold = 0.01";
+    let mut lines = Vec::new();
+    let mut observer = |event: WorkEvent| {
+        if let WorkEvent::Log(text) = event {
+            lines.push(text);
+        }
+    };
+    let report = train(&project, &config(text), &mut observer, &Cancel::new()).unwrap();
+    // Three pictures of fold 1 and two scenes; the three of fold 2 are held out.
+    assert_eq!((report.training_images, report.test_images), (5, 3));
+    let line = lines.iter().find(|line| line.contains("Mining after step 2")).unwrap();
+    assert!(line.contains("5 images have") && line.contains("0 before the round"), "{lines:?}");
+    let log = fs::read_to_string(project.run_dir(1).join("log.txt")).unwrap();
+    assert!(log.contains("Mining after step 2"), "{log}");
+
+    let mined = fs::read_to_string(checkpoint(&project, 4).join("mined.json")).unwrap();
+    let mined: HashMap<usize, MinedNegatives> = serde_json::from_str(&mined).unwrap();
+    assert_eq!(mined.len(), 5, "one entry for each training image and no other");
+    let all: Vec<_> = mined.values().flat_map(|image| &image.hard_negatives).collect();
+    assert!(!all.is_empty(), "a detector after two steps finds faces everywhere");
+    assert!(report.sampler.forced > 0 && report.hard_negatives == 0, "{report:?}");
+    // They are the round's own: nothing was stored for review, and its snapshot of the data is unchanged.
+    let store = project.open_store().unwrap();
+    assert_eq!(store.rounds().unwrap()[0].state, RoundState::Trained);
+    let snapshot = fs::read_to_string(project.run_dir(1).join("data.json")).unwrap();
+    assert!(!snapshot.contains("hard_negatives"), "{snapshot}");
+    // No false positive by the definition of mining lies on a face.
+    let faces = store.own_ground_truth().unwrap();
+    let training: Vec<_> =
+        store.images().unwrap().into_iter().filter(|image| image.split.as_deref() != Some("2")).collect();
+    for (at, image) in training.iter().enumerate() {
+        for (bbox, _) in &mined[&at].hard_negatives {
+            let on_face =
+                faces.get(&image.id).into_iter().flatten().any(|face| face.shape.bounding_box().iou(bbox) >= 0.5);
+            assert!(!on_face, "{} {bbox:?}", image.name);
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use quarry::detector::Architecture;
+use quarry::detector::{Architecture, BoxLoss, ForcedOrder, SamplerKind};
 use quarry::domain::HardNegativeSource;
 use quarry::training::{PRESETS, RoundConfig, ScheduleKind, documented, meaning, names_setting, settings_page};
 
@@ -166,19 +166,66 @@ fn another_architecture_takes_its_own_defaults_along() {
 
 #[test]
 fn a_stored_round_goes_on_by_the_rules_that_it_began_with() {
-    let new_keys =
-        ["forced_fraction", "fg_exclusive", "rpn_forced_below", "rpn_forced_fraction", "rpn_inside_only", "box_beta"];
+    let new_keys = [
+        "forced_fraction",
+        "fg_exclusive",
+        "rpn_forced_below",
+        "rpn_forced_fraction",
+        "rpn_inside_only",
+        "box_beta",
+        "forced_order",
+        "box_loss",
+        "box_weight",
+        "focal_gamma",
+        "background_weight",
+        "ema",
+        "mine_every",
+        "mine_images",
+    ];
     for name in ["paper", "cpu", "sample"] {
         let text = RoundConfig::preset(name).unwrap().to_toml();
         let is_new = |line: &&str| new_keys.iter().any(|key| line.starts_with(&format!("{key} =")));
         let old: Vec<&str> = text.lines().filter(|line| !is_new(line)).collect();
-        let sampler = RoundConfig::from_stored(&old.join("\n"), "stored").unwrap().sampler;
+        let stored = RoundConfig::from_stored(&old.join("\n"), "stored").unwrap();
+        assert_eq!((stored.ema, stored.mine_every), (0.0, 0), "{name}");
+        let sampler = stored.sampler;
+        assert_eq!((sampler.forced_order, sampler.box_loss), (ForcedOrder::Score, BoxLoss::SmoothL1), "{name}");
+        assert_eq!((sampler.box_weight, sampler.focal_gamma, sampler.background_weight), (1.0, 0.0, 1.0), "{name}");
         assert_eq!((sampler.rpn_forced_below, sampler.rpn_forced_fraction), (0.5, 1.0), "{name}");
         assert_eq!((sampler.fg_exclusive, sampler.rpn_inside_only, sampler.forced_fraction), (false, false, 1.0));
         assert!((sampler.box_beta - 1.0 / 9.0).abs() < 1e-15, "{name}");
         // A file written by a user follows today's rules.
         let written = RoundConfig::from_toml(&old.join("\n"), "round.toml").unwrap().sampler;
         assert_eq!((written.rpn_forced_below, written.rpn_forced_fraction), (0.3, 0.25), "{name}");
+    }
+}
+
+#[test]
+fn every_preset_trains_as_before_unless_a_new_setting_is_named() {
+    for (name, _) in PRESETS {
+        let config = RoundConfig::preset(name).unwrap();
+        let sampler = &config.sampler;
+        assert_eq!((config.ema, config.mine_every, sampler.kind), (0.0, 0, SamplerKind::Random), "{name}");
+        assert_eq!((sampler.forced_order, sampler.box_loss), (ForcedOrder::Score, BoxLoss::SmoothL1), "{name}");
+        assert_eq!((sampler.box_weight, sampler.focal_gamma, sampler.background_weight), (1.0, 0.0, 1.0), "{name}");
+    }
+    let text = "ema = 0.999\nmine_every = 200\nmine_images = 50\n[sampler]\nkind = \"mined-ohem\"\nforced_order = \"loss\"\n\
+                box_loss = \"giou\"\nbox_weight = 5.0\nfocal_gamma = 2.0\nbackground_weight = 0.5\n";
+    let config = RoundConfig::from_toml(text, "round.toml").unwrap();
+    assert_eq!((config.sampler.kind, config.sampler.box_loss), (SamplerKind::MinedOhem, BoxLoss::Giou));
+    assert_eq!(config.hard_negatives, HardNegativeSource::Confirmed, "mined-ohem needs them");
+    assert_eq!(RoundConfig::from_stored(&config.to_toml(), "f").unwrap(), config);
+    for (text, key) in [
+        ("ema = 1.0", "`ema`"),
+        ("mine_images = 0", "`mine_images`"),
+        ("sampler.focal_gamma = -1.0", "focal_gamma"),
+        ("sampler.background_weight = -0.5", "background_weight"),
+        ("sampler.box_weight = -1.0", "box_weight"),
+        ("sampler.box_loss = \"ciou\"", "box_loss"),
+        ("sampler.forced_order = \"size\"", "forced_order"),
+        ("sampler.kind = \"mined\"", "kind"),
+    ] {
+        assert!(error_of(text).contains(key), "{text}: {}", error_of(text));
     }
 }
 

@@ -12,10 +12,12 @@ use quarry::detector::Detector;
 use quarry::domain::{Cancel, ImageId, Shape, Sources};
 use quarry::geometry::BoundingBox;
 use quarry::training::{
-    Outcome, RoundConfig, RoundHooks, RoundTask, RunLock, Start, TrainEvent, TrainSummary, TrainingError,
-    TrainingImage, last_model, train_round,
+    MinedNegatives, Outcome, RoundConfig, RoundHooks, RoundTask, RunLock, Start, TrainEvent, TrainSummary,
+    TrainingError, TrainingImage, last_model, train_round,
 };
 use tch::Tensor;
+
+const MINING: quarry::detector::DetectionConfig = quarry::detector::DetectionConfig::DEFAULT;
 
 type Evaluation = fn() -> Result<Option<f64>, String>;
 
@@ -27,6 +29,11 @@ struct Watch {
     cancel_after: Option<(u64, Cancel)>,
     pause_after: Option<(u64, Cancel)>,
     evaluation: Option<Evaluation>,
+    /// The weights of the last evaluation.
+    tested: Vec<(String, Tensor)>,
+    /// The steps that were mined after, with the images.
+    mined: Vec<(u64, Vec<i64>)>,
+    cancel_in_mining: Option<Cancel>,
 }
 
 impl RoundHooks for Watch {
@@ -48,9 +55,35 @@ impl RoundHooks for Watch {
         self.events.push(event);
     }
 
-    fn evaluate(&mut self, step: u64, _: &Detector) -> Result<Option<f64>, String> {
+    fn evaluate(&mut self, step: u64, detector: &Detector) -> Result<Option<f64>, String> {
         self.evaluated.push(step);
+        self.tested = detector.state().into_iter().map(|(name, tensor)| (name, tensor.detach().copy())).collect();
         self.evaluation.map_or(Ok(Some(-(step as f64))), |evaluation| evaluation())
+    }
+
+    /// Every image gets one more hard negative, whose place and score follow from the weights, except the second, which is unreadable.
+    fn mine(
+        &mut self,
+        step: u64,
+        detector: &Detector,
+        images: &[&TrainingImage],
+    ) -> Result<Vec<Option<MinedNegatives>>, String> {
+        if let Some(cancel) = &self.cancel_in_mining {
+            cancel.cancel();
+            return Err("stopped before the end, as asked".to_owned());
+        }
+        assert_eq!(detector.config().detection, quarry::detector::DetectionConfig { max_detections: 7, ..MINING });
+        self.mined.push((step, images.iter().map(|image| image.id.0).collect()));
+        let weight =
+            detector.trainable().iter().map(|(_, w)| w.abs().mean(tch::Kind::Float).double_value(&[])).sum::<f64>();
+        let place = BoundingBox::new(30.0 + weight.fract() * 10.0, 2.0, 60.0, 20.0);
+        let again = |image: &&TrainingImage| {
+            let mut hard_negatives = image.hard_negatives.clone();
+            hard_negatives.push((place, weight.fract() as f32));
+            let hard_negative_labels = vec![1; hard_negatives.len()];
+            MinedNegatives { hard_negatives, hard_negative_labels, misclassified: vec![] }
+        };
+        Ok(images.iter().map(|image| (image.id.0 != 1).then(|| again(image))).collect())
     }
 }
 
@@ -176,6 +209,181 @@ fn an_interrupted_round_ends_with_the_same_weights_to_the_bit() {
     assert_eq!(losses(&whole), losses(&broken));
     let sampler = |run: &Path| fs::read_to_string(run.join("sampler.csv")).unwrap();
     assert_eq!(sampler(&whole), sampler(&broken));
+}
+
+/// The tensors of a file of the checkpoint after `step` steps.
+fn of_step(run: &Path, step: u64, file: &str) -> BTreeMap<String, Tensor> {
+    tensors(&run.join(format!("checkpoints/step-{step:07}/{file}")))
+}
+
+#[test]
+fn averaged_weights_follow_their_formula_and_everything_that_detects_uses_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (plain, averaged) = (dir.path().join("a/1"), dir.path().join("b/1"));
+    let every = RoundConfig { checkpoint_every: 1, evaluate_every: 0, ..config() };
+    let decay = 0.3;
+    let with_average = RoundConfig { ema: decay, ..every.clone() };
+    train(&every, &plain, Start::Fresh, &mut Watch::default()).unwrap();
+    let mut watch = Watch::default();
+    train(&with_average, &averaged, Start::Fresh, &mut watch).unwrap();
+    assert!(!plain.join("checkpoints/step-0000006/trained.safetensors").exists());
+    let initial: BTreeMap<String, Tensor> =
+        Detector::new(&every.detector, tch::Device::Cpu, every.seed).unwrap().state().into_iter().collect();
+    let mut expected: BTreeMap<String, Tensor> = initial.into_iter().map(|(n, t)| (n, t.detach().copy())).collect();
+    let mut moved = 0;
+    for step in 1..=6_u64 {
+        // The average does not change what is learnt.
+        let trained = of_step(&averaged, step, "trained.safetensors");
+        for (name, tensor) in of_step(&plain, step, "model.safetensors") {
+            assert!(tensor.equal(&trained[&name]), "{name} at step {step}");
+        }
+        let kept = decay.min((1.0 + step as f64) / (10.0 + step as f64));
+        let found = of_step(&averaged, step, "model.safetensors");
+        for (name, average) in &mut expected {
+            *average = &*average * kept + &trained[name] * (1.0 - kept);
+            let off = (&*average - &found[name]).abs().max().double_value(&[]);
+            assert!(off <= 1e-6 * average.abs().max().double_value(&[]).max(1.0), "{name} at step {step}: {off}");
+            moved += usize::from(!found[name].equal(&trained[name]));
+        }
+    }
+    assert!(moved > 60, "{moved} tensors differ from the trained ones");
+    // What is evaluated is what the checkpoint's model holds.
+    let model = of_step(&averaged, 6, "model.safetensors");
+    assert!(watch.tested.iter().all(|(name, tensor)| tensor.equal(&model[name])) && !watch.tested.is_empty());
+}
+
+#[test]
+fn an_interrupted_round_with_averaged_weights_ends_with_the_same_ones_to_the_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, broken) = (dir.path().join("a/1"), dir.path().join("b/1"));
+    let config = RoundConfig { ema: 0.9, ..config() };
+    train(&config, &whole, Start::Fresh, &mut Watch::default()).unwrap();
+    let mut stopped = Watch { cancel_after: Some((3, Cancel::new())), ..Watch::default() };
+    train(&config, &broken, Start::Fresh, &mut stopped).unwrap();
+    train(&config, &broken, Start::Resume, &mut Watch::default()).unwrap();
+    for file in ["model.safetensors", "trained.safetensors", "optim.safetensors"] {
+        let file = format!("checkpoints/step-0000006/{file}");
+        assert_same_tensors(&whole.join(&file), &broken.join(&file));
+    }
+    assert_eq!(losses(&whole), losses(&broken));
+
+    // A checkpoint whose trained weights are damaged is passed over like any other.
+    let path = broken.join("checkpoints/step-0000006/trained.safetensors");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let mut resumed = Watch::default();
+    train(&config, &broken, Start::Resume, &mut resumed).unwrap();
+    assert!(resumed.words().starts_with("warning started 5 6"), "{}", resumed.words());
+    assert_same_tensors(&last_model(&whole).unwrap(), &last_model(&broken).unwrap());
+
+    // The average belongs to the round: it can be neither added nor removed on the way.
+    let without = RoundConfig { ema: 0.0, ..config };
+    let message = train(&without, &broken, Start::Resume, &mut Watch::default()).unwrap_err().to_string();
+    assert!(message.contains("`ema` was 0.9 and is 0.0"), "{message}");
+}
+
+#[test]
+fn a_checkpoint_from_before_averages_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, old) = (dir.path().join("a/1"), dir.path().join("b/1"));
+    train(&config(), &whole, Start::Fresh, &mut Watch::default()).unwrap();
+    let mut stopped = Watch { cancel_after: Some((3, Cancel::new())), ..Watch::default() };
+    train(&config(), &old, Start::Fresh, &mut stopped).unwrap();
+    let state = old.join("checkpoints/step-0000003/state.json");
+    let text = fs::read_to_string(&state).unwrap();
+    assert!(!text.contains("averaged") && !text.contains("mined"), "a round without them writes what it always wrote");
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let settings = value["config_toml"].as_str().unwrap().to_owned();
+    let is_new = |line: &&str| {
+        ["ema =", "mine_every =", "mine_images =", "forced_order =", "box_loss ="].iter().any(|k| line.starts_with(k))
+    };
+    let older: Vec<&str> = settings.lines().filter(|line| !is_new(line)).collect();
+    assert_eq!(older.len() + 5, settings.lines().count());
+    value["config_toml"] = older.join("\n").into();
+    fs::write(&state, value.to_string()).unwrap();
+    // Their checksum was of the former text; older checkpoints have none.
+    fs::remove_file(old.join("checkpoints/step-0000003/checksums.json")).unwrap();
+    train(&config(), &old, Start::Resume, &mut Watch::default()).unwrap();
+    assert_same_tensors(&last_model(&whole).unwrap(), &last_model(&old).unwrap());
+}
+
+fn mining_config() -> RoundConfig {
+    let mut config = RoundConfig { mine_every: 2, mine_images: 3, ema: 0.5, evaluate_every: 0, ..config() };
+    config.mining.max_detections = 7;
+    config
+}
+
+/// The number of hard negatives that each mini-batch was given, in order.
+fn given(run: &Path) -> Vec<u64> {
+    let table = fs::read_to_string(run.join("sampler.csv")).unwrap();
+    let at = table.lines().next().unwrap().split(',').position(|name| name == "hard_negatives").unwrap();
+    table.lines().skip(1).map(|line| line.split(',').nth(at).unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn a_round_that_mines_itself_trains_on_what_it_finds_from_the_next_step_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("1");
+    let mut watch = Watch::default();
+    let config = RoundConfig { mine_images: 5, ..mining_config() };
+    train(&config, &run, Start::Fresh, &mut watch).unwrap();
+    let all = vec![0, 1, 2, 3, 4];
+    assert_eq!(watch.mined, [(2, all.clone()), (4, all)], "not after the last step");
+    // Two images a step with one hard negative each; from step 3 on two each, except the unreadable one, which keeps its own.
+    let given = given(&run);
+    assert_eq!(given[..2], [2, 2]);
+    let table = fs::read_to_string(run.join("sampler.csv")).unwrap();
+    for (row, given) in table.lines().skip(3).zip(&given[2..]) {
+        let unreadable = row.split(',').nth(2).unwrap().split(';').filter(|image| *image == "1").count() as u64;
+        assert_eq!(*given, 4 - unreadable, "{row}");
+    }
+    let few = RoundConfig { mine_images: 2, ..mining_config() };
+    let mut watch = Watch::default();
+    train(&few, &dir.path().join("2"), Start::Fresh, &mut watch).unwrap();
+    assert!(watch.mined.iter().all(|(_, images)| images.len() == 2), "{:?}", watch.mined);
+    let mut never = Watch::default();
+    train(&RoundConfig { mine_every: 0, ..few }, &dir.path().join("3"), Start::Fresh, &mut never).unwrap();
+    assert!(never.mined.is_empty());
+}
+
+#[test]
+fn an_interrupted_round_that_mines_itself_ends_with_the_same_weights_to_the_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = dir.path().join("whole/1");
+    let config = mining_config();
+    let mut through = Watch::default();
+    train(&config, &whole, Start::Fresh, &mut through).unwrap();
+    // Stopped right at a step after which it mines, after one later, and in the mining itself.
+    for stop in [2, 3, 5] {
+        let broken = dir.path().join(format!("{stop}/1"));
+        let mut stopped = Watch { cancel_after: Some((stop, Cancel::new())), ..Watch::default() };
+        train(&config, &broken, Start::Fresh, &mut stopped).unwrap();
+        let mut resumed = Watch::default();
+        train(&config, &broken, Start::Resume, &mut resumed).unwrap();
+        assert_eq!([stopped.mined, resumed.mined].concat(), through.mined, "{stop}");
+        assert_same_tensors(&last_model(&whole).unwrap(), &last_model(&broken).unwrap());
+        assert_eq!(losses(&whole), losses(&broken), "{stop}");
+        assert_eq!(given(&whole), given(&broken), "{stop}");
+    }
+    let broken = dir.path().join("in/1");
+    let cancel = Cancel::new();
+    let mut stopped =
+        Watch { cancel_in_mining: Some(cancel.clone()), cancel_after: Some((9, cancel)), ..Watch::default() };
+    let summary = train(&config, &broken, Start::Fresh, &mut stopped).unwrap();
+    assert_eq!((summary.outcome, summary.step), (Outcome::Cancelled, 2));
+    train(&config, &broken, Start::Resume, &mut Watch::default()).unwrap();
+    assert_same_tensors(&last_model(&whole).unwrap(), &last_model(&broken).unwrap());
+    let mined = fs::read_to_string(broken.join("checkpoints/step-0000006/mined.json")).unwrap();
+    // A failure keeps what was trained before it.
+    let failed = dir.path().join("failed/1");
+    let off_checkpoints = RoundConfig { mine_every: 3, checkpoint_every: 0, ..config.clone() };
+    let mut failing = Watch { cancel_in_mining: Some(Cancel::new()), ..Watch::default() };
+    let error = train(&off_checkpoints, &failed, Start::Fresh, &mut failing).unwrap_err().to_string();
+    assert!(error.contains("mining after step 3 failed: stopped before the end"), "{error}");
+    assert!(failed.join("checkpoints/step-0000003/state.json").is_file());
+    assert_eq!(mined, fs::read_to_string(whole.join("checkpoints/step-0000006/mined.json")).unwrap());
 }
 
 #[test]

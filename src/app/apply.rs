@@ -264,8 +264,7 @@ impl QuarryApp {
                 }
             }
             Action::ImageComplete => {
-                // Only for an image that is shown.
-                if let Some(row) = self.review.current().filter(|_| self.review.layout.shows_candidates()) {
+                if let Some(row) = self.review.current() {
                     self.toggle_image_complete(row.candidate.image);
                 }
             }

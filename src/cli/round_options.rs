@@ -21,7 +21,7 @@ pub struct RoundOptions {
     config: Option<PathBuf>,
     #[arg(long, help = meaning("hard_negatives"), value_parser = ["confirmed", "reviewed", "unreviewed", "none"])]
     hard_negatives: Option<String>,
-    #[arg(long, help = meaning("sampler.kind"), value_parser = ["random", "ohem"])]
+    #[arg(long, help = meaning("sampler.kind"), value_parser = SamplerKind::ALL.map(SamplerKind::as_str))]
     sampler: Option<String>,
     #[arg(long, help = meaning("init"), value_parser = ["backbone", "previous"])]
     init: Option<String>,
@@ -91,12 +91,10 @@ impl RoundOptions {
         };
         let mut config = self.with_options(config, file.as_ref())?;
         if !self.names_hard_negatives(file.as_ref()) {
-            config.hard_negatives = match config.sampler.kind {
-                SamplerKind::Ohem => HardNegativeSource::None,
-                SamplerKind::Random => match unnamed {
-                    Some(source) => source,
-                    None => RoundConfig::preset(&config.preset)?.hard_negatives,
-                },
+            config.hard_negatives = match unnamed {
+                _ if !config.sampler.kind.forces_hard_negatives() => HardNegativeSource::None,
+                Some(source) => source,
+                None => RoundConfig::preset(&config.preset)?.hard_negatives,
             };
         }
         Ok(config)
@@ -135,10 +133,8 @@ impl RoundOptions {
             Some(_) => config.hard_negatives = HardNegativeSource::Confirmed,
             None => {}
         }
-        match self.sampler.as_deref() {
-            Some("ohem") => config.sampler.kind = SamplerKind::Ohem,
-            Some(_) => config.sampler.kind = SamplerKind::Random,
-            None => {}
+        if let Some(kind) = self.sampler.as_deref().and_then(SamplerKind::parse) {
+            config.sampler.kind = kind;
         }
         match self.init.as_deref() {
             Some("previous") => config.init = RoundInit::Previous,
@@ -263,6 +259,7 @@ mod tests {
         check(&["--config", &naming], Confirmed, Confirmed);
         check(&["--set", "hard_negatives=confirmed"], Confirmed, Confirmed);
         check(&["--sampler", "ohem"], None, None);
+        check(&["--sampler", "mined-ohem"], Confirmed, Unreviewed);
         check(&["--set", "sampler.kind=ohem"], None, None);
         check(&["--config", &ohem], None, None);
         check(&["--config", &ohem, "--sampler", "random"], Confirmed, Unreviewed);

@@ -69,7 +69,7 @@ pub use network_image::NetworkImage;
 pub(crate) use sampler_config::add_each;
 #[cfg(feature = "torch")]
 pub(crate) use sampler_config::count_labels;
-pub use sampler_config::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts, SamplerKind};
+pub use sampler_config::{BoxLoss, ForcedOrder, SMOOTH_L1_BETA, SamplerConfig, SamplerCounts, SamplerKind};
 pub use training_sample::TrainingSample;
 
 #[cfg(feature = "torch")]

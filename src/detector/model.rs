@@ -19,7 +19,7 @@ use super::roi_head::RoiHead;
 use super::roi_loss::{Candidates, RoiBatch};
 use super::rpn::Rpn;
 use super::rpn_loss::rpn_loss;
-use super::sampler_config::SamplerKind;
+use super::sampler_config::{ForcedOrder, SamplerKind};
 use super::sampling::Draw;
 use super::transform;
 use super::truth::Truth;
@@ -182,25 +182,30 @@ impl Detector {
             timed("rpn loss", || rpn_loss(&rpn, &truths, sampler, &mut counts, rng));
 
         let proposals = timed("proposals", || self.rpn.proposals(&rpn, &sizes(&images), self.config.rpn.train));
-        let candidates: Vec<Candidates> = timed("candidates", || {
+        let mut candidates: Vec<Candidates> = timed("candidates", || {
             proposals.iter().zip(&truths).map(|(p, truth)| Candidates::new(p, truth, sampler)).collect()
         });
         let drawn = match sampler.kind {
-            SamplerKind::Random => candidates.iter().map(|c| c.draw(sampler, rng)).collect(),
-            SamplerKind::Ohem => self.hardest(&maps, padded, &candidates, &truths, sampler),
+            SamplerKind::Random => {
+                if sampler.forced_order == ForcedOrder::Loss {
+                    self.prioritise(&maps, padded, &mut candidates, &truths, sampler);
+                }
+                candidates.iter().map(|c| c.draw(sampler, rng)).collect()
+            }
+            SamplerKind::Ohem | SamplerKind::MinedOhem => self.hardest(&maps, padded, &candidates, &truths, sampler),
         };
         for ((candidates, truth), drawn) in candidates.iter().zip(&truths).zip(&drawn) {
             candidates.count(drawn, truth, &mut counts);
         }
-        let rois = timed("targets", || roi_batch(&candidates, &truths, &drawn, sampler.box_beta, self.device));
+        let rois = timed("targets", || roi_batch(&candidates, &truths, &drawn, self.device));
         let output = timed("head", || self.roi.forward(&maps, &rois.rois, padded, Some(rng)));
-        let (loss_classifier, loss_box_reg, loss_ellipse) = timed("roi losses", || rois.losses(&output));
+        let (loss_classifier, loss_box_reg, loss_ellipse) = timed("roi losses", || rois.losses(&output, sampler));
 
         let total = &loss_classifier + &loss_box_reg + &loss_objectness + &loss_rpn_box_reg + &loss_ellipse;
         Ok(LossReport { loss_classifier, loss_box_reg, loss_objectness, loss_rpn_box_reg, loss_ellipse, total, counts })
     }
 
-    /// OHEM: computes every candidate's loss without gradient, then selects the hardest of each image.
+    /// OHEM: computes every candidate's loss, then selects the hardest of each image.
     fn hardest(
         &self,
         maps: &[Tensor],
@@ -209,14 +214,44 @@ impl Detector {
         truths: &[Truth],
         sampler: &SamplerConfig,
     ) -> Vec<Draw> {
-        let all: Vec<Draw> = candidates.iter().map(Candidates::all).collect();
-        let losses = {
-            let _guard = tch::no_grad_guard();
-            let rois = roi_batch(candidates, truths, &all, sampler.box_beta, self.device);
-            rois.loss_of_each(&self.roi.forward(maps, &rois.rois, padded, None))
-        };
+        let all: Vec<Draw> = candidates.iter().map(|c| c.all(sampler)).collect();
+        let losses = self.loss_of_each(maps, padded, candidates, truths, &all, sampler);
         let of_image = candidates.iter().zip(&all).zip(&losses);
         of_image.map(|((c, all), losses)| c.hardest(all, losses, sampler)).collect()
+    }
+
+    /// Orders the hard negatives by loss in images that have more than can be selected.
+    fn prioritise(
+        &self,
+        maps: &[Tensor],
+        padded: (i64, i64),
+        candidates: &mut [Candidates],
+        truths: &[Truth],
+        sampler: &SamplerConfig,
+    ) {
+        let crowded: Vec<Draw> = candidates.iter().map(|c| c.crowded(sampler)).collect();
+        if crowded.iter().all(|drawn| drawn.background.is_empty()) {
+            return;
+        }
+        let losses = self.loss_of_each(maps, padded, candidates, truths, &crowded, sampler);
+        for ((candidates, crowded), losses) in candidates.iter_mut().zip(&crowded).zip(&losses) {
+            candidates.prioritise(crowded, losses);
+        }
+    }
+
+    /// Computes the losses of the `drawn` RoIs of each image without gradient.
+    fn loss_of_each(
+        &self,
+        maps: &[Tensor],
+        padded: (i64, i64),
+        candidates: &[Candidates],
+        truths: &[Truth],
+        drawn: &[Draw],
+        sampler: &SamplerConfig,
+    ) -> Vec<Vec<f32>> {
+        let _guard = tch::no_grad_guard();
+        let rois = roi_batch(candidates, truths, drawn, self.device);
+        rois.loss_of_each(&self.roi.forward(maps, &rois.rois, padded, None), sampler)
     }
 
     /// Returns this detector's image preparer.
@@ -351,10 +386,10 @@ fn sizes(images: &[&NetworkImage]) -> Vec<(u32, u32)> {
     images.iter().map(|i| (i.width, i.height)).collect()
 }
 
-fn roi_batch(candidates: &[Candidates], truths: &[Truth], drawn: &[Draw], beta: f64, device: Device) -> RoiBatch {
+fn roi_batch(candidates: &[Candidates], truths: &[Truth], drawn: &[Draw], device: Device) -> RoiBatch {
     let parts: Vec<(&Candidates, &Truth, &Draw)> =
         candidates.iter().zip(truths).zip(drawn).map(|((c, t), d)| (c, t, d)).collect();
-    RoiBatch::new(&parts, beta, device)
+    RoiBatch::new(&parts, device)
 }
 
 /// Runs a part of a step in its own span, for the benchmark that breaks down a step's time.

@@ -39,6 +39,18 @@ pub(super) struct Quota {
     pub forced_fraction: f64,
 }
 
+impl Quota {
+    /// Returns the number of elements that may be forced if there are `foreground` ones to draw from.
+    pub fn forced_room(self, foreground: usize) -> usize {
+        let room = self.batch.saturating_sub(self.most_foreground().min(foreground));
+        room.min((self.batch as f64 * self.forced_fraction) as usize)
+    }
+
+    fn most_foreground(self) -> usize {
+        (self.batch as f64 * self.positive_fraction) as usize
+    }
+}
+
 impl SamplerConfig {
     pub(super) fn roi_quota(&self) -> Quota {
         Quota {
@@ -94,7 +106,7 @@ pub(super) fn draw_with(
     quota: Quota,
     rng: &mut ChaCha8Rng,
 ) -> Draw {
-    let most = (quota.batch as f64 * quota.positive_fraction) as usize;
+    let most = quota.most_foreground();
     let mut foreground: Vec<usize> =
         first.iter().copied().filter(|&k| roles[k] == Role::Foreground).take(most).collect();
     if !foreground.is_empty() {
@@ -102,7 +114,7 @@ pub(super) fn draw_with(
     }
     foreground.extend(choose(pools.foreground, most - foreground.len(), rng));
     let room = quota.batch.saturating_sub(foreground.len());
-    let forced_room = room.min((quota.batch as f64 * quota.forced_fraction) as usize);
+    let forced_room = quota.forced_room(foreground.len());
     let mut background = Vec::with_capacity(room.min(roles.len()));
     if !forced.is_empty() {
         let mut taken = vec![false; roles.len()];

@@ -4,7 +4,6 @@
 // Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -15,43 +14,17 @@ use serde::{Deserialize, Serialize};
 use super::config::RoundConfig;
 use super::error::TrainingError;
 use super::loader::TrainingImage;
-use crate::detector::{CHECKSUMS_FILE, SamplerCounts, checksums_of, verify_bytes};
+use super::mined::MinedImages;
+use super::progress::{FILES, MINED_FILE, MODEL_FILE, RoundProgress, STATE_FILE, STATE_VERSION};
+use crate::detector::{CHECKSUMS_FILE, checksums_of, verify_bytes};
 use crate::domain::{limits, make_folder, read_text_bytes, read_weights, write_whole};
 
-pub const MODEL_FILE: &str = "model.safetensors";
-pub(super) const OPTIMISER_FILE: &str = "optim.safetensors";
-const STATE_FILE: &str = "state.json";
-const FILES: [&str; 3] = [MODEL_FILE, OPTIMISER_FILE, STATE_FILE];
 const MARKS_FILE: &str = "marks.json";
 const FOLDER: &str = "checkpoints";
 /// Prefix of a folder being written; at the start of a session, such a folder was left by an interrupted one.
 const UNFINISHED: &str = ".unfinished-";
 /// Prefix of a checkpoint that was found damaged and skipped.
 const DAMAGED: &str = "damaged-";
-const STATE_VERSION: u32 = 1;
-
-/// Everything except weights and velocities that a round needs to resume exactly where it stopped. Schedule, sampler and random numbers are
-/// functions of the config's seed, `step` and `position`: these are their whole state.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RoundProgress {
-    pub version: u32,
-    /// Completed steps.
-    pub step: u64,
-    /// Next position in the sequence of images.
-    pub position: u64,
-    /// Indices of images that the session skipped as unreadable. They are retried when the round resumes.
-    pub unreadable: BTreeSet<usize>,
-    pub counts: SamplerCounts,
-    /// Seconds spent in steps, summed over sessions.
-    pub seconds: f64,
-    /// How often a setting was halved because memory ran out.
-    #[serde(default)]
-    pub halvings: u32,
-    pub config_toml: String,
-    /// See [`fingerprint`].
-    pub data: String,
-}
 
 /// Metadata of finished checkpoints.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -124,10 +97,11 @@ impl Checkpoints {
         make_folder(unfinished).map_err(TrainingError::io(unfinished, "making a checkpoint's folder"))?;
         fill(unfinished)?;
         write_json(&unfinished.join(STATE_FILE), progress)?;
-        let sums = checksums_of(unfinished, &FILES)?;
+        let files = progress.files();
+        let sums = checksums_of(unfinished, &files)?;
         let path = unfinished.join(CHECKSUMS_FILE);
         fs::write(&path, sums).map_err(TrainingError::io(&path, "writing"))?;
-        for file in FILES.iter().chain([&CHECKSUMS_FILE]) {
+        for file in files.iter().chain([&CHECKSUMS_FILE]) {
             sync(&unfinished.join(file))?;
         }
         sync(unfinished)?;
@@ -137,6 +111,19 @@ impl Checkpoints {
         }
         fs::rename(unfinished, target).map_err(TrainingError::io(target, "finishing a checkpoint"))?;
         sync(&self.dir)
+    }
+
+    /// Writes [`MINED_FILE`] into the folder of a checkpoint.
+    pub fn write_mined(dir: &Path, mined: &MinedImages) -> Result<(), TrainingError> {
+        write_json(&dir.join(MINED_FILE), mined)
+    }
+
+    /// Reads what a round had mined by this checkpoint.
+    pub fn read_mined(&self, progress: &RoundProgress) -> Result<MinedImages, TrainingError> {
+        if progress.mined_at == 0 {
+            return Ok(MinedImages::new());
+        }
+        read_json(&self.path(progress.step).join(MINED_FILE))
     }
 
     pub fn read(&self, step: u64) -> Result<RoundProgress, TrainingError> {
@@ -169,22 +156,20 @@ impl Checkpoints {
         (1..u32::MAX).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
     }
 
-    /// Checks these files of a checkpoint against their checksums; the error is the first problem. Checkpoints of older versions have no
-    /// checksums: only the completeness of their files is checked.
+    /// Checks these files of a checkpoint, all with its state among them, against their checksums; the error is the first problem.
+    /// Checkpoints of older versions have no checksums: only the completeness of their files is checked.
     fn verify(&self, step: u64, files: &[&str]) -> Result<(), TrainingError> {
-        if files.contains(&STATE_FILE) {
-            self.read(step)?;
-        }
+        let whole = if files.contains(&STATE_FILE) { self.read(step)?.files() } else { files.to_vec() };
         let dir = self.path(step);
         let has_checksums = dir.join(CHECKSUMS_FILE).is_file();
-        for file in files {
+        for file in whole {
             let path = dir.join(file);
             let bytes = read_weights(&path).map_err(|e| TrainingError::Checkpoint {
                 path: path.clone(),
                 what: std::io::Error::from(e).to_string(),
             })?;
             verify_bytes(&path, &bytes)?;
-            if !has_checksums && *file != STATE_FILE {
+            if !has_checksums && file != STATE_FILE {
                 SafeTensors::deserialize(&bytes)
                     .map_err(|e| TrainingError::Checkpoint { path, what: format!("the file is damaged ({e})") })?;
             }
@@ -228,47 +213,6 @@ impl Checkpoints {
         for step in steps.into_iter().filter(|&step| !kept(step)) {
             let path = self.path(step);
             fs::remove_dir_all(&path).map_err(TrainingError::io(&path, "removing an old checkpoint"))?;
-        }
-        Ok(())
-    }
-}
-
-impl RoundProgress {
-    pub fn start(config: &RoundConfig, data: String) -> Self {
-        Self {
-            version: STATE_VERSION,
-            step: 0,
-            position: 0,
-            unreadable: BTreeSet::new(),
-            counts: SamplerCounts::default(),
-            seconds: 0.0,
-            halvings: 0,
-            config_toml: config.to_toml(),
-            data,
-        }
-    }
-
-    /// Refuses to resume with other settings or data than those of the checkpoint. Settings that do not affect the weights may differ.
-    pub fn check_continues(&self, path: &Path, config: &RoundConfig, data: &str) -> Result<(), TrainingError> {
-        // Test settings show in the data if they change what is trained on. Rates may change: a round that diverged has to.
-        let is_test = |key: &str| key == "test_splits" || key == "test_dataset";
-        let wrong = |what: String| TrainingError::OtherRound { path: path.to_path_buf(), what };
-        let made_with = RoundConfig::from_stored(&self.config_toml, "state.json")?;
-        // A finished round can be extended.
-        let is_longer = made_with.iterations < config.iterations;
-        let changed: Vec<String> = made_with
-            .binding_differences(config)
-            .into_iter()
-            .filter(|d| !(is_test(&d.key) || d.key == "iterations" && is_longer))
-            .map(|d| d.to_string())
-            .collect();
-        if !changed.is_empty() {
-            return Err(wrong(format!("{}; set it back, or start a new round", changed.join(", "))));
-        }
-        if self.data != data {
-            return Err(wrong(
-                "the images, objects or hard negatives have changed since; start a new round".to_owned(),
-            ));
         }
         Ok(())
     }
@@ -388,6 +332,7 @@ fn sync(path: &Path) -> Result<(), TrainingError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::progress::OPTIMISER_FILE;
     use super::*;
 
     fn fill(dir: &Path) -> Result<(), TrainingError> {

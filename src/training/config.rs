@@ -83,6 +83,18 @@ pub struct RoundConfig {
     pub clip_norm: f64,
     /// A total loss above this stops the round as diverged.
     pub max_loss: f64,
+    /// Decay of the exponential moving average of the weights, e.g. 0.999; after t steps at most (1 + t) / (10 + t). Evaluation, mining,
+    /// detection and a following round use the averaged weights. 0: no average.
+    #[serde(default)]
+    pub ema: f64,
+
+    /// Every this many steps the current weights detect on `mine_images` training images, whose false positives (limits: `[mining]`)
+    /// become hard negatives for the rest of this round. Nobody reviews these. 0: never.
+    #[serde(default)]
+    pub mine_every: u64,
+    /// Training images that a round mines at a time, drawn at random each time.
+    #[serde(default = "mined_at_once")]
+    pub mine_images: u64,
 
     /// Steps between two evaluations on the test splits. 0: only at the end. Default: the preset's, scaled with the iterations.
     pub evaluate_every: u64,
@@ -109,6 +121,13 @@ pub(super) const MINING: DetectionConfig = DetectionConfig::DEFAULT;
 
 fn mining() -> DetectionConfig {
     MINING
+}
+
+/// Images that are mined at a time within a round.
+pub(super) const MINED_AT_ONCE: u64 = 200;
+
+fn mined_at_once() -> u64 {
+    MINED_AT_ONCE
 }
 
 /// Settings that do not affect training: a round may resume with other values.
@@ -233,6 +252,8 @@ impl RoundConfig {
             ("evaluate_every", self.evaluate_every),
             ("checkpoint_every", self.checkpoint_every),
             ("keep_every", self.keep_every),
+            ("mine_every", self.mine_every),
+            ("mine_images", self.mine_images),
         ];
         match numbers.into_iter().find(|(_, value)| *value > LARGEST_WHOLE) {
             Some((key, value)) => {
@@ -270,6 +291,7 @@ impl RoundConfig {
         counted(lines, "accumulate", u64::from(self.accumulate))?;
         counted(lines, "workers", u64::from(self.workers))?;
         counted(lines, "prefetch", u64::from(self.prefetch))?;
+        counted(lines, "mine_images", self.mine_images)?;
         within(lines, "warmup", self.warmup, 0.0, 1.0)?;
         within(lines, "warmup_factor", self.warmup_factor, 0.0, 1.0)?;
         within(lines, "lr_factor", self.lr_factor, 0.0, 1.0)?;
@@ -298,6 +320,9 @@ impl RoundConfig {
         within(lines, "weight_decay", self.weight_decay, 0.0, 1.0)?;
         within(lines, "bias_lr_factor", self.bias_lr_factor, 0.0, 100.0)?;
         within(lines, "clip_norm", self.clip_norm, 0.0, f64::MAX)?;
+        if !(0.0..1.0).contains(&self.ema) {
+            return Err(lines.error("ema", format!("{} is not at least 0 and below 1", self.ema)));
+        }
         if self.max_loss <= 0.0 || self.max_loss.is_nan() {
             return Err(lines.error("max_loss", "a loss is always above 0: every step would stop the round"));
         }
@@ -326,6 +351,9 @@ impl RoundConfig {
         within(lines, "sampler.rpn_forced_below", sampler.rpn_forced_below, 0.0, 1.0)?;
         within(lines, "sampler.rpn_forced_fraction", sampler.rpn_forced_fraction, 0.0, 1.0)?;
         within(lines, "sampler.box_beta", sampler.box_beta, 1e-6, 100.0)?;
+        within(lines, "sampler.box_weight", sampler.box_weight, 0.0, 1000.0)?;
+        within(lines, "sampler.focal_gamma", sampler.focal_gamma, 0.0, 10.0)?;
+        within(lines, "sampler.background_weight", sampler.background_weight, 0.0, 1000.0)?;
         if sampler.rpn_fg_iou < sampler.rpn_bg_iou {
             let (fg, bg) = (sampler.rpn_fg_iou, sampler.rpn_bg_iou);
             let message = format!("{bg} is above `rpn_fg_iou` ({fg}): an anchor would be both");

@@ -12,24 +12,39 @@ use super::config::{FREE_SETTINGS, RATE_SETTINGS, RoundConfig};
 use super::documented::{DocumentedKey, documented, meaning};
 use super::overlay::{self, ConfigError, KeyLines};
 use super::schedule::ScheduleKind;
-use crate::detector::{DetectorConfig, SMOOTH_L1_BETA, SamplerKind};
+use crate::detector::{DetectorConfig, SMOOTH_L1_BETA};
 use crate::domain::HardNegativeSource;
 
-/// Values that rounds were trained with before the key existed, if they differ from today's default.
-const OLD_SAMPLER: [(&str, Value); 6] = [
+/// Values that rounds were trained with before the key existed, whatever a preset may have today.
+const OLD_SAMPLER: [(&str, Value); 9] = [
     ("forced_fraction", Value::Float(1.0)),
     ("fg_exclusive", Value::Boolean(false)),
     ("rpn_forced_below", Value::Float(0.5)),
     ("rpn_forced_fraction", Value::Float(1.0)),
     ("rpn_inside_only", Value::Boolean(false)),
     ("box_beta", Value::Float(SMOOTH_L1_BETA)),
+    ("box_weight", Value::Float(1.0)),
+    ("focal_gamma", Value::Float(0.0)),
+    ("background_weight", Value::Float(1.0)),
 ];
 
+/// The same for keys with words.
+const OLD_SAMPLER_WORDS: [(&str, &str); 2] = [("forced_order", "score"), ("box_loss", "smooth-l1")];
+
+/// The same for keys outside a table.
+const OLD_ROUND: [(&str, Value); 2] = [("ema", Value::Float(0.0)), ("mine_every", Value::Integer(0))];
+
 /// A stored round resumes with the values it started with.
-fn fill_in_old_sampler(over: &mut Table) {
+fn fill_in_old_values(over: &mut Table) {
+    for (key, value) in OLD_ROUND {
+        over.entry(key).or_insert(value);
+    }
     if let Some(Value::Table(sampler)) = over.get_mut("sampler") {
         for (key, value) in OLD_SAMPLER {
             sampler.entry(key).or_insert(value);
+        }
+        for (key, word) in OLD_SAMPLER_WORDS {
+            sampler.entry(key).or_insert_with(|| Value::String(word.to_owned()));
         }
     }
 }
@@ -66,7 +81,7 @@ impl RoundConfig {
             over.remove("milestones");
             lines.forget("milestones");
         }
-        fill_in_old_sampler(&mut over);
+        fill_in_old_values(&mut over);
         read(over, &lines)
     }
 
@@ -180,7 +195,7 @@ fn parse(text: &str, file: &str) -> Result<(Table, KeyLines), ConfigError> {
 
 fn read(over: Table, lines: &KeyLines) -> Result<RoundConfig, ConfigError> {
     let mut config = laid_over(&base_config(&over, lines)?, over, lines)?;
-    if config.sampler.kind == SamplerKind::Ohem && !lines.contains("hard_negatives") {
+    if !config.sampler.kind.forces_hard_negatives() && !lines.contains("hard_negatives") {
         config.hard_negatives = HardNegativeSource::None;
     }
     config.check_with(lines)?;

@@ -57,6 +57,8 @@ pub enum TrainingError {
     Torch { during: &'static str, message: String },
     #[error("the evaluation at step {step} failed: {message}")]
     Evaluation { step: u64, message: String },
+    #[error("mining after step {step} failed: {message}")]
+    Mining { step: u64, message: String },
     #[error("training failed: {0}")]
     Panic(String),
 }

@@ -47,7 +47,7 @@ fn core_seconds(config: &RoundConfig) -> f64 {
     config.images_per_step() as f64 * (cost.pixels * pixels + cost.rois * rois)
 }
 
-/// Returns a lower bound of the memory that a round needs, in bytes: weights with gradients and velocities, the prefetched images, and on a
+/// Returns a lower bound of the memory that a round needs, in bytes: weights with gradients, velocities and average, the prefetched images, and on a
 /// CPU the backbone's activations for a mini-batch. Real rounds need more.
 pub fn least_memory_bytes(config: &RoundConfig) -> u64 {
     const FLOAT: u64 = 4;
@@ -57,7 +57,8 @@ pub fn least_memory_bytes(config: &RoundConfig) -> u64 {
     if is_on_gpu(config) {
         return images;
     }
-    let weights = config.detector.fewest_parameters().saturating_mul(3 * FLOAT);
+    let copies = if config.ema > 0.0 { 4 } else { 3 };
+    let weights = config.detector.fewest_parameters().saturating_mul(copies * FLOAT);
     let maps = u64::from(config.batch_images)
         .saturating_mul(pixels)
         .saturating_mul(kept_bytes_per_pixel(config.detector.architecture));

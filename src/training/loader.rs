@@ -139,7 +139,16 @@ impl Loader {
 
     /// Returns the same loader from `position` on, with other settings; unreadable images are not reported again.
     pub fn restarted(&self, config: &RoundConfig, position: u64) -> Result<Self, TrainingError> {
-        let images = self.source.images.clone();
+        self.restarted_with(config, position, self.source.images.clone())
+    }
+
+    /// [`Self::restarted`] with other data on the same images, from `position` on: those prepared ahead are prepared again.
+    pub fn restarted_with(
+        &self,
+        config: &RoundConfig,
+        position: u64,
+        images: Vec<TrainingImage>,
+    ) -> Result<Self, TrainingError> {
         let mut loader = Self::start(config, images, self.source.decode, position, self.unreadable.clone())?;
         loader.given_up.clone_from(&self.given_up);
         loader.first_failure.clone_from(&self.first_failure);

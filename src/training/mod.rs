@@ -1,6 +1,8 @@
 //! One training round: settings, schedule, optimiser, loader, checkpoints, guards, events.
 
 #[cfg(feature = "torch")]
+mod average;
+#[cfg(feature = "torch")]
 mod checkpoint;
 mod config;
 mod config_text;
@@ -20,6 +22,8 @@ mod order;
 mod overlay;
 mod presets;
 #[cfg(feature = "torch")]
+mod progress;
+#[cfg(feature = "torch")]
 mod records;
 mod sampler_table;
 mod schedule;
@@ -30,6 +34,8 @@ mod memory;
 #[cfg(feature = "torch")]
 mod meter;
 #[cfg(feature = "torch")]
+mod mined;
+#[cfg(feature = "torch")]
 mod optimiser;
 #[cfg(feature = "torch")]
 mod round;
@@ -37,7 +43,7 @@ mod round;
 mod step;
 
 #[cfg(feature = "torch")]
-pub use checkpoint::{GoodModel, MODEL_FILE, best_model, last_good_model, last_model};
+pub use checkpoint::{GoodModel, best_model, last_good_model, last_model};
 #[cfg(feature = "torch")]
 pub(crate) use config::LARGEST_WHOLE;
 pub use config::{RoundConfig, is_reserved_split, split_in_words};
@@ -56,9 +62,13 @@ pub use lock::LOCK_FILE;
 #[cfg(feature = "torch")]
 pub use lock::RunLock;
 #[cfg(feature = "torch")]
+pub use mined::MinedNegatives;
+#[cfg(feature = "torch")]
 pub use order::{Order, Slot};
 pub use overlay::ConfigError;
 pub use presets::PRESETS;
+#[cfg(feature = "torch")]
+pub use progress::MODEL_FILE;
 pub use sampler_table::{SAMPLER_FILE, SamplerTotals};
 pub use schedule::{Schedule, ScheduleKind};
 pub use step_log::logged_steps;

@@ -9,6 +9,7 @@ const ORDER_STREAM: u64 = 1 << 32;
 const FLIP_STREAM: u64 = 2 << 32;
 const STEP_STREAM: u64 = 3 << 32;
 const SCALE_STREAM: u64 = 4 << 32;
+const MINING_STREAM: u64 = 5 << 32;
 
 /// One position in the infinite image sequence.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,6 +62,11 @@ impl Order {
 /// Returns the random generator for one mini-batch's samplers.
 pub(super) fn batch_rng(seed: u64, step: u64, mini_batch: u32) -> ChaCha8Rng {
     stream(seed, STEP_STREAM + u64::from(mini_batch), step)
+}
+
+/// Returns the random generator that draws the images to mine after `step` steps.
+pub(super) fn mining_rng(seed: u64, step: u64) -> ChaCha8Rng {
+    stream(seed, MINING_STREAM, step)
 }
 
 fn permutation(seed: u64, epoch: u64, images: usize) -> Vec<usize> {

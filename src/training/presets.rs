@@ -1,9 +1,9 @@
 //! Presets of a round's settings.
 
-use super::config::{MINING, RoundConfig};
+use super::config::{MINED_AT_ONCE, MINING, RoundConfig};
 use super::overlay::{self, ConfigError};
 use super::schedule::ScheduleKind;
-use crate::detector::{Architecture, DetectorConfig, RpnConfig, SamplerConfig, SamplerKind};
+use crate::detector::{Architecture, DetectorConfig, RpnConfig, SamplerConfig};
 use crate::domain::{HardNegativeSource, RoundInit, TruthSource};
 
 /// Each preset's name and purpose.
@@ -64,7 +64,7 @@ impl RoundConfig {
     pub fn without_review(&self) -> Self {
         let hard_negatives = match self.hard_negatives {
             HardNegativeSource::None => HardNegativeSource::None,
-            _ if self.sampler.kind == SamplerKind::Ohem => HardNegativeSource::None,
+            _ if !self.sampler.kind.forces_hard_negatives() => HardNegativeSource::None,
             HardNegativeSource::Confirmed | HardNegativeSource::Reviewed | HardNegativeSource::Unreviewed => {
                 HardNegativeSource::Unreviewed
             }
@@ -123,6 +123,9 @@ pub(super) fn paper() -> RoundConfig {
         bias_weight_decay: true,
         clip_norm: 0.0,
         max_loss: 1000.0,
+        ema: 0.0,
+        mine_every: 0,
+        mine_images: MINED_AT_ONCE,
         evaluate_every: 10_000,
         checkpoint_every: 1000,
         keep_every: 10,

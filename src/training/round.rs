@@ -3,21 +3,24 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::checkpoint::{self, Checkpoints, MODEL_FILE, Marks, OPTIMISER_FILE, RoundProgress};
+use self::opening::{average, continued, fresh, started};
+use super::checkpoint::{self, Checkpoints, Marks};
 use super::config::RoundConfig;
-use super::device::{choose_device, unused_gpu};
+use super::device::unused_gpu;
 use super::error::TrainingError;
-use super::events::{Losses, Outcome, RoundStart, StepClock, StepReport, TrainEvent};
+use super::events::{Losses, Outcome, StepClock, StepReport, TrainEvent};
 use super::loader::{Decode, Loader, TrainingImage};
 use super::lock::RunLock;
 use super::memory::{halved, halved_times, is_out_of_memory};
 use super::meter::Meter;
+use super::mined::{MinedImages, MinedNegatives, with_mined};
 use super::optimiser::Sgd;
+use super::progress::{MODEL_FILE, OPTIMISER_FILE, RoundProgress, TRAINED_FILE};
 use super::records::Records;
 use super::schedule::Schedule;
 use super::step::{Stepped, Stepper};
 use crate::detector::{Detector, SamplerCounts, cuda_index};
-use crate::domain::{Cancel, RoundInit, Sources, caught, make_folder};
+use crate::domain::{Cancel, Sources, caught, make_folder};
 
 /// A round's training data and its location.
 #[derive(Debug)]
@@ -55,6 +58,15 @@ pub trait RoundHooks {
     /// Tests the detector after `step` steps. The score (higher is better) determines the best checkpoint; an error stops the round after
     /// its checkpoint is written.
     fn evaluate(&mut self, step: u64, detector: &Detector) -> Result<Option<f64>, String>;
+
+    /// Detects on these training images after `step` steps and returns the hard negatives of each that could be read, together with those
+    /// that it has. The detector has the mining settings. An error stops the round after its checkpoint is written.
+    fn mine(
+        &mut self,
+        step: u64,
+        detector: &Detector,
+        images: &[&TrainingImage],
+    ) -> Result<Vec<Option<MinedNegatives>>, String>;
 }
 
 /// The result of a session of a round.
@@ -152,6 +164,10 @@ struct Round<'a> {
     progress: RoundProgress,
     lock: RunLock,
     stepper: Stepper,
+    /// The images as the round got them, if it mines itself.
+    images: Vec<TrainingImage>,
+    /// What it mined itself.
+    mined: MinedImages,
     records: Records,
     clock: StepClock,
     meter: Meter,
@@ -194,10 +210,17 @@ impl<'a> Round<'a> {
         if progress.step > 0 {
             sgd.load(&checkpoints.path(progress.step).join(OPTIMISER_FILE))?;
         }
+        let average = average(config, &checkpoints, progress.step, &detector)?;
         hooks.event(TrainEvent::Started(started(config, &task.images, &progress, &sgd, &detector)));
         let fitting = halved_times(config, progress.halvings);
+        let mined = checkpoints.read_mined(&progress)?;
+        let (given, images) = if config.mine_every > 0 {
+            (with_mined(&task.images, &mined), task.images)
+        } else {
+            (task.images, Vec::new())
+        };
         // Retry images that could not be read before.
-        let loader = Loader::start(&fitting, task.images, task.decode, progress.position, task.left_out)?;
+        let loader = Loader::start(&fitting, given, task.decode, progress.position, task.left_out)?;
         let loader = loader.watching(task.sources);
         Ok(Self {
             schedule: config.lr_schedule(),
@@ -206,7 +229,9 @@ impl<'a> Round<'a> {
             records: Records::open(task.run_dir, progress.step)?,
             lock: task.lock,
             meter: Meter::new(cuda_index(detector.device())),
-            stepper: Stepper { detector, sgd, loader, updating: false, seen: Vec::new() },
+            stepper: Stepper { detector, sgd, average, loader, updating: false, seen: Vec::new() },
+            images,
+            mined,
             clock: StepClock::default(),
             reports: Vec::new(),
             waited_s: 0.0,
@@ -227,6 +252,7 @@ impl<'a> Round<'a> {
             self.evaluate_if_due()?;
         }
         while self.progress.step < self.config.iterations {
+            self.mine_or_keep()?;
             let has_more = !self.cancel.is_cancelled() && self.step_or_keep()?;
             if !has_more {
                 self.checkpoint()?;
@@ -336,7 +362,7 @@ impl<'a> Round<'a> {
         let step = self.progress.step;
         self.lock.check()?;
         self.hooks.event(TrainEvent::Evaluating { step });
-        let evaluated = self.hooks.evaluate(step, &self.stepper.detector);
+        let evaluated = self.hooks.evaluate(step, self.stepper.detecting());
         if self.cancel.is_cancelled() {
             // A cancelled evaluation saw only some of the images: it is repeated on resume.
             return Ok(());
@@ -365,7 +391,13 @@ impl<'a> Round<'a> {
         self.progress.unreadable = self.stepper.loader.unreadable().clone();
         let stepper = &self.stepper;
         let path = self.checkpoints.write(&self.progress, |dir| {
-            stepper.detector.save(&dir.join(MODEL_FILE))?;
+            stepper.detecting().save(&dir.join(MODEL_FILE))?;
+            if stepper.average.is_some() {
+                stepper.detector.save(&dir.join(TRAINED_FILE))?;
+            }
+            if self.progress.mined_at > 0 {
+                Checkpoints::write_mined(dir, &self.mined)?;
+            }
             stepper.sgd.save(&dir.join(OPTIMISER_FILE))
         })?;
         self.checkpoints.prune(self.config, self.marks.best.map(|(step, _)| step), &self.kept)?;
@@ -411,60 +443,6 @@ impl<'a> Round<'a> {
     }
 }
 
-/// Creates a detector with the round's initial weights.
-fn fresh(config: &RoundConfig, task: &RoundTask<'_>, hooks: &mut dyn RoundHooks) -> Result<Detector, TrainingError> {
-    let device = choose_device(&config.device)?;
-    if config.init == RoundInit::Previous {
-        let previous = task.previous.ok_or(TrainingError::NoPrevious)?;
-        return Ok(Detector::load_with(previous, &config.detector, device)?);
-    }
-    let mut detector = Detector::new(&config.detector, device, config.seed)?;
-    match task.backbone {
-        Some(path) => {
-            detector.load_backbone(path)?.into_iter().for_each(|note| hooks.event(TrainEvent::Warning(note)));
-        }
-        None => hooks.event(TrainEvent::Warning(
-            "There are no pretrained backbone weights: the round starts from random ones and learns far more slowly"
-                .to_owned(),
-        )),
-    }
-    Ok(detector)
-}
-
-fn continued(
-    config: &RoundConfig,
-    checkpoints: &Checkpoints,
-    step: u64,
-    data: &str,
-) -> Result<(Detector, RoundProgress), TrainingError> {
-    let path = checkpoints.path(step);
-    let mut progress = checkpoints.read(step)?;
-    progress.check_continues(&path, config, data)?;
-    progress.config_toml = config.to_toml();
-    let device = choose_device(&config.device)?;
-    Ok((Detector::load_as(&path.join(MODEL_FILE), &config.detector, device)?, progress))
-}
-
-fn started(
-    config: &RoundConfig,
-    images: &[TrainingImage],
-    progress: &RoundProgress,
-    sgd: &Sgd,
-    detector: &Detector,
-) -> RoundStart {
-    let sum = |count: fn(&TrainingImage) -> usize| images.iter().map(|image| count(image) as u64).sum();
-    RoundStart {
-        step: progress.step,
-        iterations: config.iterations,
-        images: images.len() as u64,
-        faces: sum(|image| image.faces.len()),
-        hard_negatives: sum(|image| image.hard_negatives.len()),
-        ignored: sum(|image| image.ignored.len()),
-        trainable: sgd.numel(),
-        device: format!("{:?}", detector.device()),
-    }
-}
-
 fn mean_losses(reports: &[StepReport]) -> Losses {
     let mean = |part: fn(&Losses) -> f64| {
         reports.iter().map(|report| part(&report.losses)).sum::<f64>() / reports.len().max(1) as f64
@@ -478,5 +456,7 @@ fn mean_losses(reports: &[StepReport]) -> Losses {
     }
 }
 
+mod mining;
+mod opening;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use tch::{Device, Kind, TchError, Tensor, no_grad_guard};
 
+use super::average::Average;
 use super::config::RoundConfig;
 use super::error::TrainingError;
 use super::events::{Losses, StepReport};
@@ -21,6 +22,8 @@ type Samples = (Vec<TrainingSample>, Vec<usize>);
 pub(super) struct Stepper {
     pub detector: Detector,
     pub sgd: Sgd,
+    /// The averaged weights, if the round averages them.
+    pub average: Option<Average>,
     pub loader: Loader,
     /// True while weights are being updated: a step that fails then cannot be retried.
     pub updating: bool,
@@ -94,11 +97,24 @@ impl Stepper {
         }
         self.updating = true;
         self.sgd.step(lr, report.grad_norm)?;
+        if let Some(average) = &mut self.average {
+            average.add(step)?;
+        }
         #[cfg(test)]
         fault::spoil_weights(step, &self.detector);
         self.updating = false;
         report.seconds = start.elapsed().as_secs_f64();
         Ok(Some(Stepped { report, counts }))
+    }
+
+    /// Returns the weights that detect: the averaged ones if there are any.
+    pub fn detecting(&self) -> &Detector {
+        self.average.as_ref().map_or(&self.detector, Average::detector)
+    }
+
+    /// [`Self::detecting`], to change its detection settings.
+    pub fn detecting_mut(&mut self) -> &mut Detector {
+        self.average.as_mut().map_or(&mut self.detector, Average::detector_mut)
     }
 
     /// Loads the samples of a mini-batch with their images' indices.

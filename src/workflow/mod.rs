@@ -52,6 +52,8 @@ mod round_hooks;
 #[cfg(feature = "torch")]
 mod round_log;
 pub mod round_metrics;
+#[cfg(feature = "torch")]
+mod round_mining;
 pub mod round_report;
 pub mod run_curves;
 pub mod run_state;

@@ -9,6 +9,7 @@ use super::classes::LabelMap;
 use super::detect::{Found, detect_files, refuse_mostly_unreadable};
 use super::held_out::{self, HeldOut, OutputShape};
 use super::retry::with_retries;
+use super::round_mining::negatives;
 use super::round_report::MERIT_FALSE_POSITIVES;
 use super::{Observer, WorkEvent, WorkflowError, fold_label, round_log};
 use crate::detector::Detector;
@@ -16,7 +17,7 @@ use crate::domain::{Cancel, Detection, RoundId, RoundRecord, Sources};
 use crate::evaluation::average_precision::AveragePrecision;
 use crate::evaluation::{FoldCurves, RocCurve};
 use crate::store::{Store, StoreError};
-use crate::training::{Losses, Outcome, RoundHooks, StepReport, TrainEvent};
+use crate::training::{Losses, MinedNegatives, Outcome, RoundHooks, StepReport, TrainEvent, TrainingImage};
 
 /// Minimum number of metric values written to the store per transaction.
 const METRIC_BATCH: usize = 450;
@@ -40,6 +41,8 @@ pub(super) struct Hooks<'a, 'b> {
     /// Paths of the held-out images.
     files: Vec<PathBuf>,
     sources: Sources,
+    /// Those of the training images.
+    training_sources: Sources,
     run_dir: &'a Path,
     observer: &'a mut Observer<'b>,
     cancel: &'a Cancel,
@@ -59,7 +62,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
         store: &'a mut Store,
         round: &'a RoundRecord,
         (held_out, labels): (HeldOut, LabelMap),
-        (files, sources): (Vec<PathBuf>, Sources),
+        ((files, sources), training_sources): ((Vec<PathBuf>, Sources), Sources),
         run_dir: &'a Path,
         observer: &'a mut Observer<'b>,
         cancel: &'a Cancel,
@@ -71,6 +74,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
             labels,
             files,
             sources,
+            training_sources,
             run_dir,
             observer,
             cancel,
@@ -244,5 +248,33 @@ impl RoundHooks for Hooks<'_, '_> {
             }
         }
         Ok(self.curves.first().map(|(_, curve)| curve.discrete_tpr_at(MERIT_FALSE_POSITIVES)))
+    }
+
+    fn mine(
+        &mut self,
+        step: u64,
+        detector: &Detector,
+        images: &[&TrainingImage],
+    ) -> Result<Vec<Option<MinedNegatives>>, String> {
+        let files: Vec<PathBuf> = images.iter().map(|image| image.path.clone()).collect();
+        let what = format!("Mining after step {step}");
+        let Found { of_files, unreadable } =
+            detect_files(detector, &files, &self.training_sources, &what, self.observer, self.cancel)
+                .map_err(|e| e.to_string())?;
+        refuse_mostly_unreadable(&unreadable, files.len()).map_err(|e| e.to_string())?;
+        let min_score = detector.config().detection.score_threshold as f32;
+        let of_image = |(image, found): (&&TrainingImage, Option<Vec<Detection>>)| {
+            found.map(|found| negatives(image, &found, min_score))
+        };
+        let mined: Vec<Option<MinedNegatives>> = images.iter().zip(of_files).map(of_image).collect();
+        let before: usize = images.iter().map(|image| image.hard_negatives.len()).sum();
+        let after: usize = mined.iter().flatten().map(|image| image.hard_negatives.len()).sum();
+        let text = format!(
+            "Mining after step {step}: {} images have {after} hard negatives, {before} before the round",
+            images.len()
+        );
+        self.log(&text);
+        (self.observer)(WorkEvent::Log(text));
+        Ok(mined)
     }
 }

@@ -1,6 +1,6 @@
 //! A training round, from the store's data to a checkpoint and its curves.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -13,19 +13,19 @@ use super::held_out::HeldOut;
 use super::retry::with_retries;
 use super::round_data;
 use super::round_hooks::{Hooks, LastTest};
+use super::round_mining::by_class;
 use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError, backbone};
 use crate::dataset::decode_rgb;
 use crate::detector::{Detector, SamplerCounts};
 use crate::domain::{
-    Annotation, AnnotationSource, CANDIDATE_MAX_IOU, Cancel, ClassId, DatasetId, FalsePositiveKind, HardNegativeSource,
-    ImageId, ImageRecord, RoundInit, RoundRecord, RoundState, Shape, Sources, printable_path, shown_path_if_any,
-    shown_paths,
+    Annotation, AnnotationSource, CANDIDATE_MAX_IOU, Cancel, ClassId, DatasetId, HardNegativeSource, ImageId,
+    ImageRecord, RoundInit, RoundRecord, RoundState, Shape, Sources, printable_path, shown_path_if_any, shown_paths,
 };
 use crate::evaluation::RocCurve;
 use crate::geometry::BoundingBox;
-use crate::mining::{SAME_HARD_NEGATIVE_IOU, deduplicate};
-use crate::store::{HardNegative, Store};
+use crate::mining::SAME_HARD_NEGATIVE_IOU;
+use crate::store::Store;
 use crate::training::{
     Difference, Outcome, RoundConfig, RoundHooks as _, RoundTask, RunLock, Start, TrainEvent, TrainingImage,
     last_model, least_memory_bytes, machine_memory_bytes, train_round,
@@ -430,7 +430,8 @@ fn run(
         round_data::write(&run_dir, &training)?;
     }
     let labels = LabelMap::new(store, &config.detector.class_names())?;
-    let mut hooks = Hooks::new(store, round, (held_out, labels), held_out_files, &run_dir, observer, cancel);
+    let files = (held_out_files, training_sources.clone());
+    let mut hooks = Hooks::new(store, round, (held_out, labels), files, &run_dir, observer, cancel);
     if !changes.is_empty() {
         hooks.event(TrainEvent::Warning(format!("The round continues with changed settings: {}", in_words(&changes))));
     }
@@ -537,7 +538,7 @@ fn training_images(
         }
         ignored.extend(annotations.iter().filter(|a| a.ignored).map(|a| a.shape.bounding_box()));
         let count = mined.len();
-        let (hard, misclassified) = by_class(mined);
+        let (hard, misclassified) = by_class(mined.into_iter().map(|h| (h.kind, h.class, h.bbox, h.score)));
         let (hard_negatives, hard_negative_labels): (Vec<_>, Vec<_>) = hard
             .into_iter()
             .map(|(class, bbox, score)| ((bbox, score), labels.get(&class).copied().unwrap_or(1)))
@@ -582,25 +583,6 @@ fn check_memory(config: &RoundConfig) -> Result<(), WorkflowError> {
         gigabytes(least),
         gigabytes(has)
     )))
-}
-
-/// Deduplicates an image's hard negatives by class, and separates those on an object that the detector misclassified: these are foreground
-/// of the object's own class.
-fn by_class(mined: Vec<HardNegative>) -> (Vec<(ClassId, BoundingBox, f32)>, Vec<BoundingBox>) {
-    let mut of_class: BTreeMap<(bool, ClassId), Vec<(BoundingBox, f32)>> = BTreeMap::new();
-    for negative in mined {
-        let is_object = negative.kind == FalsePositiveKind::Classification;
-        of_class.entry((is_object, negative.class)).or_default().push((negative.bbox, negative.score));
-    }
-    let (mut background, mut objects) = (Vec::new(), Vec::new());
-    for ((is_object, class), negatives) in of_class {
-        let once = deduplicate(negatives).into_iter().map(|(bbox, score)| (class, bbox, score));
-        if is_object { objects.extend(once) } else { background.extend(once) }
-    }
-    let by_score = |a: &(ClassId, BoundingBox, f32), b: &(ClassId, BoundingBox, f32)| b.2.total_cmp(&a.2);
-    background.sort_by(by_score);
-    objects.sort_by(by_score);
-    (background, objects.into_iter().map(|(_, bbox, _)| bbox).collect())
 }
 
 /// Returns the initial weights of a round with `init = "previous"`: from the last round that has any, finished or not.

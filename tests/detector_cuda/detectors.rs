@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use image::{Rgb, RgbImage};
 use quarry::detector::{
-    Architecture, Detector, DetectorConfig, NetworkImage, Precision, SamplerConfig, SamplerCounts, SamplerKind,
-    TrainingSample,
+    Architecture, BoxLoss, Detector, DetectorConfig, NetworkImage, Precision, SamplerConfig, SamplerCounts,
+    SamplerKind, TrainingSample,
 };
 use quarry::geometry::{BoundingBox, Ellipse};
 use rand::SeedableRng;
@@ -187,12 +187,20 @@ fn losses_and_gradients_in_bfloat16() {
     });
 }
 
+#[test]
+fn the_other_losses_of_the_second_stage() {
+    on_gpu("focal and GIoU losses", |device| {
+        let other = SamplerConfig { box_loss: BoxLoss::Giou, focal_gamma: 1.5, background_weight: 0.7, ..everything() };
+        agree(&config(Architecture::ResNet18Fpn), device, &other, true, TF32_BITS);
+    });
+}
+
 /// Anchors are on the CPU and independent of the weights: the RPN's samples are equal one by one, and so is the generator's state.
 /// Proposals come from the device; their counts are equal.
 #[test]
 fn the_samplers_draw_the_same_with_hard_negatives_and_ohem() {
     on_gpu("draws of the samplers", |device| {
-        for kind in [SamplerKind::Random, SamplerKind::Ohem] {
+        for kind in SamplerKind::ALL {
             let sampler =
                 SamplerConfig { kind, batch_per_image: 32, rpn_batch_per_image: 64, ..SamplerConfig::default() };
             let [cpu, other] = agree(&config(Architecture::ResNet18Fpn), device, &sampler, true, TF32_BITS);

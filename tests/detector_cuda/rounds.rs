@@ -1,6 +1,6 @@
 //! Whole rounds of a tiny detector: steps, resuming, and a full GPU memory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,8 @@ use quarry::detector::{Detector, choose_device};
 use quarry::domain::{Cancel, ImageId, Shape, Sources};
 use quarry::geometry::BoundingBox;
 use quarry::training::{
-    Outcome, RoundConfig, RoundHooks, RoundTask, RunLock, Start, TrainEvent, TrainSummary, TrainingImage, train_round,
+    MinedNegatives, Outcome, RoundConfig, RoundHooks, RoundTask, RunLock, Start, TrainEvent, TrainSummary,
+    TrainingImage, train_round,
 };
 use tch::{Device, Kind, Tensor};
 
@@ -26,6 +27,7 @@ struct Watch {
     device: String,
     stop_after: Option<usize>,
     cancel: Cancel,
+    mined_on: String,
 }
 
 impl RoundHooks for Watch {
@@ -45,6 +47,21 @@ impl RoundHooks for Watch {
 
     fn evaluate(&mut self, _: u64, _: &Detector) -> Result<Option<f64>, String> {
         Ok(None)
+    }
+
+    fn mine(
+        &mut self,
+        _: u64,
+        detector: &Detector,
+        images: &[&TrainingImage],
+    ) -> Result<Vec<Option<MinedNegatives>>, String> {
+        self.mined_on = format!("{:?}", detector.device());
+        let again = |image: &&TrainingImage| MinedNegatives {
+            hard_negatives: [&image.hard_negatives[..], &[(BoundingBox::new(0.0, 0.0, 10.0, 10.0), 0.8)]].concat(),
+            hard_negative_labels: vec![1; image.hard_negatives.len() + 1],
+            misclassified: vec![],
+        };
+        Ok(images.iter().map(again).map(Some).collect())
     }
 }
 
@@ -120,6 +137,27 @@ fn a_round_and_its_resume_learn_as_on_the_cpu() {
         agree("a resumed round", &cpu.totals, &[first.totals, second.totals].concat());
         let drawn = |name: &str| fs::read_to_string(of(name).join("sampler.csv")).unwrap();
         assert_eq!(drawn("halves").lines().count(), drawn("cpu").lines().count());
+    });
+}
+
+#[test]
+fn averages_and_mining_within_a_round_work_as_on_the_cpu() {
+    on_gpu("averaged weights and mining within a round", |device| {
+        let dir = tempfile::tempdir().unwrap();
+        let more = "ema = 0.9\nmine_every = 2\nmine_images = 3";
+        let run = |name: &str, word: &str| {
+            let (run_dir, mut watch) = (dir.path().join(name).join("1"), Watch::default());
+            train(&config(word, more), &run_dir, Start::Fresh, &mut watch);
+            let model = Tensor::read_safetensors(run_dir.join("checkpoints/step-0000006/model.safetensors")).unwrap();
+            (watch, model.into_iter().collect::<BTreeMap<String, Tensor>>())
+        };
+        let ((cpu, cpu_model), (other, other_model)) = (run("cpu", "cpu"), run("other", word(device)));
+        agree("a round that averages and mines", &cpu.totals, &other.totals);
+        assert_eq!(other.mined_on, format!("{device:?}"));
+        for (name, tensor) in &cpu_model {
+            let off = (tensor - &other_model[name]).abs().max().double_value(&[]);
+            assert!(off <= LOSS_TOLERANCE * tensor.abs().max().double_value(&[]).max(0.01), "{name}: {off}");
+        }
     });
 }
 

@@ -5,6 +5,7 @@
 
 mod golden;
 mod oracle;
+mod roi_losses;
 mod whole_models;
 
 use golden::{Golden, check_exact, check_floats, check_same};

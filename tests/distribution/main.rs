@@ -3,6 +3,7 @@
 #![cfg(all(unix, feature = "torch"))]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+mod experiment;
 mod guide;
 mod package;
 mod setup;

@@ -18,6 +18,10 @@ impl RoundHooks for Events {
     fn evaluate(&mut self, _: u64, _: &Detector) -> Result<Option<f64>, String> {
         Ok(None)
     }
+
+    fn mine(&mut self, _: u64, _: &Detector, _: &[&TrainingImage]) -> Result<Vec<Option<MinedNegatives>>, String> {
+        Err("these rounds do not mine".to_owned())
+    }
 }
 
 fn config() -> RoundConfig {
@@ -41,6 +45,10 @@ impl RoundHooks for Stopping<'_> {
     fn evaluate(&mut self, _: u64, _: &Detector) -> Result<Option<f64>, String> {
         self.0.cancel();
         Err("stopped before the end, as asked".to_owned())
+    }
+
+    fn mine(&mut self, _: u64, _: &Detector, _: &[&TrainingImage]) -> Result<Vec<Option<MinedNegatives>>, String> {
+        Err("these rounds do not mine".to_owned())
     }
 }
 

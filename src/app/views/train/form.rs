@@ -68,8 +68,9 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str], gpu: Option<&GpuState
             let text = |kind| match kind {
                 SamplerKind::Random => "Random",
                 SamplerKind::Ohem => "Highest loss (OHEM)",
+                SamplerKind::MinedOhem => "Mined first, then OHEM",
             };
-            choose(ui, "sampler", &mut config.sampler.kind, &[SamplerKind::Random, SamplerKind::Ohem], text);
+            choose(ui, "sampler", &mut config.sampler.kind, &SamplerKind::ALL, text);
         });
         if datasets.len() > 1 || !config.test_dataset.is_empty() {
             row(ui, "Test on", "test_dataset", |ui| test_dataset(ui, &mut config.test_dataset, datasets));
