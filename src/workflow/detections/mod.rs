@@ -138,7 +138,8 @@ pub fn import_detections(
     check_name(&request.name)?;
     // A training that starts meanwhile would number its rounds without this one.
     let _lock = if request.dry_run { None } else { Some(project.lock("import")?) };
-    let mut store = project.open_store()?;
+    // A dry run only reads, so that a read-only disk suffices.
+    let mut store = if request.dry_run { project.open_store_to_read()? } else { project.open_store()? };
     let scene = Scene::new(&store, request)?;
     let taken = Taken::new(&mut store, &scene, request)?;
     if cancel.is_cancelled() {
