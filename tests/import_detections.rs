@@ -200,7 +200,7 @@ fn exact_repetitions_are_one_candidate_and_are_told() {
         assert_eq!(key(&once, count), key(&twice, count), "{count}");
     }
     let notes = twice["notes"].to_string();
-    let on_test = all().iter().filter(|(image, ..)| *image == "three").count();
+    let on_test = all().iter().filter(|(image, ..)| *image == "big/three").count();
     let on_training = all().len() - on_test;
     assert!(notes.contains(&format!("{on_training} detections repeat an earlier one exactly")), "{notes}");
     assert!(notes.contains(&format!("{on_test} detections on test images repeat")), "{notes}");

@@ -17,7 +17,7 @@ use super::loader::TrainingImage;
 use super::mined::MinedImages;
 use super::progress::{FILES, MINED_FILE, MODEL_FILE, RoundProgress, STATE_FILE, STATE_VERSION};
 use crate::detector::{CHECKSUMS_FILE, checksums_of, verify_bytes};
-use crate::domain::{limits, make_folder, read_text_bytes, read_weights, write_whole};
+use crate::domain::{InputError, limits, make_folder, read_text_bytes, read_weights, write_whole};
 
 const MARKS_FILE: &str = "marks.json";
 const FOLDER: &str = "checkpoints";
@@ -312,13 +312,17 @@ fn json(path: &Path, value: &impl Serialize) -> Result<String, TrainingError> {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainingError> {
-    let bytes = read_text_bytes(path, limits::TEXT)
-        .map_err(std::io::Error::from)
-        .map_err(TrainingError::io(path, "reading"))?;
-    serde_json::from_slice(&bytes).map_err(|error| TrainingError::Checkpoint {
+    let damaged = |why: &dyn std::fmt::Display| TrainingError::Checkpoint {
         path: path.to_path_buf(),
-        what: format!("the file is damaged ({error})"),
-    })
+        what: format!("the file is damaged ({why})"),
+    };
+    let bytes = match read_text_bytes(path, limits::TEXT) {
+        Ok(bytes) => bytes,
+        Err(InputError::NotText { at, .. }) => return Err(damaged(&format!("byte {at} is NUL"))),
+        Err(InputError::Utf16 { .. }) => return Err(damaged(&"it is UTF-16")),
+        Err(error) => return Err(TrainingError::io(path, "reading")(error.into())),
+    };
+    serde_json::from_slice(&bytes).map_err(|error| damaged(&error))
 }
 
 #[expect(clippy::disallowed_methods, reason = "files and folders of its own are synced, not read")]

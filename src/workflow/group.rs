@@ -132,8 +132,7 @@ pub fn group(
         // Until everything is written, the groups match neither set of parameters.
         with_retries(cancel, &mut tell, || store.set_setting(FOUND_WITH, ""))?;
         if let Some(centre) = &centre {
-            // A number is always text; an empty one would be computed again.
-            let text = serde_json::to_string(centre).unwrap_or_default();
+            let text = centre.to_text();
             with_retries(cancel, &mut tell, || store.set_setting(CENTRE, &text))?;
         }
     }
@@ -201,7 +200,7 @@ fn features(store: &Store, config: &GroupConfig) -> Result<(Features, Option<Cen
         .collect();
     // In order, so that the sum is the same each time.
     embeddings.par_sort_unstable_by_key(|(candidate, _)| **candidate);
-    let stored: Option<Centre> = store.setting(CENTRE)?.and_then(|text| serde_json::from_str(&text).ok());
+    let stored: Option<Centre> = store.setting(CENTRE)?.and_then(|text| Centre::from_text(&text));
     let kept = stored.filter(|centre| !centre.is_outgrown_by(embeddings.len()));
     let Some(centre) = kept.or_else(|| Centre::of(embeddings.iter().map(|(_, embedding)| *embedding))) else {
         return Ok((features, None));

@@ -375,7 +375,9 @@ fn the_threshold_of_the_images_moves_with_the_one_on_the_curves() {
     assert!((slider(&window) - 0.5).abs() < 1e-6);
     // The curves' scores are 1 - n / 1100 for n false positives.
     window.get_by_role_and_label(AccessRole::Slider, "Score from").set_value_accesskit(0.9);
-    run_until(&mut window, "the counts of both rounds", |window| window.query_all_by_label("110 FP").count() == 2);
+    run_until(&mut window, "two rounds' counts of both shapes", |window| {
+        window.query_all_by_label("110 FP").count() == 4
+    });
     window.key_press_modifiers(Modifiers::COMMAND, Key::Num5);
     wait_for(&mut window, "12 of 12 images");
     assert!((slider(&window) - 0.9).abs() < 1e-6);

@@ -53,10 +53,11 @@ fn the_palette_opens_the_history_and_the_grid_from_another_screen() {
     let dir = tempfile::tempdir().unwrap();
     let project = app_project::make(dir.path(), 2, 1);
     let mut window = window(Screen::Train, Some(project.dir()));
-    wait_for(&mut window, "Seed");
+    let is_train = |window: &Window| window.query_all_by_label("Seed").next().is_some();
+    run_until(&mut window, "the train screen", is_train);
     let choose = |window: &mut Window, text: &str| {
         ctrl(window, Key::Num3);
-        wait_for(window, "Seed");
+        run_until(window, "the train screen", is_train);
         ctrl(window, Key::K);
         wait_for(window, "Command");
         type_text(window, text);

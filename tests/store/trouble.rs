@@ -120,7 +120,7 @@ fn a_damaged_database_is_not_changed_and_newer_verdicts_are_rescued_into_its_bac
 /// SQLite would roll the journal of the damaged file back into the restored one.
 #[test]
 fn the_journal_of_a_damaged_database_stays_with_it() {
-    let (_dir, path, backup) = killed_and_damaged(|path| damage(path));
+    let (_dir, path, backup) = killed_and_damaged(damage);
     let journal = |of: &Path| PathBuf::from(format!("{}-journal", of.display()));
     std::fs::write(journal(&path), "of the damaged file").unwrap();
     let restored = restore_backup(&path, &backup).unwrap();
@@ -131,7 +131,7 @@ fn the_journal_of_a_damaged_database_stays_with_it() {
 #[cfg(unix)]
 #[test]
 fn another_programs_database_is_no_backup_and_a_fifo_is_not_waited_for() {
-    let (dir, path, backup) = killed_and_damaged(|path| damage(path));
+    let (dir, path, backup) = killed_and_damaged(damage);
     let before = std::fs::read(&path).unwrap();
     let foreign = dir.path().join("places.db");
     rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE places (url)").unwrap();

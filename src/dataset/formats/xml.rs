@@ -227,8 +227,8 @@ mod tests {
         std::fs::write(&file, format!("<a>{}</a>", "<b c='1'/>".repeat(1000))).unwrap();
         assert_eq!(read(&file), Ok(1002));
         check(b"<a>\n<b>\0\0</b></a>", "NUL");
-        let attributes: String = (0..200_000).map(|k| format!(" a{k}=''")).collect();
-        check(format!("<a>\n<b{attributes}/></a>").as_bytes(), "more than 1000 attributes");
+        let attributes = (0..200_000).map(|k| format!("a{k}=''")).collect::<Vec<_>>().join(" ");
+        check(format!("<a>\n<b {attributes}/></a>").as_bytes(), "more than 1000 attributes");
         check(format!("<a>\n{}</a>", "x".repeat(MOST_EVENT_BYTES + (1 << 20))).as_bytes(), "more than 67108864 bytes");
         // A hole, which takes no space on the disk.
         std::fs::write(&file, "<a>\n").unwrap();

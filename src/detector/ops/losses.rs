@@ -54,16 +54,18 @@ pub fn classifier_loss(logits: &Tensor, labels: &Tensor, focus: Focus) -> Tensor
 /// Returns the loss `[N]` of each box, `-weight * (1 - p)^gamma * log p` with the softmax probability p of its label. N is at least 1.
 pub fn classifier_losses(logits: &Tensor, labels: &Tensor, focus: Focus) -> Tensor {
     let logits = logits.to_kind(Kind::Float);
-    let mut losses = logits.cross_entropy_loss(labels, None::<Tensor>, Reduction::None, -100, 0.0);
-    if focus.gamma > 0.0 {
+    let losses = logits.cross_entropy_loss(labels, None::<Tensor>, Reduction::None, -100, 0.0);
+    let losses = if focus.gamma > 0.0 {
         // The loss is -log p, so this is 1 - p without cancellation.
         let error = (-&losses).expm1().neg().clamp_min(LEAST_ERROR);
-        losses = losses * error.pow_tensor_scalar(focus.gamma);
+        losses * error.pow_tensor_scalar(focus.gamma)
+    } else {
+        losses
+    };
+    if focus.background_weight == 1.0 {
+        return losses;
     }
-    if focus.background_weight != 1.0 {
-        losses = losses * (labels.eq(0).to_kind(Kind::Float) * (focus.background_weight - 1.0) + 1.0);
-    }
-    losses
+    losses * (labels.eq(0).to_kind(Kind::Float) * (focus.background_weight - 1.0) + 1.0)
 }
 
 /// Returns the box loss of [`fast_rcnn_loss`].

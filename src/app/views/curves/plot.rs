@@ -4,7 +4,7 @@ use egui::{Color32, FontId, Painter, Pos2, Rect, RichText, Shape, Stroke, Ui, po
 use egui_plot::{GridInput, GridMark, Plot, PlotPoint, PlotTransform};
 
 use super::readout::Readout;
-use super::{CurvesView, DrawnLine, Published, threshold};
+use super::{CurvesView, DrawnLine, Published};
 use crate::app::command::{Command, CurvesCommand, ImagesCommand};
 use crate::app::theme;
 use crate::evaluation::axes::{FalsePositiveAxis, RateAxis, spread_apart};
@@ -117,7 +117,7 @@ fn paint(painter: &Painter, view: &CurvesView<'_>, kind: ScoreKind, place: &Plac
     for line in view.model.lines(kind).iter().filter(|line| line.age == 0 || view.model.earlier_shown) {
         names.extend(paint_own(painter, line, place));
     }
-    threshold::paint(painter, view, kind, place);
+    ring_threshold(painter, view, kind, place);
     let frame = painter.clip_rect();
     for name in apart(long_names, NAME_HEIGHT, frame) {
         let (at, anchor) = (pos2(place.end(name.at).x.min(name.at.x), name.at.y - 2.0), egui::Align2::RIGHT_BOTTOM);
@@ -169,6 +169,20 @@ fn paint_end(painter: &Painter, last: Pos2, place: &Place<'_>, style: CurveStyle
         painter.circle_filled(last, 3.0, color);
         let style = CurveStyle { dash: KEPT_VALUE, thin: true, ..style };
         paint_line(painter, &[last, end], style, theme::faded(color, 0.7));
+    }
+}
+
+/// Rings the point of the score threshold on each of the project's curves.
+fn ring_threshold(painter: &Painter, view: &CurvesView<'_>, kind: ScoreKind, place: &Place<'_>) {
+    for (key, curve) in view.model.shown() {
+        let Some((point, discrete, continuous)) = curve.at_score(view.threshold) else { continue };
+        let rate = if kind == ScoreKind::Discrete { discrete } else { continuous };
+        let false_positives = point.false_positives as f64;
+        if false_positives <= place.x_axis.end {
+            let at = place.on_screen(place.x_axis.place(false_positives), rate);
+            painter.circle_stroke(at, 6.0, Stroke::new(3.5, theme::HALO));
+            painter.circle_stroke(at, 6.0, Stroke::new(2.0, color(key.style())));
+        }
     }
 }
 

@@ -1,13 +1,12 @@
-//! The score threshold of the Images screen: a slider, its point on each of the project's curves, and the counts there.
+//! The score threshold of the Images screen: a slider, and the counts of the project's curves there.
 
-use egui::{Grid, Painter, RichText, Slider, Stroke, Ui, vec2};
+use egui::{Grid, RichText, Slider, Ui, vec2};
 
 use super::CurvesView;
-use super::plot::{Place, color};
+use super::plot::color;
 use crate::app::command::{Command, ImagesCommand};
 use crate::app::theme;
 use crate::app::views::start::card;
-use crate::evaluation::ScoreKind;
 
 pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>) {
     card(ui, "Score threshold", |ui| {
@@ -47,18 +46,4 @@ fn counts(ui: &mut Ui, view: &CurvesView<'_>) {
             ui.end_row();
         }
     });
-}
-
-/// Rings the threshold's point on each of the project's curves.
-pub(super) fn paint(painter: &Painter, view: &CurvesView<'_>, kind: ScoreKind, place: &Place<'_>) {
-    for (key, curve) in view.model.shown() {
-        let Some((point, discrete, continuous)) = curve.at_score(view.threshold) else { continue };
-        let rate = if kind == ScoreKind::Discrete { discrete } else { continuous };
-        let false_positives = point.false_positives as f64;
-        if false_positives <= place.x_axis.end {
-            let at = place.on_screen(place.x_axis.place(false_positives), rate);
-            painter.circle_stroke(at, 6.0, Stroke::new(3.5, theme::HALO));
-            painter.circle_stroke(at, 6.0, Stroke::new(2.0, color(key.style())));
-        }
-    }
 }
