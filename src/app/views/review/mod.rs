@@ -317,12 +317,11 @@ impl ReviewView<'_> {
         }
     }
 
-    /// The actions of the history and the annotators, where nothing can be decided.
+    /// The actions of the history and the annotators, where nothing can be decided. Each decision has its own "Look again".
     fn aside_actions(&mut self, ui: &mut Ui) {
         use Action as A;
         ui.add_space(2.0);
-        let of_layout: &[A] =
-            if self.model.layout == Layout::History { &[A::Previous, A::Next, A::LookAgain, A::Batch] } else { &[] };
+        let of_layout: &[A] = if self.model.layout == Layout::History { &[A::Previous, A::Next] } else { &[] };
         let everywhere = [A::Leave, A::Grid, A::Filter, A::History, A::Annotators, A::Undo, A::Redo];
         ui.horizontal_wrapped(|ui| {
             for action in of_layout.iter().copied().chain(everywhere) {
