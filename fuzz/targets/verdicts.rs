@@ -7,8 +7,11 @@ use std::sync::OnceLock;
 use quarry::domain::FalsePositiveKind;
 use quarry::geometry::BoundingBox;
 use quarry::store::{NewCandidate, NewDataset, NewImage, Store};
-use quarry::workflow::verdicts::{merge, merge_and_keep};
+use quarry::workflow::verdicts::{MergeOptions, merge, merge_with};
 use quarry_fuzz::{file, folder};
+
+/// A file that matches nothing here is merged too.
+const KEPT: MergeOptions = MergeOptions { keep: true, days_ahead: 1 };
 
 fn template() -> PathBuf {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
@@ -59,7 +62,7 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             Store::open(&database).expect("a project")
         });
         let is_changed = merge(store, &file).is_ok_and(|report| report.added > 0)
-            | merge_and_keep(store, &file).is_ok_and(|report| report.added + report.without_candidate > 0);
+            | merge_with(store, &file, KEPT).is_ok_and(|report| report.added + report.without_candidate > 0);
         if is_changed {
             store.check_integrity().expect("a sound database");
             *kept = None;
