@@ -165,10 +165,15 @@ fn images_of(tx: &Transaction<'_>, a: ClassId, b: ClassId) -> Result<Vec<ImageId
 /// Maximum length of a class name in bytes.
 pub const CLASS_NAME_BYTES: usize = 200;
 
-/// Trims a name and checks that it is one non-empty line.
+/// Whether a project can hold this class name: one non-empty line of at most [`CLASS_NAME_BYTES`] without control characters.
+pub fn is_class_name(name: &str) -> bool {
+    !name.trim().is_empty() && name.len() <= CLASS_NAME_BYTES && !name.chars().any(char::is_control)
+}
+
+/// Trims a name and checks it.
 fn sound_name(name: &str) -> Result<&str, StoreError> {
     let name = name.trim();
-    if name.is_empty() || name.chars().any(char::is_control) || name.len() > CLASS_NAME_BYTES {
+    if !is_class_name(name) {
         let text = "a class needs a name of one line, of at most 200 bytes and without control characters";
         return Err(StoreError::Invalid(text.to_owned()));
     }

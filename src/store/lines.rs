@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::classes::{CLASS_NAME_BYTES, is_class_name};
 use super::gestures::GestureAction;
 use crate::domain::{AnnotationSource, Basis, CorrectionAct, Shape, Verdict, check_shape};
 use crate::geometry::{BoundingBox, Ellipse};
@@ -369,10 +370,8 @@ fn check_since(since: Option<i64>, tick: i64) -> Result<(), String> {
 }
 
 fn check_class_names<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), String> {
-    let is_bad =
-        |name: &&String| name.trim().is_empty() || name.len() > NAME_BYTES || name.chars().any(char::is_control);
-    match names.find(is_bad) {
-        Some(name) => Err(format!("its class `{}` is not a name of 1 to {NAME_BYTES} bytes", shortened(name))),
+    match names.find(|name| !is_class_name(name)) {
+        Some(name) => Err(format!("its class `{}` is not a name of 1 to {CLASS_NAME_BYTES} bytes", shortened(name))),
         None => Ok(()),
     }
 }

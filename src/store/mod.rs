@@ -70,7 +70,7 @@ mod waiting;
 pub use backup::{Restored, restore_backup};
 pub use backup_files::BackupFile;
 pub use candidates::{CandidateRow, Held, NewCandidate, Page};
-pub use classes::{CLASS_NAME_BYTES, ClassCounts};
+pub use classes::{CLASS_NAME_BYTES, ClassCounts, is_class_name};
 pub use connection::{Store, now_ms};
 pub use curves::CurveRow;
 pub use dataset_tools::{DatasetMerge, KeptReport};

@@ -47,8 +47,8 @@ fn core_seconds(config: &RoundConfig) -> f64 {
     config.images_per_step() as f64 * (cost.pixels * pixels + cost.rois * rois)
 }
 
-/// Returns a lower bound of the memory that a round needs, in bytes: weights with gradients, velocities and average, the prefetched images, and on a
-/// CPU the backbone's activations for a mini-batch. Real rounds need more.
+/// Returns a lower bound of the memory that a round needs, in bytes: weights with gradients, velocities and average, the prefetched images,
+/// and on a CPU the backbone's activations for a mini-batch. Real rounds need more.
 pub fn least_memory_bytes(config: &RoundConfig) -> u64 {
     const FLOAT: u64 = 4;
     let pixels = u64::from(config.detector.shorter_side).saturating_pow(2);

@@ -68,7 +68,7 @@ impl fmt::Display for GroupReport {
         if *unread > 0 {
             write!(f, "; the images of {unread} could not be read")?;
         }
-        // After an import the app computes them at once.
+        // Without any features none were compared.
         if *without_features > 0 && (cosine.is_some() || *recommended) {
             write!(
                 f,

@@ -12,7 +12,7 @@ use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::formats::{self, ReadOptions};
 use crate::dataset::{ImportSummary, ImportedDataset, ImportedImage, ImportedObject};
 use crate::domain::{Cancel, DatasetId, Progress, printable, printable_line};
-use crate::store::{CLASS_NAME_BYTES, ImportCounts, KeptReport, NewDataset, NewImage, NewObject, Store};
+use crate::store::{CLASS_NAME_BYTES, ImportCounts, KeptReport, NewDataset, NewImage, NewObject, Store, is_class_name};
 
 /// The supported import formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,9 +186,7 @@ fn check_classes(imported: &ImportedDataset) -> Result<(), WorkflowError> {
         let count = imported.classes.len();
         return refused(format!("its annotations name {count} classes; a project has at most {MOST_CLASSES}"));
     }
-    let is_bad =
-        |name: &&String| name.trim().is_empty() || name.len() > CLASS_NAME_BYTES || name.chars().any(char::is_control);
-    imported.classes.iter().find(is_bad).map_or(Ok(()), |name| {
+    imported.classes.iter().find(|name| !is_class_name(name)).map_or(Ok(()), |name| {
         refused(format!(
             "its annotations have the class `{}`; a class has a name of one line, of 1 to {CLASS_NAME_BYTES} bytes and without control \
              characters. Rename it in the annotations",
