@@ -50,19 +50,36 @@ impl Record for DataYaml {
 pub(super) fn read(path: &Path) -> Result<DataYaml, DatasetError> {
     let text = read_text(path, limits::SETTINGS)?;
     let failed = |error: &serde_saphyr::Error| {
-        let line = error.location().map_or(1, |location| location.line() as usize);
+        let line = error.location().map_or(1, |location| location.line() as usize).max(1);
+        if let serde_saphyr::Error::AliasReplayLimitExceeded { max_total_replayed_events: most, .. } = cause(error) {
+            return DatasetError::line(
+                path,
+                line,
+                format!("aliases (`*name`) stand for more than {most} values; remove them"),
+            );
+        }
         // The first line says what is wrong; the rest shows the position.
         let text = error.to_string();
         let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
         // The position was already given.
         let what = what.strip_prefix("line ").and_then(|rest| rest.split_once(": ")).map_or(what, |(_, what)| what);
-        DatasetError::line(path, line.max(1), format!("{what}; correct the YAML there"))
+        DatasetError::line(path, line, format!("{what}; correct the YAML there"))
     };
     let alias_limits = serde_saphyr::alias_limits! { max_total_replayed_events: limits::YAML_ALIASED };
     let options = serde_saphyr::options! { alias_limits: alias_limits };
     let read: TopLevel = serde_saphyr::from_str_with_options(&text, options).map_err(|error| failed(&error))?;
     let no_map = || DatasetError::layout(path, "expected keys such as `names:` and `train:` in it");
     read.0.ok_or_else(no_map)
+}
+
+/// The error without the text and the alias around it.
+fn cause(mut error: &serde_saphyr::Error) -> &serde_saphyr::Error {
+    while let serde_saphyr::Error::WithSnippet { error: inner, .. }
+    | serde_saphyr::Error::AliasError { error: inner, .. } = error
+    {
+        error = inner;
+    }
+    error
 }
 
 struct TopLevel(Option<DataYaml>);
@@ -189,7 +206,7 @@ mod tests {
         };
         assert_eq!(with(10).unwrap().names.len(), 1);
         let error = with(200).unwrap_err();
-        assert!(error.contains("data.yaml:2: ") && error.contains("alias"), "{error}");
+        assert!(error.contains("data.yaml:2: ") && error.contains("stand for more than 20000 values"), "{error}");
     }
 
     #[test]
