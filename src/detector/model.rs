@@ -360,15 +360,15 @@ impl Detector {
         let rpn = timed("rpn", || self.rpn.forward(&maps, padded));
         let proposals = timed("proposals", || self.rpn.proposals(&rpn, &sizes(images), self.config.rpn.test));
         let output = timed("head", || self.roi.forward(&maps, &proposals, padded, None));
+        let of_images =
+            timed("detections", || postprocess::detections(&output, &proposals, images, &self.config.detection));
         let mut start = 0;
-        let mut of_image = |(proposals, image): (&Tensor, &&NetworkImage)| {
-            let count = proposals.size()[0];
-            let own = output.rows(start, count);
-            start += count;
-            let detections = postprocess::detections(&own, proposals, image, &self.config.detection);
-            Found { detections, features: own.features }
+        let mut of_image = |(detections, proposals): (_, &Tensor)| {
+            let features = output.features.narrow(0, start, proposals.size()[0]);
+            start += proposals.size()[0];
+            Found { detections, features }
         };
-        Ok(proposals.iter().zip(images).map(&mut of_image).collect())
+        Ok(of_images.into_iter().zip(&proposals).map(&mut of_image).collect())
     }
 }
 

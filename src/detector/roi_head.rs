@@ -42,15 +42,6 @@ pub(super) struct RoiOutput {
     pub ellipses: Option<Tensor>,
 }
 
-impl RoiOutput {
-    /// Returns `count` RoIs from `start` on.
-    pub fn rows(&self, start: i64, count: i64) -> Self {
-        let rows = |t: &Tensor| t.narrow(0, start, count);
-        let (logits, codes, ellipses) = (rows(&self.logits), rows(&self.codes), self.ellipses.as_ref().map(rows));
-        Self { features: rows(&self.features), logits, codes, ellipses }
-    }
-}
-
 impl RoiHead {
     /// Creates the parameters `roi_heads.*`.
     pub fn new(b: &mut Builder, config: &DetectorConfig, channels: i64) -> Self {

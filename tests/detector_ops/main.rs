@@ -14,7 +14,7 @@ use quarry::detector::ops::anchors::AnchorGenerator;
 use quarry::detector::ops::box_coder::BoxCoder;
 use quarry::detector::ops::losses::fast_rcnn_loss;
 use quarry::detector::ops::matcher::Matcher;
-use quarry::detector::ops::nms::{NO_LIMIT, batched_nms, nms, nms_limited};
+use quarry::detector::ops::nms::{NO_LIMIT, nms, nms_limited, nms_of_classes};
 use quarry::detector::ops::roi_align::{Canonical, multiscale_roi_align, roi_align};
 use quarry::detector::ops::{BatchNorm, boxes};
 use tch::{Device, IndexOp, Kind, Tensor};
@@ -155,8 +155,12 @@ fn nms_paths_agree_with_the_oracle_on_random_and_degenerate_boxes() {
         let classes = Tensor::randint(3, [n], (Kind::Int64, Device::Cpu));
         let kept = oracle::nms(&boxes, &scores, 0.4);
         check_same("nms oracle", &nms(&boxes, &scores, 0.4), &kept);
-        let by_class = batched_nms(&boxes, &scores, &classes, 0.4, NO_LIMIT);
-        check_same("batched nms oracle", &by_class, &oracle::batched_nms(&boxes, &scores, &classes, 0.4));
+        let corners = Vec::<f32>::try_from(boxes.flatten(0, 1)).unwrap();
+        let plain_scores = Vec::<f32>::try_from(&scores).unwrap();
+        let plain_classes = Vec::<i64>::try_from(&classes).unwrap();
+        let by_class = nms_of_classes(corners.as_chunks().0, &plain_scores, Some(&plain_classes), 0.4, NO_LIMIT);
+        let by_class = Tensor::from_slice(&by_class.iter().map(|&k| k as i64).collect::<Vec<_>>());
+        check_same("nms of classes oracle", &by_class, &oracle::nms_of_classes(&boxes, &scores, &classes, 0.4));
     }
 }
 

@@ -62,10 +62,10 @@ fn bilinear(map: &Tensor, y: f32, x: f32, h: i64, w: i64) -> Tensor {
 
 /// Greedy NMS by definition.
 pub fn nms(boxes: &Tensor, scores: &Tensor, threshold: f64) -> Tensor {
-    batched_nms(boxes, scores, &Tensor::zeros_like(scores).to_kind(Kind::Int64), threshold)
+    nms_of_classes(boxes, scores, &Tensor::zeros_like(scores).to_kind(Kind::Int64), threshold)
 }
 
-pub fn batched_nms(boxes: &Tensor, scores: &Tensor, classes: &Tensor, threshold: f64) -> Tensor {
+pub fn nms_of_classes(boxes: &Tensor, scores: &Tensor, classes: &Tensor, threshold: f64) -> Tensor {
     let n = boxes.size()[0];
     let mut order: Vec<i64> = (0..n).collect();
     order.sort_by(|&a, &b| scores.double_value(&[b]).total_cmp(&scores.double_value(&[a])));

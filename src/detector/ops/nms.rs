@@ -21,43 +21,16 @@ pub fn nms(boxes: &Tensor, scores: &Tensor, iou_threshold: f64) -> Tensor {
 /// Returns the first `limit` indices of [`nms`] and stops there.
 pub fn nms_limited(boxes: &Tensor, scores: &Tensor, iou_threshold: f64, limit: usize) -> Tensor {
     assert_sizes(boxes, scores);
-    sweep(boxes, scores, None, iou_threshold, limit)
-}
-
-/// NMS within each class: boxes of different classes `[N]` (i64) never suppress each other (torchvision `batched_nms`).
-pub fn batched_nms(boxes: &Tensor, scores: &Tensor, classes: &Tensor, iou_threshold: f64, limit: usize) -> Tensor {
-    assert_sizes(boxes, scores);
-    assert_eq!(classes.size(), scores.size(), "one class a box");
-    sweep(boxes, scores, Some(classes), iou_threshold, limit)
-}
-
-fn sweep(boxes: &Tensor, scores: &Tensor, classes: Option<&Tensor>, iou_threshold: f64, limit: usize) -> Tensor {
-    let read = read(boxes, scores, classes);
-    let kept = nms_rust(&read.corners, &read.scores, read.classes.as_deref(), iou_threshold, limit);
+    // A single copy, because each one waits for the device.
+    let values = floats(&Tensor::cat(&[boxes, &scores.unsqueeze(1)], 1));
+    let (boxes_read, scores_read): (Vec<[f32; 4]>, Vec<f32>) =
+        values.as_chunks::<5>().0.iter().map(|&[x1, y1, x2, y2, score]| ([x1, y1, x2, y2], score)).unzip();
+    let kept = nms_of_classes(&boxes_read, &scores_read, None, iou_threshold, limit);
+    let kept: Vec<i64> = kept.into_iter().map(|k| k as i64).collect();
     Tensor::from_slice(&kept).to_device(boxes.device())
 }
 
-/// The input of NMS, in CPU memory.
-struct Swept {
-    corners: Vec<[f32; 4]>,
-    scores: Vec<f32>,
-    classes: Option<Vec<i64>>,
-}
-
-fn read(boxes: &Tensor, scores: &Tensor, classes: Option<&Tensor>) -> Swept {
-    if boxes.device() == Device::Cpu {
-        let classes = classes.map(|classes| classes.try_into().unwrap_or_default());
-        return Swept { corners: corners(boxes), scores: floats(scores), classes };
-    }
-    // A single copy, because each one waits for the device. A double holds floats and classes exactly.
-    let mut parts = vec![boxes.to_kind(Kind::Double), scores.to_kind(Kind::Double).unsqueeze(1)];
-    parts.extend(classes.map(|classes| classes.to_kind(Kind::Double).unsqueeze(1)));
-    let packed = Tensor::cat(&parts, 1).to_device(Device::Cpu);
-    let classes = classes.map(|_| packed.select(1, 5).to_kind(Kind::Int64));
-    read(&packed.narrow(1, 0, 4), &packed.select(1, 4), classes.as_ref())
-}
-
-/// Returns the first `limit` indices of [`batched_nms`], where class k is the index range `groups[k]`.
+/// Returns the first `limit` indices of [`nms_of_classes`], where class k is the index range `groups[k]`.
 pub fn grouped_nms(
     boxes: &[[f32; 4]],
     scores: &[f32],
@@ -67,7 +40,7 @@ pub fn grouped_nms(
 ) -> Vec<usize> {
     let of_group = |group: &std::ops::Range<usize>| -> Vec<usize> {
         let (boxes, scores) = (&boxes[group.clone()], &scores[group.clone()]);
-        nms_rust(boxes, scores, None, iou_threshold, limit).into_iter().map(|k| group.start + k as usize).collect()
+        nms_of_classes(boxes, scores, None, iou_threshold, limit).into_iter().map(|k| group.start + k).collect()
     };
     let mut kept: Vec<usize> = groups.par_iter().flat_map_iter(of_group).collect();
     // On ties the lower index comes first, as in one pass over all boxes.
@@ -81,8 +54,16 @@ fn by_score(scores: &[f32], a: usize, b: usize) -> std::cmp::Ordering {
     (scores[b] + 0.0).total_cmp(&(scores[a] + 0.0))
 }
 
-/// Compares each box only with the boxes kept before it; f32 arithmetic in torchvision's order of operations.
-fn nms_rust(boxes: &[[f32; 4]], scores: &[f32], classes: Option<&[i64]>, threshold: f64, limit: usize) -> Vec<i64> {
+/// Returns the first `limit` indices of NMS within each class: boxes of different `classes` never suppress each other (torchvision
+/// `batched_nms`); without `classes` all boxes are of one. Compares each box only with the boxes kept before it; f32 arithmetic in
+/// torchvision's order of operations.
+pub fn nms_of_classes(
+    boxes: &[[f32; 4]],
+    scores: &[f32],
+    classes: Option<&[i64]>,
+    threshold: f64,
+    limit: usize,
+) -> Vec<usize> {
     let mut order: Vec<usize> = (0..boxes.len()).collect();
     order.sort_by(|&a, &b| by_score(scores, a, b));
     let mut kept = Vec::new();
@@ -100,7 +81,7 @@ fn nms_rust(boxes: &[[f32; 4]], scores: &[f32], classes: Option<&[i64]>, thresho
             Some(block) if block.len < BLOCK => block.push(candidate),
             _ => blocks.push(Block::of(candidate)),
         }
-        kept.push(index as i64);
+        kept.push(index);
     }
     kept
 }
@@ -144,13 +125,9 @@ impl Block {
     }
 }
 
-fn corners(boxes: &Tensor) -> Vec<[f32; 4]> {
-    floats(&boxes.reshape([-1])).chunks_exact(4).map(|c| [c[0], c[1], c[2], c[3]]).collect()
-}
-
 /// Invariant: the shape was checked, so a copy of `numel` floats cannot fail.
 fn floats(values: &Tensor) -> Vec<f32> {
-    let values = values.detach().to_kind(Kind::Float).contiguous();
+    let values = values.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
     let mut out = vec![0.0; values.numel()];
     values.copy_data(&mut out, values.numel());
     out
