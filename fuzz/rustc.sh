@@ -13,8 +13,8 @@ done
 fuzzing='--cfg fuzzing'
 case $name in
     zip) fuzzing= ;;
-    # Wayland's macros have a version of their own: a library that rustc itself loads cannot call libFuzzer.
-    quick_xml) [ "${CARGO_PKG_VERSION_MAJOR:-}.${CARGO_PKG_VERSION_MINOR:-}" = "$(sed -n 's/^quick-xml = .*"\([0-9]*\.[0-9]*\)".*/\1/p' "${0%/*}/../Cargo.toml")" ] || exec "$rustc" "$@" ;;
+    # Wayland's macros read XML with it, and a library that rustc itself loads cannot call libFuzzer.
+    quick_xml) [ -z "${QUARRY_FUZZ_WINDOW:-}" ] || exec "$rustc" "$@" ;;
     quarry | quarry_fuzz | csv | csv_core | image | image_webp | gif | png | safetensors | serde_json | serde_saphyr | tiff | toml | toml_parser | weezl | zune_*) ;;
     *)
         # The targets are the only crates of their names.

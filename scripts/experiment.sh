@@ -8,7 +8,8 @@
 # from its last checkpoint. The arm `confirmed` waits until at least REVIEWED verdicts were given in OUT/seed-N with
 # `quarry --project OUT/seed-N`; until then the script does everything else and reports what it waits for.
 # Settings: SEEDS, ARMS, ROUNDS (3), STEPS (1200 a round), TEST_FOLD (8), TRAIN_FOLDS (all others), PRECISION (bf16 or f32; by what the
-# processor can), REVIEWED, QUARRY (the binary), MORE_ARMS (further lines of the table below). An ablation on fold 7:
+# processor can), REVIEWED, QUARRY (the binary), MORE_ARMS (further lines of the table below), JOBS (rounds at a time; 1). An ablation on
+# fold 7:
 #
 #   TEST_FOLD=7 TRAIN_FOLDS="1 2 3 4 5 6" ARMS="none unreviewed mined-ohem giou" scripts/experiment.sh FDDB BACKGROUND ablation-7
 set -euo pipefail
@@ -20,6 +21,8 @@ none          | none       |
 unreviewed    | unreviewed |
 confirmed     | confirmed  |
 ohem          | none       | sampler.kind="ohem"
+all-background | unreviewed | sampler.bg_iou=[0.0,0.5]
+large         | unreviewed | sampler.batch_per_image=128
 quarter       | unreviewed | sampler.forced_fraction=0.25
 by-loss       | unreviewed | sampler.forced_fraction=0.25 sampler.forced_order="loss"
 mined-ohem    | unreviewed | sampler.kind="mined-ohem" sampler.forced_fraction=0.25
@@ -31,7 +34,7 @@ remined       | unreviewed | mine_every=300 mine_images=300
 '"${MORE_ARMS:-}"
 fddb=${1:?the folder of FDDB} background=${2:?a folder of images without faces} out=${3:?where the projects go}
 seeds=${SEEDS:-1 2 3} arms=${ARMS:-none unreviewed ohem confirmed} rounds=${ROUNDS:-3}
-steps=${STEPS:-1200} reviewed=${REVIEWED:-200} test_fold=${TEST_FOLD:-8} train_folds=${TRAIN_FOLDS:-}
+steps=${STEPS:-1200} reviewed=${REVIEWED:-200} test_fold=${TEST_FOLD:-8} train_folds=${TRAIN_FOLDS:-} jobs=${JOBS:-1}
 quarry=${QUARRY:-$(dirname "$0")/../target/release/quarry}
 quarry=$(realpath "$quarry")
 mkdir -p "$out"
@@ -86,7 +89,10 @@ timed() {
     shift 2
     echo "$(date +%H:%M:%S) $(basename "$project"): $name"
     local begun=$SECONDS
-    "$quarry" "$@" --project "$project" --json >"$project.$name.part" 2>>"$project.$name.log"
+    if ! "$quarry" "$@" --project "$project" --json >"$project.$name.part" 2>>"$project.$name.log"; then
+        echo "experiment.sh: $(basename "$project"): $name failed; see $project.$name.log" >&2
+        exit 1
+    fi
     echo "$((SECONDS - begun))" >>"$project.$name.seconds"
     mv "$project.$name.part" "$project.$name.json"
 }
@@ -148,8 +154,9 @@ later_rounds() {
     done
 }
 
-for seed in $seeds; do
-    project="$out/seed-$seed"
+# first_round SEED: imports, trains and mines the round that the arms share, and copies it for each of them.
+first_round() {
+    local seed=$1 project="$out/seed-$1" arm
     if [ ! -e "$project.toml" ]; then
         [ -e "$project" ] || "$quarry" new "$project"
         "$quarry" import fddb "$fddb" --project "$project"
@@ -161,9 +168,32 @@ for seed in $seeds; do
     for arm in none unreviewed ohem $arms; do
         [ "$arm" = confirmed ] || prepare "$seed" "$arm"
     done
+}
+
+# start COMMAND...: runs it now, or in the background as soon as fewer than JOBS run.
+started=()
+start() {
+    if [ "$jobs" = 1 ]; then
+        "$@"
+        return
+    fi
+    while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do sleep 1; done
+    "$@" &
+    started+=($!)
+}
+
+# finish: waits for all; ends the script if one failed.
+finish() {
+    local failed=0 pid
+    for pid in "${started[@]}"; do wait "$pid" || failed=1; done
+    started=()
+    [ $failed = 0 ] || exit 1
+}
+trap 'trap - INT TERM; kill 0' INT TERM
+
+for seed in $seeds; do start first_round "$seed"; done
+finish
+for arm in $arms; do
+    for seed in $seeds; do start later_rounds "$seed" "$arm"; done
 done
-for seed in $seeds; do
-    for arm in $arms; do
-        later_rounds "$seed" "$arm"
-    done
-done
+finish

@@ -13,10 +13,14 @@ all=()
 for file in fuzz/targets/*.rs; do all+=("$(basename "$file" .rs)"); done
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=("${all[@]}")
-features=()
-# Only this target needs the window's libraries.
-case " ${targets[*]} " in *" keys_toml "*) features=(--features gui) ;; esac
-RUSTC_WRAPPER=$PWD/fuzz/rustc.sh CARGO_TARGET_DIR=$folder "${CARGO:-cargo}" build --manifest-path fuzz/Cargo.toml "${features[@]}" --bins
+# build FOLDER OPTION...: builds targets with coverage.
+build() {
+    RUSTC_WRAPPER=$PWD/fuzz/rustc.sh CARGO_TARGET_DIR=$1 "${CARGO:-cargo}" build --manifest-path fuzz/Cargo.toml "${@:2}"
+}
+# Only this target needs the window's libraries. They parse XML while they are built: see fuzz/rustc.sh.
+with_window=keys_toml
+[[ " ${targets[*]} " != *" $with_window "* ]] || QUARRY_FUZZ_WINDOW=1 build "$folder/window" --features gui --bin $with_window
+[ "${targets[*]}" = $with_window ] || build "$folder" --bins
 status=0
 fixtures=tests/fixtures
 # Rebuilds a target's seed folder from tests/fixtures and fuzz/seeds, with the bytes that the target expects in front of each file.
@@ -57,13 +61,15 @@ seeds() {
 }
 seconds=$(awk "BEGIN { print int($minutes * 60) }")
 for target in "${targets[@]}"; do
-    [ -x "$folder/debug/$target" ] || { echo "fuzz: there is no target $target; there are: ${all[*]}" >&2; exit 2; }
+    program=$folder/debug/$target
+    [ "$target" != $with_window ] || program=$folder/window/debug/$target
+    [ -x "$program" ] || { echo "fuzz: there is no target $target; there are: ${all[*]}" >&2; exit 2; }
     seeds "$target"
     mkdir -p fuzz/artifacts/"$target"
     log=$(mktemp)
     begun=$SECONDS
     ended=0
-    "$folder/debug/$target" fuzz/corpus/"$target" -artifact_prefix=fuzz/artifacts/"$target"/ -max_total_time="$seconds" "${limits[@]}" \
+    "$program" fuzz/corpus/"$target" -artifact_prefix=fuzz/artifacts/"$target"/ -max_total_time="$seconds" "${limits[@]}" \
         -dict=fuzz/words.dict -print_final_stats=1 >"$log" 2>&1 &
     fuzzer=$!
     wait $fuzzer || ended=$?

@@ -38,8 +38,8 @@ build() { # DIR
 if [ -n "$pack" ]; then
     build "$pack/programs"
     mkdir -p "$pack/scripts"
-    cp scripts/{gpu_check.sh,gpu_peer.py,setup_libtorch.sh,pip.sh,libtorch_cpu.txt,libtorch_cuda.txt} "$pack/scripts/"
-    say "copy $pack to the GPU machine and run scripts/gpu_check.sh there"
+    cp scripts/{gpu_check.sh,gpu_peer.py,experiment.sh,experiment_report.py,setup_libtorch.sh,pip.sh,libtorch_cpu.txt,libtorch_cuda.txt} "$pack/scripts/"
+    say "copy $pack to the GPU machine and run scripts/gpu_check.sh there (experiments: QUARRY=programs/quarry JOBS=8 scripts/experiment.sh)"
     exit 0
 fi
 if [ ! -x programs/detector_cuda ]; then
