@@ -11,9 +11,10 @@ use quarry::training::RoundConfig;
 
 use super::{done, root, said};
 
-/// Keeps the list of rounds in the project's folder and trains nothing.
+/// Keeps the list of rounds in the project's folder and trains nothing. Round 2 of the project named by FAILS fails. With MEET, a second
+/// round waits until another one runs, and notes that it did.
 const STAND_IN: &str = r#"#!/usr/bin/env python3
-import json, os, sys
+import json, os, sys, time
 words = sys.argv[1:]
 project = words[words.index("--project") + 1] if "--project" in words else words[1]
 file = os.path.join(project, "state.json")
@@ -23,6 +24,18 @@ if words[0] == "new":
 elif words[0] == "status":
     print(json.dumps({"rounds": rounds}))
 elif words[0] == "train":
+    if len(rounds) == 1:
+        if os.environ.get("FAILS") == os.path.basename(project):
+            sys.exit("stand-in: this round fails")
+        meet = os.environ.get("MEET")
+        if meet:
+            open(os.path.join(meet, os.path.basename(project)), "w")
+            for _ in range(600):
+                if len(os.listdir(meet)) > 1:
+                    break
+                time.sleep(0.1)
+            else:
+                sys.exit("stand-in: no other round came")
     rounds.append({"round": len(rounds) + 1, "state": "trained", "confirmed": 0, "rejected": 0, "missed_faces": 0})
 elif words[0] == "mine":
     rounds[-1]["state"] = "mined"
@@ -93,11 +106,30 @@ fn an_ablation_is_one_command_with_its_fold_arms_and_settings() {
         );
     }
     // Every arm of the table is sound.
-    let all = "none unreviewed ohem quarter by-loss mined-ohem ema focal light giou remined";
+    let all = "none unreviewed ohem all-background large quarter by-loss mined-ohem ema focal light giou remined";
     done(&mut experiment(dir.path(), &[("ROUNDS", "2"), ("ARMS", all)]));
     for arm in all.split(' ') {
         round(arm).check().unwrap();
     }
     let unknown = experiment(dir.path(), &[("ARMS", "nonsense")]).output().unwrap();
     assert!(!unknown.status.success() && said(&unknown).contains("no `nonsense`"), "{}", said(&unknown));
+}
+
+#[test]
+fn several_rounds_are_trained_at_a_time_and_one_that_fails_stops_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let meet = tempfile::tempdir().unwrap();
+    let settings = [("SEEDS", "1 2"), ("ARMS", "none ohem"), ("JOBS", "4"), ("ROUNDS", "2"), ("FAILS", "seed-2-ohem")];
+    let output = experiment(dir.path(), &settings).env("MEET", meet.path()).output().unwrap();
+    let text = said(&output);
+    assert!(!output.status.success() && text.contains("seed-2-ohem: round-2 failed; see"), "{text}");
+    let is_there = |file: &str| dir.path().join("out").join(file).exists();
+    for arm in ["seed-1-none", "seed-2-none", "seed-1-ohem"] {
+        assert!(is_there(&format!("{arm}.round-2.json")), "{arm}: {text}");
+    }
+    assert!(!is_there("seed-2-ohem.round-2.json"));
+    let log = fs::read_to_string(dir.path().join("out/seed-2-ohem.round-2.log")).unwrap();
+    assert!(log.contains("this round fails"), "{log}");
+    done(&mut experiment(dir.path(), &settings[..4]));
+    assert!(is_there("seed-2-ohem.round-2.json"));
 }
