@@ -219,6 +219,37 @@ impl Action {
         Self::Reason9,
     ];
 
+    /// Whether an action of the review has the same meaning on the Images screen.
+    pub fn is_meant_in_images(self) -> bool {
+        matches!(
+            self,
+            Self::Filter
+                | Self::GroundTruth
+                | Self::Detections
+                | Self::Back
+                | Self::Confirm
+                | Self::Reject
+                | Self::MissedObject
+                | Self::WrongClass
+                | Self::ObjectClass
+                | Self::AdjustObject
+                | Self::IgnoreObject
+                | Self::DeleteObject
+                | Self::Undo
+                | Self::Redo
+                | Self::NextUndecided
+        )
+    }
+
+    /// Whether the keys of both are read in one place, so that they must differ.
+    pub fn meets(self, other: Self) -> bool {
+        // On the Images screen the keys of its own actions come first. Tab goes to the next box there, not to the next undecided candidate.
+        let hides = |image: Self, review: Self| {
+            image.scope() == Scope::Images && review.is_meant_in_images() && review != Self::NextUndecided
+        };
+        self.scope().meets(other.scope()) || hides(self, other) || hides(other, self)
+    }
+
     /// Whether it moves or marks the current candidate. Where none is shown, it would change one that nobody sees.
     pub fn is_about_candidate(self) -> bool {
         matches!(

@@ -24,29 +24,6 @@ const DELETED: &str = "The object is deleted: restore it first";
 /// Prevents leaving a shape that is not saved.
 const ADJUSTING: &str = "First save the shape (Enter) or cancel (Esc)";
 
-/// Whether an action of the review has the same meaning on the Images screen.
-pub(super) fn is_meant_in_images(action: Action) -> bool {
-    use Action as A;
-    matches!(
-        action,
-        A::Filter
-            | A::GroundTruth
-            | A::Detections
-            | A::Back
-            | A::Confirm
-            | A::Reject
-            | A::MissedObject
-            | A::WrongClass
-            | A::ObjectClass
-            | A::AdjustObject
-            | A::IgnoreObject
-            | A::DeleteObject
-            | A::Undo
-            | A::Redo
-            | A::NextUndecided
-    )
-}
-
 impl QuarryApp {
     pub(super) fn apply_images(&mut self, command: ImagesCommand) {
         let leaves = matches!(

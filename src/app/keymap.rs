@@ -73,12 +73,15 @@ impl Keymap {
 
     /// Returns the keymap with other keys for an action; the error contains the conflicting keys and their action.
     pub fn with(&self, action: Action, keys: Vec<KeyboardShortcut>) -> Result<Self, (KeyboardShortcut, Action)> {
+        let others = self.bindings.iter().filter(|(other, _)| *other != action && other.meets(action));
+        for (other, taken) in others {
+            if let Some(shared) = keys.iter().find(|keys| taken.contains(keys)) {
+                return Err((*shared, *other));
+            }
+        }
         let mut changed = self.clone();
         changed.set(action, keys);
-        match changed.conflict() {
-            None => Ok(changed),
-            Some((keys, first, second)) => Err((keys, if first == action { second } else { first })),
-        }
+        Ok(changed)
     }
 
     /// Whether an action has its default keys.
@@ -234,6 +237,23 @@ mod tests {
     #[test]
     fn no_default_shortcut_is_used_twice() {
         assert_eq!(Keymap::default().conflict(), None);
+        let keymap = Keymap::default();
+        for action in Action::ALL {
+            assert_eq!(keymap.with(*action, action.default_shortcuts()), Ok(keymap.clone()), "{action:?}");
+        }
+    }
+
+    #[test]
+    fn keys_of_the_images_screen_do_not_hide_verdicts_that_work_there() {
+        let other = |action, key| {
+            Keymap::default()
+                .with(action, vec![KeyboardShortcut::new(Modifiers::NONE, key)])
+                .map_err(|(_, other)| other)
+        };
+        assert_eq!(other(Action::DrawObject, Key::A), Err(Action::Confirm));
+        assert_eq!(other(Action::IgnoreObject, Key::N), Err(Action::DrawObject));
+        assert!(other(Action::DrawObject, Key::H).is_ok(), "the history has no meaning there");
+        assert!(parse("draw_object = \"A\"").is_ok(), "a file from before this rule is read");
     }
 
     #[test]

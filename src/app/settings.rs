@@ -4,7 +4,6 @@ use egui::Context;
 
 use super::action::{Action, Scope};
 use super::command::{Choice, Command, PaletteCommand, Screen, SettingsCommand};
-use super::images::is_meant_in_images;
 use super::keymap::shortcut_text;
 use super::views::palette::PaletteModel;
 use super::views::review::Layout;
@@ -107,7 +106,7 @@ impl QuarryApp {
             Choice::GoTo(number) => self.go_to_number(number),
             Choice::Do(action) => {
                 let screen = match action.scope() {
-                    Scope::Review if self.screen == Screen::Images && !is_meant_in_images(action) => Screen::Review,
+                    Scope::Review if self.screen == Screen::Images && !action.is_meant_in_images() => Screen::Review,
                     Scope::Review | Scope::Adjust if self.screen != Screen::Images => Screen::Review,
                     Scope::Images => Screen::Images,
                     Scope::Everywhere | Scope::Review | Scope::Adjust => self.screen,

@@ -11,6 +11,14 @@ pub fn key_button(ui: &mut Ui, keymap: &Keymap, action: Action) -> Response {
     key_button_colored(ui, keymap, action, None, false)
 }
 
+/// An action's button with another text and tooltip, which say what it does to this object.
+pub fn key_button_saying(ui: &mut Ui, keymap: &Keymap, action: Action, text: &str, tooltip: &str) -> Response {
+    let key = RichText::new(keymap.text(action)).monospace().color(theme::WEAK);
+    let response = ui.add(Button::new(text).right_text(key)).on_hover_text(tooltip);
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, ui.is_enabled(), text));
+    response
+}
+
 /// The button of an action that switches something on and off.
 pub fn key_switch(ui: &mut Ui, keymap: &Keymap, action: Action, is_on: bool) -> Response {
     let key = RichText::new(keymap.text(action)).monospace().color(theme::WEAK);

@@ -9,7 +9,7 @@ use super::model::pick_of;
 use crate::app::action::Action;
 use crate::app::command::{Command, ImagesCommand, Layers, Pick, Tool, verdict_text};
 use crate::app::theme;
-use crate::app::widgets::key_button::{key_button, key_button_colored, key_switch};
+use crate::app::widgets::key_button::{key_button, key_button_colored, key_button_saying, key_switch};
 use crate::app::widgets::marks::MarkStyle;
 use crate::domain::{Annotation, Class, FalsePositiveKind, ObjectChange, ObjectState, Verdict};
 use crate::workflow::inspect::{Change, ErrorKind, OpenedImage, Side, Status};
@@ -183,7 +183,8 @@ fn corrections(ui: &mut Ui, view: &mut ImagesView<'_>) {
         return;
     };
     if state.deleted {
-        if ui.button("Restore").on_hover_text("Restore the object").clicked() {
+        let action = Action::DeleteObject;
+        if key_button_saying(ui, view.keymap, action, "Restore", "Restore the object").clicked() {
             view.push(ImagesCommand::Correct(ObjectChange::Deleted(false)));
         }
         return;
@@ -197,10 +198,11 @@ fn corrections(ui: &mut Ui, view: &mut ImagesView<'_>) {
         } else {
             ("Ignore", "Ignore it in training and evaluation: too small, too blurred, a crowd")
         };
-        if ui.button(text).on_hover_text(hint).clicked() {
+        if key_button_saying(ui, view.keymap, Action::IgnoreObject, text, hint).clicked() {
             view.push(ImagesCommand::Correct(ObjectChange::Ignored(!state.ignored)));
         }
-        if ui.button("Delete").on_hover_text("Delete the object. Undo restores it").clicked() {
+        let hint = "Delete the object. Undo restores it";
+        if key_button_saying(ui, view.keymap, Action::DeleteObject, "Delete", hint).clicked() {
             view.push(ImagesCommand::Correct(ObjectChange::Deleted(true)));
         }
         if view.classes().len() > 1 {
