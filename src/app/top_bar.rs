@@ -56,7 +56,8 @@ fn tab(ui: &mut Ui, app: &QuarryApp, screen: Screen, action: Action, commands: &
 fn project(ui: &mut Ui, app: &QuarryApp) {
     let Some(session) = &app.session else { return };
     let counts = &app.review.counts;
-    let text = format!("{} hard negatives  ·  {} to review", counts.confirmed, counts.undecided);
+    let noun = if counts.confirmed == 1 { "hard negative" } else { "hard negatives" };
+    let text = format!("{} {noun}  ·  {} to review", counts.confirmed, counts.undecided);
     // In a narrow window the project screen and the tab show it.
     if ui.ctx().content_rect().width() >= WIDE {
         ui.add(egui::Label::new(RichText::new(text).small().color(theme::WEAK)).extend());
