@@ -435,6 +435,9 @@ fn folders_whose_names_are_not_utf_8_work_or_are_refused_by_name() {
         true,
     );
     run("import", with(words(&["import", "folder"]), &[("", &images), p]), true);
+    let demo = odd(b"demo\xfc");
+    run("demo", with(words(&["demo", "--headless"]), &[("--project", &demo)]), true);
+    assert!(!demo.exists(), "a refused demo leaves nothing");
     let cv = settings("");
     run("cross-validate", with(words(&["cross-validate", "--rounds", "1"]), &[("--config", &cv), p]), false);
     let log = odd(b"log\xff.jsonl");

@@ -546,3 +546,72 @@ fn the_ground_truths_word_is_not_taken_for_a_users_images() {
     assert!(stderr(&refused).contains("has the dataset `drawn`"), "{}", stderr(&refused));
     assert!(project.open_store().unwrap().rounds().unwrap().is_empty());
 }
+
+/// Everything here but the last is repaired by putting the folder back.
+#[test]
+fn a_round_whose_folder_or_checkpoints_are_away_does_not_begin_again_in_silence() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = tiny_project::make(dir.path(), "p", 4, 2);
+    let config = config("iterations = 6\ncheckpoint_every = 1\ntest_folds = [2]");
+    assert!(sit(&project, Some(&config), 3).unwrap().stopped);
+    let (run, aside) = (project.run_dir(1), dir.path().join("aside"));
+
+    fs::rename(&run, &aside).unwrap();
+    refusal(sit(&project, None, 9), &["runs/1", "is missing", "Put it back"]);
+    assert!(!run.exists(), "no folder is created in its place");
+    fs::rename(&aside, &run).unwrap();
+
+    fs::rename(run.join("checkpoints"), &aside).unwrap();
+    refusal(sit(&project, None, 9), &["was at step 3", "checkpoints are missing", "Put them back"]);
+    fs::remove_dir_all(run.join("checkpoints")).ok();
+    fs::rename(&aside, run.join("checkpoints")).unwrap();
+    assert_eq!(project.open_store().unwrap().rounds().unwrap()[0].state, RoundState::Stopped);
+
+    // Of what it trains on, the project itself knows as much.
+    fs::remove_file(run.join("data.json")).unwrap();
+    let mut said = Vec::new();
+    let mut watch = |event| {
+        if let WorkEvent::Log(text) = event {
+            said.push(text);
+        }
+    };
+    let report = resume(&project, None, &mut watch, &Cancel::new()).unwrap();
+    assert!(!report.stopped && report.steps == 6, "{report:?}");
+    assert!(said.iter().any(|text| text.contains("data.json) is missing")), "{said:?}");
+}
+
+#[test]
+fn a_checkpoint_in_a_folder_of_another_step_is_passed_over_for_the_one_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = tiny_project::make(dir.path(), "p", 4, 2);
+    let config = config("iterations = 6\ncheckpoint_every = 1\nkeep_every = 1\ntest_folds = [2]");
+    assert!(sit(&project, Some(&config), 3).unwrap().stopped);
+    fs::rename(checkpoint(&project, 3), checkpoint(&project, 600)).unwrap();
+    let report = resume(&project, None, &mut |_| {}, &Cancel::new()).unwrap();
+    assert!(!report.stopped && report.steps == 6, "{report:?}");
+    let log = fs::read_to_string(project.run_dir(1).join("log.txt")).unwrap();
+    assert!(log.contains("the state of step 3, in the folder of step 600"), "{log}");
+}
+
+#[test]
+fn a_killed_round_is_shown_as_interrupted_and_a_running_one_as_running() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = tiny_project::make(dir.path(), "p", 4, 2);
+    let status = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_quarry"));
+        let output = finished({
+            command.arg("status").arg("--project").arg(project.dir());
+            command
+        });
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    // Far more steps than are made while it is looked at.
+    let file = project.dir().join("round.toml");
+    fs::write(&file, tiny_project::settings("iterations = 100000\ncheckpoint_every = 4\ntest_folds = [2]")).unwrap();
+    let mut child = started(&project, &file);
+    wait_for("the first checkpoint", &mut child, || newest_checkpoint(&project).is_some());
+    assert!(status().contains("Round 1: running;"), "{}", status());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(status().contains("Round 1: interrupted (continue with `quarry train --resume`);"), "{}", status());
+}

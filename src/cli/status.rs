@@ -56,7 +56,7 @@ fn text(status: &Status) -> String {
             "Round {}{}: {}; {} candidates: {} confirmed, {} rejected, {} missed objects, {} wrong class, {} skipped, {} undecided{}",
             r.round,
             of_model(r),
-            r.state,
+            if r.interrupted { "interrupted (continue with `quarry train --resume`)" } else { r.state },
             r.candidates,
             r.confirmed,
             r.rejected,

@@ -337,12 +337,12 @@ impl DetectorConfig {
         }
         let per_level = self.anchors.sizes[0].len();
         let even =
-            self.anchors.sizes.iter().all(|s| s.len() == per_level && s.iter().all(|&v| v > 0.0 && v.is_finite()));
+            self.anchors.sizes.iter().all(|s| s.len() == per_level && s.iter().all(|v| most::ANCHOR_PX.contains(v)));
         if per_level == 0 || !even {
             return refuse(
                 "anchors.sizes",
                 format!("{:?}", self.anchors.sizes),
-                "all levels need the same number of sizes, each above 0",
+                "all levels need the same number of sizes, each at least 1 and at most 16384 pixels",
             );
         }
         if per_level > most::ANCHORS || self.anchors.ratios.len() > most::ANCHORS {
@@ -386,18 +386,18 @@ impl DetectorConfig {
         let count =
             |key, value: i64, (most, rule): (i64, &'static str)| number(key, value, (1..=most).contains(&value), rule);
         let limit = |key, value: usize| number(key, value, (1..=most::BOXES).contains(&value), most::BOXES_RULE);
-        let size = |key, value: f64, rule| number(key, value, value >= 0.0 && value.is_finite(), rule);
+        let upto = |key, value: f64, most: f64, rule| number(key, value, (0.0..=most).contains(&value), rule);
         let Self { anchors, rpn, roi, detection, .. } = self;
-        let ratios = !anchors.ratios.is_empty() && anchors.ratios.iter().all(|&r| r > 0.0 && r.is_finite());
+        let ratios = !anchors.ratios.is_empty() && anchors.ratios.iter().all(|r| most::RATIO.contains(r));
         let mut numbers = vec![
-            size("batch_norm_eps", self.batch_norm_eps, "it is added to a variance and must be 0 or slightly above"),
-            number("anchors.ratios", &anchors.ratios, ratios, "at least one positive ratio is needed"),
+            upto("batch_norm_eps", self.batch_norm_eps, 1.0, "it is added to a variance and must be within 0 and 1"),
+            number("anchors.ratios", &anchors.ratios, ratios, "at least one ratio is needed, each within 0.01 and 100"),
             limit("rpn.train.pre_nms", rpn.train.pre_nms),
             limit("rpn.train.post_nms", rpn.train.post_nms),
             limit("rpn.test.pre_nms", rpn.test.pre_nms),
             limit("rpn.test.post_nms", rpn.test.post_nms),
             share("rpn.nms_iou", rpn.nms_iou),
-            size("rpn.min_size", rpn.min_size, "it is a side in pixels and must be 0 or more"),
+            upto("rpn.min_size", rpn.min_size, f64::from(most::SIDE_PX), "it is a side in pixels, within 0 and 16384"),
             count("roi.resolution", roi.resolution, most::RESOLUTION),
             count("roi.sampling_ratio", roi.sampling_ratio, most::SAMPLING_RATIO),
             number("roi.dropout", roi.dropout, (0.0..1.0).contains(&roi.dropout), "it must be at least 0 and below 1"),
@@ -427,6 +427,10 @@ mod most {
     pub const CLASSES: i64 = 10_000;
     /// Longer side of a network input in pixels.
     pub const SIDE_PX: u32 = 16_384;
+    /// Side of a square anchor in network pixels.
+    pub const ANCHOR_PX: std::ops::RangeInclusive<f64> = 1.0..=16_384.0;
+    /// Height of an anchor over its width.
+    pub const RATIO: std::ops::RangeInclusive<f64> = 0.01..=100.0;
     /// Anchor sizes per level, and ratios.
     pub const ANCHORS: usize = 32;
     /// Proposals or detections per image.
@@ -542,6 +546,11 @@ mod tests {
         check(|c| c.anchors.ratios.clear(), "anchors.ratios");
         check(|c| c.anchors.ratios[0] = f64::NAN, "anchors.ratios");
         check(|c| c.anchors.ratios[0] = -1.0, "anchors.ratios");
+        check(|c| c.anchors.ratios[0] = 1e-30, "each within 0.01 and 100");
+        check(|c| c.anchors.sizes[0][0] = 1e38, "anchors.sizes");
+        check(|c| c.anchors.sizes[0][0] = 1e-3, "anchors.sizes");
+        check(|c| c.rpn.min_size = 1e30, "rpn.min_size is 1e30");
+        check(|c| c.batch_norm_eps = 1e30, "batch_norm_eps is 1e30");
         check(|c| c.batch_norm_eps = -1e-5, "batch_norm_eps is -1e-5");
         check(|c| c.batch_norm_eps = f64::NAN, "batch_norm_eps");
         check(|c| c.rpn.train.pre_nms = 0, "rpn.train.pre_nms");

@@ -61,6 +61,12 @@ impl WorkLock {
         Self::take_for(path, &LockHolder::this(what), network_file_system(path).is_some())
     }
 
+    /// Whether the lock file at `path` names a holder that may still run. Takes no lock, so that no other process finds it held.
+    pub fn is_held(path: &Path) -> bool {
+        let me = LockHolder::this("");
+        holder_in(path).is_some_and(|holder| !matches!(holder.state(&me), HolderState::Gone))
+    }
+
     /// Like [`WorkLock::take`], but succeeds if this process already holds the lock.
     pub fn take_or_share(path: &Path, what: &str) -> Result<Self, LockError> {
         let me = LockHolder::this(what);

@@ -63,7 +63,7 @@ impl Checkpoints {
     }
 
     pub fn path(&self, step: u64) -> PathBuf {
-        self.dir.join(format!("step-{step:07}"))
+        self.dir.join(folder_name(step))
     }
 
     /// Steps with a complete checkpoint, ascending.
@@ -133,12 +133,17 @@ impl Checkpoints {
             let what = format!("it has version {}, this Quarry reads {STATE_VERSION}", progress.version);
             return Err(TrainingError::Checkpoint { path, what });
         }
+        if progress.step != step {
+            let what = format!("it is the state of step {}, in the folder of step {step}", progress.step);
+            return Err(TrainingError::Checkpoint { path, what });
+        }
         Ok(progress)
     }
 
-    /// Returns the newest intact step. Newer damaged ones are reported and renamed.
+    /// Returns the newest intact step. Newer damaged ones are reported and renamed; if none is intact, nothing is renamed.
     pub fn newest_good(&self, mut tell: impl FnMut(String)) -> Result<Option<u64>, TrainingError> {
         let (good, damaged) = newest_whole(self, &FILES);
+        let good = good_or_none(&self.dir, good, &damaged)?;
         for (step, what) in &damaged {
             let (path, aside) = (self.path(*step), self.free_name(*step));
             fs::rename(&path, &aside).map_err(TrainingError::io(&path, "setting a damaged checkpoint aside"))?;
@@ -148,7 +153,7 @@ impl Checkpoints {
                 aside.display()
             ));
         }
-        good_or_none(&self.dir, good, &damaged)
+        Ok(good)
     }
 
     fn free_name(&self, step: u64) -> PathBuf {
@@ -294,10 +299,14 @@ pub(super) fn fingerprint(images: &[TrainingImage]) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
+fn folder_name(step: u64) -> String {
+    format!("step-{step:07}")
+}
+
 fn steps_in(dir: &Path) -> Vec<u64> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    let mut steps: Vec<u64> =
-        entries.filter_map(|entry| entry.file_name().to_str()?.strip_prefix("step-")?.parse().ok()).collect();
+    let step_of = |name: &str| name.strip_prefix("step-")?.parse().ok().filter(|step| folder_name(*step) == name);
+    let mut steps: Vec<u64> = entries.filter_map(|entry| step_of(entry.file_name().to_str()?)).collect();
     steps.sort_unstable();
     steps
 }

@@ -311,8 +311,9 @@ impl RoundConfig {
     }
 
     fn check_optimiser(&self, lines: &KeyLines) -> Result<(), ConfigError> {
-        if !(self.base_lr > 0.0 && self.base_lr.is_finite()) {
-            return Err(lines.error("base_lr", format!("{} is not above 0", self.base_lr)));
+        if !(self.base_lr > 0.0 && self.base_lr <= MOST_LR) {
+            let text = format!("{:?} is not above 0 and at most {MOST_LR}", self.base_lr);
+            return Err(lines.error("base_lr", text));
         }
         if !(0.0..1.0).contains(&self.momentum) {
             return Err(lines.error("momentum", format!("{} is not at least 0 and below 1", self.momentum)));
@@ -401,8 +402,13 @@ fn within(lines: &KeyLines, key: &str, value: f64, low: f64, high: f64) -> Resul
         return Ok(());
     }
     let range = if high == f64::MAX { format!("at least {low}") } else { format!("within {low} and {high}") };
-    Err(lines.error(key, format!("{value} is not {range}")))
+    // Debug writes large numbers with an exponent instead of hundreds of digits.
+    let shown = if value.abs() < 1e6 { value.to_string() } else { format!("{value:?}") };
+    Err(lines.error(key, format!("{shown} is not {range}")))
 }
+
+/// A higher learning rate leaves the numbers of f32 within a few steps; real ones are below 1.
+const MOST_LR: f64 = 100.0;
 
 /// Upper bounds of counts, each far above real values, with the consequence of exceeding it.
 const MOST: [(&str, u64, &str); 8] = [

@@ -20,7 +20,7 @@ use super::records::Records;
 use super::schedule::Schedule;
 use super::step::{Stepped, Stepper};
 use crate::detector::{Detector, SamplerCounts, cuda_index};
-use crate::domain::{Cancel, Sources, caught, make_folder};
+use crate::domain::{Cancel, Place, Sources, caught, make_folder};
 
 /// A round's training data and its location.
 #[derive(Debug)]
@@ -130,7 +130,10 @@ fn run(
     check_images(&task.images)?;
     task.lock.check()?;
     make_folder(task.run_dir).map_err(TrainingError::io(task.run_dir, "making the round's folder"))?;
-    let mut round = Round::open(config, task, hooks, cancel)?;
+    let place = Place::open(task.run_dir).map_err(TrainingError::io(task.run_dir, "opening"))?;
+    let opened = Round::open(config, task, hooks, cancel);
+    // Of a project that was moved, other errors only follow.
+    let mut round = opened.map_err(|error| place.check().err().map_or(error, TrainingError::from))?;
     *step = round.progress.step;
     let outcome = round.train(step);
     // Progress before an error stays on disk; the last good checkpoint is named to the user.

@@ -15,7 +15,7 @@ use super::status::rates;
 use super::train::{TrainReport, resume, train};
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::sample::{self, SampleConfig};
-use crate::domain::{Cancel, HardNegativeSource, Progress, RoundRecord, RoundState};
+use crate::domain::{Cancel, HardNegativeSource, Progress, RoundRecord, RoundState, printable_path};
 use crate::evaluation::RocCurve;
 use crate::training::RoundConfig;
 
@@ -61,6 +61,13 @@ pub fn prepare(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<Project, WorkflowError> {
+    // The sample is written into the project, and the store keeps its path as text.
+    if std::path::absolute(dir).is_ok_and(|dir| dir.to_str().is_none()) {
+        return Err(WorkflowError::Refused(format!(
+            "{} is not a UTF-8 path. Choose another folder with --project.",
+            printable_path(dir)
+        )));
+    }
     let project = Project::open_or_create(dir)?;
     check_is_sample(&project)?;
     let sample_dir = sample_dir(&project);

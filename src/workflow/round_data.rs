@@ -52,6 +52,11 @@ struct Given {
     ignored: Vec<String>,
 }
 
+/// Whether the round in `run_dir` has such a file; rounds of the first version have none.
+pub(super) fn exists(run_dir: &Path) -> bool {
+    run_dir.join(FILE).exists()
+}
+
 /// Writes the training data of the round in `run_dir`.
 pub(super) fn write(run_dir: &Path, images: &[TrainingImage]) -> Result<(), WorkflowError> {
     let path = run_dir.join(FILE);

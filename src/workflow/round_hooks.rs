@@ -9,9 +9,10 @@ use super::classes::LabelMap;
 use super::detect::{Found, detect_files, refuse_mostly_unreadable};
 use super::held_out::{self, HeldOut, OutputShape};
 use super::retry::with_retries;
+use super::round_log::RoundLog;
 use super::round_mining::negatives;
 use super::round_report::MERIT_FALSE_POSITIVES;
-use super::{Observer, WorkEvent, WorkflowError, fold_label, round_log};
+use super::{Observer, WorkEvent, WorkflowError, fold_label};
 use crate::detector::Detector;
 use crate::domain::{Cancel, Detection, RoundId, RoundRecord, Sources};
 use crate::evaluation::average_precision::AveragePrecision;
@@ -44,6 +45,7 @@ pub(super) struct Hooks<'a, 'b> {
     /// Those of the training images.
     training_sources: Sources,
     run_dir: &'a Path,
+    log: RoundLog,
     observer: &'a mut Observer<'b>,
     cancel: &'a Cancel,
     curves: Vec<(String, RocCurve)>,
@@ -66,8 +68,8 @@ impl<'a, 'b> Hooks<'a, 'b> {
         run_dir: &'a Path,
         observer: &'a mut Observer<'b>,
         cancel: &'a Cancel,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, WorkflowError> {
+        Ok(Self {
             store,
             round,
             held_out,
@@ -76,6 +78,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
             sources,
             training_sources,
             run_dir,
+            log: RoundLog::open(run_dir)?,
             observer,
             cancel,
             curves: Vec::new(),
@@ -84,7 +87,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
             metrics: Vec::new(),
             batch: METRIC_BATCH,
             failure: None,
-        }
+        })
     }
 
     /// Writes what is left, also after a cancel.
@@ -120,7 +123,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
     ) -> Result<T, StoreError> {
         let tell = |text: String| {
             // A failure to log it is no reason to stop.
-            let _ = round_log::append(self.run_dir, self.step, &text);
+            let _ = self.log.append(self.step, &text);
             (self.observer)(WorkEvent::Train(TrainEvent::Warning(text)));
         };
         with_retries(cancel, tell, || write(self.store, self.round.id))
@@ -139,7 +142,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
 
     /// Adds a line to the round's `log.txt`.
     fn log(&mut self, text: &str) {
-        let failed = round_log::append(self.run_dir, self.step, text).err();
+        let failed = self.log.append(self.step, text).err();
         self.stop_for(failed);
     }
 

@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use super::copies::Copies;
 use super::{Project, WorkflowError};
-use crate::domain::{ImageRecord, RoundRecord, RoundState, Verdict};
+use crate::domain::{ImageRecord, RoundRecord, RoundState, Verdict, WorkLock};
 use crate::evaluation::RocCurve;
 use crate::store::{CandidateQuery, Store, VerdictFilter};
+use crate::training::LOCK_FILE;
 
 /// A summary of a project.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -50,6 +51,8 @@ pub struct RoundStatus {
     /// Number of imported detections without a score.
     pub without_score: u64,
     pub state: &'static str,
+    /// Whether its training ended without a result and can be resumed, as after a crash.
+    pub interrupted: bool,
     pub candidates: u64,
     pub undecided: u64,
     /// Decisions left if each group is decided together.
@@ -176,6 +179,7 @@ pub fn status(project: &Project) -> Result<Status, WorkflowError> {
         }
     });
     let datasets = datasets.collect();
+    let is_training = WorkLock::is_held(&project.runs_dir().join(LOCK_FILE));
     let mut rounds = Vec::new();
     let all_rounds = store.rounds()?;
     for round in all_rounds.clone() {
@@ -188,6 +192,7 @@ pub fn status(project: &Project) -> Result<Status, WorkflowError> {
             source: round.imported.as_ref().map(|model| model.source.clone()),
             without_score: round.imported.as_ref().map_or(0, |model| model.unscored),
             state: round.state.as_str(),
+            interrupted: round.is_own() && round.state == RoundState::Running && !is_training,
             candidates: counts.candidates(),
             undecided: counts.undecided,
             decisions: counts.decisions,

@@ -28,7 +28,7 @@ use crate::mining::SAME_HARD_NEGATIVE_IOU;
 use crate::store::Store;
 use crate::training::{
     Difference, Outcome, RoundConfig, RoundHooks as _, RoundTask, RunLock, Start, TrainEvent, TrainingImage,
-    last_model, least_memory_bytes, machine_memory_bytes, train_round,
+    last_model, least_memory_bytes, logged_steps, machine_memory_bytes, train_round,
 };
 
 /// The result of a round's training.
@@ -282,6 +282,7 @@ fn run_and_record(
         Ok(report) if report.stopped => RoundState::Stopped,
         Ok(_) => RoundState::Trained,
         Err(WorkflowError::Training(error)) if error.is_interruption() => RoundState::Stopped,
+        Err(WorkflowError::Moved(_)) => RoundState::Stopped,
         Err(_) => RoundState::Failed,
     };
     let tell = |text| observer(WorkEvent::Log(text));
@@ -332,6 +333,9 @@ fn plan(
     let mut test = std::mem::take(&mut split.test);
     let run_dir = project.run_dir(number);
     let begun = last_model(&run_dir).is_some();
+    if start == Start::Resume {
+        check_run_folder(store, number, config, &run_dir, observer)?;
+    }
     let kept = match start {
         Start::Resume => match round_data::read(&run_dir, |image| store.image_file(image)) {
             Err(WorkflowError::BadFile { path, reason }) => {
@@ -395,6 +399,48 @@ fn plan(
     })
 }
 
+/// Refuses to begin a round again whose checkpoints or folder are away, and reports what is missing otherwise.
+fn check_run_folder(
+    store: &Store,
+    number: u32,
+    config: &RoundConfig,
+    run_dir: &Path,
+    observer: &mut Observer,
+) -> Result<(), WorkflowError> {
+    let shown = printable_path(run_dir);
+    if !run_dir.exists() {
+        let rounds = store.rounds()?;
+        let round = rounds.iter().find(|round| round.number == number && round.is_own());
+        let tested = round.map_or(Ok(false), |round| Ok::<_, WorkflowError>(!store.curves(round.id)?.is_empty()))?;
+        if tested || round.is_some_and(|round| round.state == RoundState::Stopped) {
+            return Err(WorkflowError::Refused(format!(
+                "{shown}, the folder of round {number}, is missing: its checkpoints are in it. Put it back, or start a new round with \
+                 `quarry train`."
+            )));
+        }
+        observer(WorkEvent::Log(format!("{shown} is missing: round {number} begins at its first step")));
+        return Ok(());
+    }
+    if last_model(run_dir).is_some() {
+        if !round_data::exists(run_dir) {
+            observer(WorkEvent::Log(format!(
+                "{shown}: the list of what the round trains on (data.json) is missing. Images and objects are taken from the project"
+            )));
+        }
+        return Ok(());
+    }
+    // A step is logged before its checkpoint is written.
+    let logged = logged_steps(run_dir).unwrap_or_default().last().map_or(0, |step| step.step);
+    if config.checkpoint_every > 0 && logged > config.checkpoint_every {
+        return Err(WorkflowError::Refused(format!(
+            "round {number} was at step {logged}, and the checkpoints in {shown}{}checkpoints are missing. Put them back, or start a new \
+             round with `quarry train`.",
+            std::path::MAIN_SEPARATOR
+        )));
+    }
+    Ok(())
+}
+
 fn run(
     project: &Project,
     store: &mut Store,
@@ -431,7 +477,7 @@ fn run(
     }
     let labels = LabelMap::new(store, &config.detector.class_names())?;
     let files = (held_out_files, training_sources.clone());
-    let mut hooks = Hooks::new(store, round, (held_out, labels), files, &run_dir, observer, cancel);
+    let mut hooks = Hooks::new(store, round, (held_out, labels), files, &run_dir, observer, cancel)?;
     if !changes.is_empty() {
         hooks.event(TrainEvent::Warning(format!("The round continues with changed settings: {}", in_words(&changes))));
     }

@@ -73,6 +73,18 @@ pub fn mine_with(
     cancel: &Cancel,
 ) -> Result<MineReport, WorkflowError> {
     let lock = RunLock::take(&project.runs_dir())?;
+    // Of a project that was moved, other errors only follow.
+    mine_under(&lock, project, request, observer, cancel)
+        .map_err(|error| lock.check().err().map_or(error, WorkflowError::from))
+}
+
+fn mine_under(
+    lock: &RunLock,
+    project: &Project,
+    request: &MineRequest,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<MineReport, WorkflowError> {
     let mut store = project.open_store()?;
     let plan = Plan::new(project, &store, request.round, request.precision, observer)?;
     let detector = detector_of(&plan, request.device.as_deref(), observer)?;
