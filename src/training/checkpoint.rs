@@ -412,6 +412,8 @@ mod tests {
         let message = last_good_model(run.path()).unwrap_err().to_string();
         assert!(message.contains("none of its 1 checkpoints is intact") && !message.contains("remove"), "{message}");
         assert_eq!(message.matches("model.safetensors").count(), 1, "{message}");
+        assert!(checkpoints.newest_good(|text| reports.push(text)).is_err());
+        assert_eq!((reports.len(), checkpoints.steps()), (3, vec![10]), "where none is intact, none is renamed");
     }
 
     #[test]
