@@ -338,8 +338,49 @@ fn wider_face_has_a_line_of_zeros_where_there_is_no_face() {
     check_bad(&dataset, &["train_bbx_gt.txt:5: the box is 0 wide", "train_bbx_gt.txt:6: 'x' is not a finite number"]);
     assert_eq!(dataset.summary.missing, ["WIDER_train/images/0--Parade/gone.png"]);
     set.write("wider_face_split/wider_face_val_bbx_gt.txt", "1/a.png\nmany\n");
-    let error = set.read("wider", "").unwrap_err().to_string();
+    let strict = ReadOptions { strict: true, split: Some("val".into()), ..ReadOptions::default() };
+    let error = set.read_with("wider", "", &strict).unwrap_err().to_string();
     assert!(error.contains("val_bbx_gt.txt:2: expected the number of faces of '1/a.png', found 'many'"), "{error}");
+}
+
+/// Imports a list of WIDER FACE, its lines separated by `|`; returns the images with their number of faces, and the bad records.
+fn wider(images: &[&str], list: &str) -> (Vec<(String, usize)>, Vec<String>) {
+    let images: Vec<String> = images.iter().map(|image| format!("WIDER_val/images/{image}.png")).collect();
+    let set = Set::new(&images.iter().map(String::as_str).collect::<Vec<_>>());
+    set.write("wider_face_split/wider_face_val_bbx_gt.txt", list.replace('|', "\n"));
+    let dataset = set.read("wider", "").unwrap();
+    let name = |name: &str| name.trim_start_matches("WIDER_val/images/").trim_end_matches(".png").to_owned();
+    (dataset.images.iter().map(|image| (name(&image.name), image.objects.len())).collect(), bad(&dataset))
+}
+
+/// Names without an extension may look like faces or counts; a wrong or missing count costs one record.
+#[test]
+fn wider_face_with_names_of_numbers() {
+    let check = |images: &[&str], list: &str, expected: &[(&str, usize)], problems: &[&str]| {
+        let face = "10 10 50 60 0 0 0 0 0 0";
+        let (read, found) = wider(images, &list.replace('F', face));
+        let expected: Vec<(String, usize)> = expected.iter().map(|&(name, faces)| (name.to_owned(), faces)).collect();
+        assert_eq!(read, expected, "{list}: {found:?}");
+        assert_eq!(found.len(), problems.len(), "{list}: {found:?}");
+        assert!(found.iter().zip(problems).all(|(found, part)| found.contains(part)), "{list}: {found:?}");
+    };
+    for name in ["2024 05 17 093012", "1 2 3 4 5", "10 10 0.5 100 100 1"] {
+        let of = |list: &str| list.replace('N', name);
+        check(&["3", name], &of("3|0|N|1|F"), &[("3", 0), (name, 1)], &[]);
+        check(&["3", name], &of("3|0|0 0 0 0|N|0"), &[("3", 0), (name, 0)], &[]);
+        check(&["3", name], &of("3|1|F|F|N|1|F"), &[("3", 1), (name, 1)], &[":4: "]);
+        check(&["3", name], &of("3|2|F|N|1|F"), &[("3", 1), (name, 1)], &[":2: '3' has fewer"]);
+        check(&["3", name, "5"], &of("3|1|F|N|2|F|5|1|F"), &[("3", 1), (name, 1), ("5", 1)], &[":5: "]);
+        // The image is missing: its faces are not those of the image before it.
+        check(&["3"], &of("3|1|F|N|1|F"), &[("3", 1)], &[]);
+    }
+    check(&["3", "5"], "3|1|F|5|1|F", &[("3", 1), ("5", 1)], &[]);
+    check(&["3"], "3|1|F|5|1|F", &[("3", 1)], &[]);
+    check(&["5", "6", "7"], "5|F|6|1|F|7|0", &[("6", 1), ("7", 0)], &[":2: expected the number of faces of '5'"]);
+    check(&["5", "6", "7"], "5|6|1|F|7|0", &[("6", 1), ("7", 0)], &[":2: expected the number of faces of '5'"]);
+    check(&["a", "b", "c"], "a|many|F|b|1|F|c.png|0", &[("b", 1), ("c", 0)], &[":2: expected the number of faces"]);
+    check(&["a", "b"], "a|b|1|F", &[("b", 1)], &[":2: expected the number of faces of 'a', found 'b'"]);
+    check(&["a", "b", "c"], "a.png|b.png|c.png|1|F", &[("c", 1)], &[":2: expected", ":3: expected"]);
 }
 
 #[test]
