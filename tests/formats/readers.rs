@@ -558,6 +558,53 @@ fn read_as(format: &str, images: &[&str], file: &str, text: &str) -> String {
     }
 }
 
+/// The box around a rotated needle is wide and high: its own sides count.
+#[test]
+fn rotated_shapes_a_hundredth_of_a_pixel_thin_are_bad_records() {
+    let check = |format: &str, file: &str, text: &dyn Fn(f64) -> String| {
+        for (thickness, is_kept) in [(0.01, false), (2.0, true)] {
+            let set = Set::new(&["a.png"]);
+            set.write("classes.txt", "car\n").write(file, text(thickness));
+            let dataset = set.read(format, "").unwrap();
+            let found = crate::support::text(&dataset) + &bad(&dataset).join("\n");
+            let is_told = found.contains("x 0.010 pixels: each side must be at least 0.5");
+            assert_eq!((found.contains("  car "), is_told), (is_kept, !is_kept), "{format}: {found}");
+        }
+    };
+    let cvat = |shape: String| format!(r#"<annotations><image name="a.png">{shape}</image></annotations>"#);
+    check("cvat", "a.xml", &|thickness| {
+        let ry = thickness / 2.0;
+        cvat(format!(r#"<ellipse label="car" cx="50" cy="40" rx="25" ry="{ry}" rotation="30"/>"#))
+    });
+    check("cvat", "a.xml", &|thickness| {
+        let end = 40.0 + thickness;
+        cvat(format!(r#"<box label="car" xtl="25" ytl="40" xbr="75" ybr="{end}" rotation="45"/>"#))
+    });
+    check("voc", "a.xml", &|thickness| {
+        let turned = format!("<cx>50</cx><cy>40</cy><w>50</w><h>{thickness}</h><angle>0.8</angle>");
+        format!("<annotation><object><name>car</name><robndbox>{turned}</robndbox></object></annotation>")
+    });
+    check("label-studio", "a.json", &|thickness| {
+        let region = format!(
+            r#"{{"x": 20, "y": 20, "width": 50, "height": {}, "rotation": 45, "rectanglelabels": ["car"]}}"#,
+            thickness / 0.8
+        );
+        format!(r#"[{{"data": {{"image": "a.png"}}, "annotations": [{{"result": [{{"value": {region}}}]}}]}}]"#)
+    });
+    let corners = |thickness: f64| {
+        let t = thickness / 2f64.sqrt();
+        [[20.0, 20.0], [50.0, 50.0], [50.0 - t, 50.0 + t], [20.0 - t, 20.0 + t]]
+    };
+    check("labelme", "a.json", &|thickness| {
+        let points = corners(thickness);
+        format!(r#"{{"shapes": [{{"label": "car", "shape_type": "rotation", "points": {points:?}}}]}}"#)
+    });
+    check("yolo", "a.txt", &|thickness| {
+        let [a, b, c, d] = corners(thickness).map(|[x, y]| format!("{} {}", x / 100.0, y / 80.0));
+        format!("0 {a} {b} {c} {d}")
+    });
+}
+
 /// Files of other tools and for other tasks: their boxes are read, and everything skipped is reported.
 #[test]
 fn what_other_tools_write_is_read_or_told() {

@@ -180,7 +180,7 @@ impl<'a> FaceList<'a> {
             match face(text) {
                 Ok((bbox, ignored)) => {
                     let (shape, place) = (Shape::Rectangle(bbox), Place::Line(line));
-                    objects.push(DraftObject { class: 0, shape, ignored, place });
+                    objects.push(DraftObject { class: 0, shape, sides: None, ignored, place });
                 }
                 Err(problem) => report(line, problem)?,
             }
