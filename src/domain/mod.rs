@@ -68,7 +68,7 @@ pub use round::{HardNegativeSource, ImportedModel, RoundInit, RoundRecord, Round
 pub use shares::{Share, Shares};
 pub use shown_path::{shown_path, shown_path_if_any, shown_paths};
 pub use sources::{Away, Sources};
-pub use valid_shape::{MAX_IMAGE_SIDES, MIN_SIDE_PX, ShapeProblem, check_shape};
+pub use valid_shape::{MAX_IMAGE_SIDES, MIN_SIDE_PX, ShapeProblem, check_shape, check_sides};
 pub use verdict::{Basis, Verdict, VerdictRecord};
 pub use whole_file::{
     check_writable, clear_unfinished, finish as finish_file, unfinished_file, unfinished_link, write_output,

@@ -1,10 +1,9 @@
 //! Validates annotated shapes: finite, of a plausible size, and at least partly inside the image.
 
 use super::Shape;
-use crate::geometry::BoundingBox;
 
-/// Minimum width and height in pixels, for the whole shape and for its part inside the image. A smaller shape may cover no pixel centre;
-/// rounded coordinates of real one-pixel objects stay above it.
+/// Minimum width and height in pixels, for the whole shape (if it is rotated, also along its own axes) and for its part inside the image.
+/// A smaller shape may cover no pixel centre; rounded coordinates of real one-pixel objects stay above it.
 pub const MIN_SIDE_PX: f64 = 0.5;
 /// Maximum width and height as a multiple of the image's longer side. An object cut by the image border may be larger than the image, but
 /// not by this much.
@@ -40,11 +39,24 @@ pub fn check_shape(shape: &Shape, width: u32, height: u32) -> Result<(), ShapePr
     if !bbox.is_finite() || bbox.width().max(bbox.height()) > MAX_IMAGE_SIDES * f64::from(width.max(height)) {
         return Err(too_large);
     }
-    if is_small(&bbox) {
-        return Err(ShapeProblem::TooSmall { width: bbox.width(), height: bbox.height() });
+    check_sides(bbox.width(), bbox.height())?;
+    // The box around a rotated needle is wide and high.
+    if let Shape::Ellipse(e) = shape {
+        check_sides(2.0 * e.ra, 2.0 * e.rb)?;
     }
-    if is_small(&bbox.clipped(f64::from(width), f64::from(height))) {
-        return Err(ShapeProblem::Outside { image_width: width, image_height: height });
+    let visible = bbox.clipped(f64::from(width), f64::from(height));
+    check_sides(visible.width(), visible.height())
+        .map_err(|_| ShapeProblem::Outside { image_width: width, image_height: height })
+}
+
+/// Checks the sides of a shape. [`check_shape`] only sees the box around a rotated rectangle: whoever reads one also checks its own sides.
+///
+/// # Errors
+///
+/// A side is shorter than [`MIN_SIDE_PX`].
+pub fn check_sides(width: f64, height: f64) -> Result<(), ShapeProblem> {
+    if width < MIN_SIDE_PX || height < MIN_SIDE_PX {
+        return Err(ShapeProblem::TooSmall { width, height });
     }
     Ok(())
 }
@@ -60,14 +72,10 @@ fn check_numbers(shape: &Shape) -> Result<(), ShapeProblem> {
     }
 }
 
-fn is_small(bbox: &BoundingBox) -> bool {
-    bbox.width() < MIN_SIDE_PX || bbox.height() < MIN_SIDE_PX
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::Ellipse;
+    use crate::geometry::{BoundingBox, Ellipse};
 
     fn check(shape: Shape, words: &str) {
         let found = check_shape(&shape, 100, 80).map_or_else(|problem| problem.to_string(), |()| "valid".to_owned());
@@ -102,6 +110,9 @@ mod tests {
         check(with(1e308, 10.0, 0.7, 50.0, 40.0), "pixels in an image of 100 x 80");
         check(with(1e308, 1e308, 0.7, 50.0, 40.0), "pixels in an image of 100 x 80");
         check(with(0.01, 0.01, 0.7, 50.0, 40.0), "at least");
+        check(with(25.0, 0.005, 0.1, 50.0, 40.0), "50.000 x 0.010 pixels");
+        check(with(0.2, 25.0, 0.7, 50.0, 40.0), "0.400 x 50.000 pixels");
+        check(with(25.0, 0.25, 0.7, 50.0, 40.0), "valid");
         check(with(0.0, 10.0, 0.7, 50.0, 40.0), "half axes are 0 and 10");
         check(with(-5.0, 10.0, 0.7, 50.0, 40.0), "half axes are -5 and 10");
         check(with(5.0, 10.0, f64::NAN, 50.0, 40.0), "finite");

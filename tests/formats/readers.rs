@@ -338,8 +338,49 @@ fn wider_face_has_a_line_of_zeros_where_there_is_no_face() {
     check_bad(&dataset, &["train_bbx_gt.txt:5: the box is 0 wide", "train_bbx_gt.txt:6: 'x' is not a finite number"]);
     assert_eq!(dataset.summary.missing, ["WIDER_train/images/0--Parade/gone.png"]);
     set.write("wider_face_split/wider_face_val_bbx_gt.txt", "1/a.png\nmany\n");
-    let error = set.read("wider", "").unwrap_err().to_string();
+    let strict = ReadOptions { strict: true, split: Some("val".into()), ..ReadOptions::default() };
+    let error = set.read_with("wider", "", &strict).unwrap_err().to_string();
     assert!(error.contains("val_bbx_gt.txt:2: expected the number of faces of '1/a.png', found 'many'"), "{error}");
+}
+
+/// Imports a list of WIDER FACE, its lines separated by `|`; returns the images with their number of faces, and the bad records.
+fn wider(images: &[&str], list: &str) -> (Vec<(String, usize)>, Vec<String>) {
+    let images: Vec<String> = images.iter().map(|image| format!("WIDER_val/images/{image}.png")).collect();
+    let set = Set::new(&images.iter().map(String::as_str).collect::<Vec<_>>());
+    set.write("wider_face_split/wider_face_val_bbx_gt.txt", list.replace('|', "\n"));
+    let dataset = set.read("wider", "").unwrap();
+    let name = |name: &str| name.trim_start_matches("WIDER_val/images/").trim_end_matches(".png").to_owned();
+    (dataset.images.iter().map(|image| (name(&image.name), image.objects.len())).collect(), bad(&dataset))
+}
+
+/// Names without an extension may look like faces or counts; a wrong or missing count costs one record.
+#[test]
+fn wider_face_with_names_of_numbers() {
+    let check = |images: &[&str], list: &str, expected: &[(&str, usize)], problems: &[&str]| {
+        let face = "10 10 50 60 0 0 0 0 0 0";
+        let (read, found) = wider(images, &list.replace('F', face));
+        let expected: Vec<(String, usize)> = expected.iter().map(|&(name, faces)| (name.to_owned(), faces)).collect();
+        assert_eq!(read, expected, "{list}: {found:?}");
+        assert_eq!(found.len(), problems.len(), "{list}: {found:?}");
+        assert!(found.iter().zip(problems).all(|(found, part)| found.contains(part)), "{list}: {found:?}");
+    };
+    for name in ["2024 05 17 093012", "1 2 3 4 5", "10 10 0.5 100 100 1"] {
+        let of = |list: &str| list.replace('N', name);
+        check(&["3", name], &of("3|0|N|1|F"), &[("3", 0), (name, 1)], &[]);
+        check(&["3", name], &of("3|0|0 0 0 0|N|0"), &[("3", 0), (name, 0)], &[]);
+        check(&["3", name], &of("3|1|F|F|N|1|F"), &[("3", 1), (name, 1)], &[":4: "]);
+        check(&["3", name], &of("3|2|F|N|1|F"), &[("3", 1), (name, 1)], &[":2: '3' has fewer"]);
+        check(&["3", name, "5"], &of("3|1|F|N|2|F|5|1|F"), &[("3", 1), (name, 1), ("5", 1)], &[":5: "]);
+        // The image is missing: its faces are not those of the image before it.
+        check(&["3"], &of("3|1|F|N|1|F"), &[("3", 1)], &[]);
+    }
+    check(&["3", "5"], "3|1|F|5|1|F", &[("3", 1), ("5", 1)], &[]);
+    check(&["3"], "3|1|F|5|1|F", &[("3", 1)], &[]);
+    check(&["5", "6", "7"], "5|F|6|1|F|7|0", &[("6", 1), ("7", 0)], &[":2: expected the number of faces of '5'"]);
+    check(&["5", "6", "7"], "5|6|1|F|7|0", &[("6", 1), ("7", 0)], &[":2: expected the number of faces of '5'"]);
+    check(&["a", "b", "c"], "a|many|F|b|1|F|c.png|0", &[("b", 1), ("c", 0)], &[":2: expected the number of faces"]);
+    check(&["a", "b"], "a|b|1|F", &[("b", 1)], &[":2: expected the number of faces of 'a', found 'b'"]);
+    check(&["a", "b", "c"], "a.png|b.png|c.png|1|F", &[("c", 1)], &[":2: expected", ":3: expected"]);
 }
 
 #[test]
@@ -515,6 +556,53 @@ fn read_as(format: &str, images: &[&str], file: &str, text: &str) -> String {
         }
         Err(error) => error.to_string(),
     }
+}
+
+/// The box around a rotated needle is wide and high: its own sides count.
+#[test]
+fn rotated_shapes_a_hundredth_of_a_pixel_thin_are_bad_records() {
+    let check = |format: &str, file: &str, text: &dyn Fn(f64) -> String| {
+        for (thickness, is_kept) in [(0.01, false), (2.0, true)] {
+            let set = Set::new(&["a.png"]);
+            set.write("classes.txt", "car\n").write(file, text(thickness));
+            let dataset = set.read(format, "").unwrap();
+            let found = crate::support::text(&dataset) + &bad(&dataset).join("\n");
+            let is_told = found.contains("x 0.010 pixels: each side must be at least 0.5");
+            assert_eq!((found.contains("  car "), is_told), (is_kept, !is_kept), "{format}: {found}");
+        }
+    };
+    let cvat = |shape: String| format!(r#"<annotations><image name="a.png">{shape}</image></annotations>"#);
+    check("cvat", "a.xml", &|thickness| {
+        let ry = thickness / 2.0;
+        cvat(format!(r#"<ellipse label="car" cx="50" cy="40" rx="25" ry="{ry}" rotation="30"/>"#))
+    });
+    check("cvat", "a.xml", &|thickness| {
+        let end = 40.0 + thickness;
+        cvat(format!(r#"<box label="car" xtl="25" ytl="40" xbr="75" ybr="{end}" rotation="45"/>"#))
+    });
+    check("voc", "a.xml", &|thickness| {
+        let turned = format!("<cx>50</cx><cy>40</cy><w>50</w><h>{thickness}</h><angle>0.8</angle>");
+        format!("<annotation><object><name>car</name><robndbox>{turned}</robndbox></object></annotation>")
+    });
+    check("label-studio", "a.json", &|thickness| {
+        let region = format!(
+            r#"{{"x": 20, "y": 20, "width": 50, "height": {}, "rotation": 45, "rectanglelabels": ["car"]}}"#,
+            thickness / 0.8
+        );
+        format!(r#"[{{"data": {{"image": "a.png"}}, "annotations": [{{"result": [{{"value": {region}}}]}}]}}]"#)
+    });
+    let corners = |thickness: f64| {
+        let t = thickness / 2f64.sqrt();
+        [[20.0, 20.0], [50.0, 50.0], [50.0 - t, 50.0 + t], [20.0 - t, 20.0 + t]]
+    };
+    check("labelme", "a.json", &|thickness| {
+        let points = corners(thickness);
+        format!(r#"{{"shapes": [{{"label": "car", "shape_type": "rotation", "points": {points:?}}}]}}"#)
+    });
+    check("yolo", "a.txt", &|thickness| {
+        let [a, b, c, d] = corners(thickness).map(|[x, y]| format!("{} {}", x / 100.0, y / 80.0));
+        format!("0 {a} {b} {c} {d}")
+    });
 }
 
 /// Files of other tools and for other tasks: their boxes are read, and everything skipped is reported.

@@ -157,7 +157,9 @@ fn read_fold(
     let (listed, annotated_names) = match bad.as_deref_mut() {
         None => (parse_name_list(names, &names_bytes)?, parse_ellipse_list(ellipses, &ellipses_bytes)?),
         Some(bad) => {
-            (tolerant::name_list(names, &names_bytes, bad)?, tolerant::ellipse_list(ellipses, &ellipses_bytes, bad)?)
+            let listed = tolerant::name_list(names, &names_bytes, bad)?;
+            let annotated = tolerant::ellipse_list(ellipses, &ellipses_bytes, &listed, bad)?;
+            (listed, annotated)
         }
     };
     let mut annotated: HashMap<String, AnnotatedName> = HashMap::new();

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::draft::{Draft, DraftImage, DraftObject};
+use super::draft::{Draft, DraftImage, DraftObject, Sides};
 use super::image_files::{ImageFiles, shortened};
 use super::layout::{absolute, files_in, root_of};
 use super::skipped::Place;
@@ -78,7 +78,7 @@ struct OpenImage {
 /// A shape whose attributes may follow.
 struct OpenShape {
     class: String,
-    shape: Result<Shape, String>,
+    shape: Result<(Shape, Option<Sides>), String>,
     ignored: bool,
     line: u32,
 }
@@ -209,8 +209,9 @@ impl CvatFile<'_> {
                 let Some(OpenShape { class, shape, ignored, line }) = self.shape.take() else { return Ok(()) };
                 let place = Place::Line(line);
                 match (shape, &mut self.image) {
-                    (Ok(shape), Some(image)) => {
-                        image.objects.push(DraftObject { class: draft.classes.id(&class), shape, ignored, place });
+                    (Ok((shape, sides)), Some(image)) => {
+                        let class = draft.classes.id(&class);
+                        image.objects.push(DraftObject { class, shape, sides, ignored, place });
                     }
                     (Err(problem), _) => draft.problems.report(self.path, place, problem)?,
                     (Ok(_), None) => {}
@@ -243,25 +244,28 @@ impl CvatFile<'_> {
     }
 }
 
-fn shape_of(tag: &Tag) -> Result<Shape, String> {
+/// Returns the shape, and the sides of a box that may be rotated.
+fn shape_of(tag: &Tag) -> Result<(Shape, Option<Sides>), String> {
     // Degrees, clockwise on the screen, about the centre.
     let rotation = if tag.attribute("rotation").is_some() { tag.number("rotation")?.to_radians() } else { 0.0 };
     match tag.name.as_str() {
         "ellipse" => {
             let (rx, ry) = (tag.number("rx")?, tag.number("ry")?);
-            Ok(Shape::Ellipse(Ellipse::new(rx, ry, rotation, tag.number("cx")?, tag.number("cy")?)))
+            Ok((Shape::Ellipse(Ellipse::new(rx, ry, rotation, tag.number("cx")?, tag.number("cy")?)), None))
         }
-        "polygon" => points(tag.attribute("points").unwrap_or_default()).map(Shape::Rectangle),
+        "polygon" => points(tag.attribute("points").unwrap_or_default()).map(|bbox| (Shape::Rectangle(bbox), None)),
         "mask" => {
             let (left, top) = (tag.number("left")?, tag.number("top")?);
-            Ok(Shape::Rectangle(BoundingBox::from_xywh(left, top, tag.number("width")?, tag.number("height")?)))
+            let bbox = BoundingBox::from_xywh(left, top, tag.number("width")?, tag.number("height")?);
+            Ok((Shape::Rectangle(bbox), None))
         }
         _ => {
             let (x1, y1, x2, y2) = (tag.number("xtl")?, tag.number("ytl")?, tag.number("xbr")?, tag.number("ybr")?);
             if x2 <= x1 || y2 <= y1 {
                 return Err(format!("the corners {x1}, {y1} and {x2}, {y2} are not top left and bottom right"));
             }
-            Ok(Shape::Rectangle(rotated(&BoundingBox::new(x1, y1, x2, y2), rotation)))
+            let bbox = rotated(&BoundingBox::new(x1, y1, x2, y2), rotation);
+            Ok((Shape::Rectangle(bbox), Some(Sides::of_size(x2 - x1, y2 - y1))))
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{ExifRule, ReadOptions};
 use crate::dataset::images::{Probe, SeenContent, probe_all};
 use crate::dataset::imported::LeftOut;
 use crate::dataset::{DatasetError, ImportedDataset, ImportedImage, ImportedObject};
-use crate::domain::{Cancel, Progress, Shape, check_shape, printable};
+use crate::domain::{Cancel, Progress, Shape, check_shape, check_sides, printable};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// Class names in order of first occurrence.
@@ -39,8 +39,32 @@ pub(super) struct DraftObject {
     pub class: u32,
     /// In pixels, or in fractions of the image's width and height if [`Draft::fractions`] is set.
     pub shape: Shape,
+    /// Set if `shape` is the box around a rotated rectangle.
+    pub sides: Option<Sides>,
     pub ignored: bool,
     pub place: Place,
+}
+
+/// Two neighbouring sides of a rotated rectangle, as vectors in the unit of the shape: it may be too thin where the box around it is not.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sides([(f64, f64); 2]);
+
+impl Sides {
+    /// Of a rectangle of this size before its rotation.
+    pub fn of_size(width: f64, height: f64) -> Self {
+        Self([(width, 0.0), (0.0, height)])
+    }
+
+    /// Of a rectangle with these corners, in order around it.
+    pub fn of_corners([a, b, c, _]: [(f64, f64); 4]) -> Self {
+        Self([(b.0 - a.0, b.1 - a.1), (c.0 - b.0, c.1 - b.1)])
+    }
+
+    /// Returns the lengths in pixels, if a unit is this many pixels.
+    fn lengths(self, (x, y): (f64, f64)) -> (f64, f64) {
+        let [width, height] = self.0.map(|(dx, dy)| (dx * x).hypot(dy * y));
+        (width, height)
+    }
 }
 
 /// An existing image named by the annotation.
@@ -255,7 +279,9 @@ impl Draft {
         let mut objects = Vec::with_capacity(draft.objects.len());
         for object in &draft.objects {
             let shape = upright.shape(scaled(object.shape, scale));
-            match check_shape(&shape, probe.width, probe.height) {
+            let sides = object.sides.map(|sides| sides.lengths(scale));
+            let checked = check_shape(&shape, probe.width, probe.height);
+            match checked.and_then(|()| sides.map_or(Ok(()), |(width, height)| check_sides(width, height))) {
                 Ok(()) => objects.push(ImportedObject { class: object.class, shape, ignored: object.ignored }),
                 Err(problem) => {
                     let b = shape.bounding_box();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::draft::{Draft, DraftImage, DraftObject};
+use super::draft::{Draft, DraftImage, DraftObject, Sides};
 use super::image_files::{ImageFiles, Located, shortened};
 use super::json_lines::List;
 use super::json_values::{head_of, json_error};
@@ -241,6 +241,7 @@ fn object(region: &Value, index: u32) -> Result<Option<(String, DraftObject)>, S
         Ok(number / 100.0)
     };
     let angle = value["rotation"].as_f64().unwrap_or(0.0).to_radians();
+    let mut sides = None;
     let shape = if value["ellipselabels"].is_array() || value["radiusX"].is_number() {
         Shape::Ellipse(Ellipse::new(number("radiusX")?, number("radiusY")?, angle, number("x")?, number("y")?))
     } else if let Some(points) = value["points"].as_array() {
@@ -254,11 +255,13 @@ fn object(region: &Value, index: u32) -> Result<Option<(String, DraftObject)>, S
         if w <= 0.0 || h <= 0.0 {
             return Err(format!("it is {w} wide and {h} high; both must be above 0"));
         }
+        sides = (angle != 0.0).then(|| Sides::of_size(w, h));
         let aspect = region["original_width"].as_f64().zip(region["original_height"].as_f64());
         turned(x, y, w, h, angle, aspect.map_or(1.0, |(width, height)| width / height))
     };
     let ignored = region.pointer("/meta/ignored").and_then(Value::as_bool).unwrap_or(false);
-    Ok(Some((label.to_owned(), DraftObject { class: 0, shape, ignored, place: Place::Record(List::Tasks, index) })))
+    let place = Place::Record(List::Tasks, index);
+    Ok(Some((label.to_owned(), DraftObject { class: 0, shape, sides, ignored, place })))
 }
 
 /// Returns the axis-aligned box around a rectangle rotated about its top-left corner; `aspect` is the image's width divided by its height.

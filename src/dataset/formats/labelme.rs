@@ -8,7 +8,7 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess};
 use serde_json::Value;
 
 use super::batches::read_in_batches;
-use super::draft::{Draft, DraftImage, DraftObject};
+use super::draft::{Draft, DraftImage, DraftObject, Sides};
 use super::image_files::{ImageFiles, Located, shortened};
 use super::json_lines::List;
 use super::json_values::{OneRecord, Record, Scalar, head_of, json_error};
@@ -221,9 +221,13 @@ fn add_shape(file: &Path, index: u32, shape: &Value, annotated: &mut Annotated) 
         ("mask", points) if points.len() == 2 => box_of(points),
         (other, _) => return *annotated.unused.entry(shortened(other)).or_insert(0) += 1,
     };
+    let sides = match (kind, points.as_slice()) {
+        ("rotation" | "oriented_rectangle", &[a, b, c, d]) => Some(Sides::of_corners([a, b, c, d])),
+        _ => None,
+    };
     let flags = &shape["flags"];
     let ignored = ["ignored", "difficult", "iscrowd"].iter().any(|flag| flags[flag].as_bool().unwrap_or(false));
-    annotated.objects.push((class.to_owned(), DraftObject { class: 0, shape: found, ignored, place }));
+    annotated.objects.push((class.to_owned(), DraftObject { class: 0, shape: found, sides, ignored, place }));
 }
 
 fn box_of(points: &[(f64, f64)]) -> Shape {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::batches::read_in_batches;
 use super::cvat::rotated;
-use super::draft::{Draft, DraftImage, DraftObject};
+use super::draft::{Draft, DraftImage, DraftObject, Sides};
 use super::image_files::{ImageFiles, Located, shortened};
 use super::layout::{absolute, files_below, files_in, folders_in, images_below, root_of};
 use super::skipped::{Place, Skipped, bad_file, bad_record};
@@ -201,10 +201,10 @@ fn read_object(object: &Element, origin: u8) -> Result<(String, DraftObject), (u
     // Both corners are pixels of the object: its right edge is one pixel further.
     let around =
         |[x1, y1, x2, y2]: [f64; 4]| BoundingBox::new(x1 - origin, y1 - origin, x2 - origin + 1.0, y2 - origin + 1.0);
-    let bbox = match (object.child("bndbox"), object.child("robndbox"), object.child("polygon")) {
-        (Some(corners), ..) => around(corners_of(corners)?),
+    let (bbox, sides) = match (object.child("bndbox"), object.child("robndbox"), object.child("polygon")) {
+        (Some(corners), ..) => (around(corners_of(corners)?), None),
         (None, Some(turned), _) => turned_box(turned, origin)?,
-        (None, None, Some(polygon)) => around(corners_of_polygon(polygon)?),
+        (None, None, Some(polygon)) => (around(corners_of_polygon(polygon)?), None),
         (None, None, None) => {
             return Err(wrong(object, format!("'{}' has no <bndbox> and no <polygon>", shortened(class))));
         }
@@ -212,7 +212,7 @@ fn read_object(object: &Element, origin: u8) -> Result<(String, DraftObject), (u
     let difficult = object.child("difficult").map_or("0", |flag| flag.text.trim());
     let ignored = difficult == "1" || difficult.eq_ignore_ascii_case("true");
     let place = Place::Line(object.line);
-    Ok((class.to_owned(), DraftObject { class: 0, shape: Shape::Rectangle(bbox), ignored, place }))
+    Ok((class.to_owned(), DraftObject { class: 0, shape: Shape::Rectangle(bbox), sides, ignored, place }))
 }
 
 /// Parses the number in the element `name` of `parent`; an error includes its line.
@@ -259,14 +259,15 @@ fn corners_of_polygon(polygon: &Element) -> Result<[f64; 4], (u32, String)> {
     Ok([least(&xs), least(&ys), most(&xs), most(&ys)])
 }
 
-/// Returns the axis-aligned box around roLabelImg's `<robndbox>`: centre, size and angle in radians.
-fn turned_box(turned: &Element, origin: f64) -> Result<BoundingBox, (u32, String)> {
+/// Returns the axis-aligned box around roLabelImg's `<robndbox>` (centre, size and angle in radians), and its sides.
+fn turned_box(turned: &Element, origin: f64) -> Result<(BoundingBox, Option<Sides>), (u32, String)> {
     let number = |name: &str| number_in(turned, name);
     let (cx, cy, w, h) = (number("cx")? - origin, number("cy")? - origin, number("w")?, number("h")?);
     if w <= 0.0 || h <= 0.0 {
         return Err((turned.line, format!("<robndbox> is {w} wide and {h} high; both must be above 0")));
     }
-    Ok(rotated(&BoundingBox::from_xywh(cx - w / 2.0, cy - h / 2.0, w, h), number("angle")?))
+    let bbox = rotated(&BoundingBox::from_xywh(cx - w / 2.0, cy - h / 2.0, w, h), number("angle")?);
+    Ok((bbox, Some(Sides::of_size(w, h))))
 }
 
 /// A small XML tree.

@@ -309,7 +309,7 @@ impl Taker for Taken<'_> {
             Err(problem) => self.bad(LIST, index, problem),
             Ok(shape) => {
                 let ignored = record.is_crowd || record.ignore;
-                let object = DraftObject { class: 0, shape, ignored, place: Place::Record(LIST, index) };
+                let object = DraftObject { class: 0, shape, sides: None, ignored, place: Place::Record(LIST, index) };
                 let taken = TakenAnnotation { id: record.id.id(), image, category, object };
                 match self.annotations.last_mut().filter(|part| part.len() < PART) {
                     Some(part) => part.push(taken),

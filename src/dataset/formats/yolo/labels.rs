@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::dataset::DatasetError;
-use crate::dataset::formats::draft::DraftObject;
+use crate::dataset::formats::draft::{DraftObject, Sides};
 use crate::dataset::formats::skipped::{Place, Skipped, bad_record};
 use crate::dataset::formats::text_lines::{numbered, numbers};
 use crate::domain::{InputError, Shape, UTF_16, limits, read_text};
@@ -41,8 +41,9 @@ pub(super) fn read(path: &Path, form: LabelForm) -> Result<Option<Labels>, Datas
     for (line, text) in numbered(&text) {
         let place = Place::Line(line as u32);
         match object(text, form) {
-            Ok((class, bbox)) => {
-                objects.push(DraftObject { class, shape: Shape::Rectangle(bbox), ignored: false, place });
+            Ok((class, bbox, sides)) => {
+                let shape = Shape::Rectangle(bbox);
+                objects.push(DraftObject { class, shape, sides, ignored: false, place });
             }
             Err(problem) => bad.push(bad_record(path, place, problem)),
         }
@@ -50,7 +51,8 @@ pub(super) fn read(path: &Path, form: LabelForm) -> Result<Option<Labels>, Datas
     Ok(Some((objects, bad)))
 }
 
-fn object(text: &str, form: LabelForm) -> Result<(u32, BoundingBox), String> {
+/// Returns the class, the box, and the sides of a rotated rectangle.
+fn object(text: &str, form: LabelForm) -> Result<(u32, BoundingBox, Option<Sides>), String> {
     let values = numbers(text).map_err(|word| {
         let hint = if word.contains(',') { ": numbers are separated by blanks" } else { "" };
         format!("'{}' is not a finite number{hint}", crate::dataset::formats::image_files::shortened(word))
@@ -86,8 +88,16 @@ fn object(text: &str, form: LabelForm) -> Result<(u32, BoundingBox), String> {
             "{outside} is not between 0 and 1: coordinates are fractions of the image's width and height, not pixels{hint}"
         ));
     }
-    let bbox = if is_box { box_of(used)? } else { box_of_polygon(used) };
-    Ok((class as u32, bbox))
+    let (bbox, sides) = if is_box { (box_of(used)?, None) } else { (box_of_polygon(used), rectangle_of(used)) };
+    Ok((class as u32, bbox, sides))
+}
+
+/// Returns the sides of a polygon if it is a rectangle, as in the form for oriented boxes.
+fn rectangle_of(values: &[f64]) -> Option<Sides> {
+    const ROUNDING: f64 = 1e-4;
+    let &[ax, ay, bx, by, cx, cy, dx, dy] = values else { return None };
+    let is_parallelogram = (ax - bx + cx - dx).abs() < ROUNDING && (ay - by + cy - dy).abs() < ROUNDING;
+    is_parallelogram.then(|| Sides::of_corners([(ax, ay), (bx, by), (cx, cy), (dx, dy)]))
 }
 
 /// Whether this many numbers may be a box with key points of three numbers each.
@@ -120,7 +130,7 @@ mod tests {
         let check = |text: &str, has_keypoints: bool, expected: Result<(u32, [f64; 4]), &str>| {
             let found = object(text, LabelForm { has_keypoints, classes: 3 });
             match (found, expected) {
-                (Ok((class, b)), Ok(expected)) => assert_eq!((class, [b.x1, b.y1, b.x2, b.y2]), expected, "{text}"),
+                (Ok((class, b, _)), Ok(expected)) => assert_eq!((class, [b.x1, b.y1, b.x2, b.y2]), expected, "{text}"),
                 (Err(problem), Err(words)) => assert!(problem.contains(words), "{text}: {problem}"),
                 (found, _) => panic!("{text}: {found:?}"),
             }
