@@ -395,6 +395,28 @@ fn what_a_killed_process_left_is_cleared_when_the_project_is_opened() {
     );
 }
 
+#[test]
+fn exports_write_nothing_while_the_images_are_away() {
+    let scene = Scene::new();
+    std::fs::rename(scene.at("fddb"), scene.at("away")).unwrap();
+    let before = scene.files();
+    for empty in [false, true] {
+        if empty {
+            std::fs::create_dir(scene.at("fddb")).unwrap();
+        }
+        for how in ["link", "copy"] {
+            let truth = [&export("yolo", "out")[..], &["--images", how]].concat();
+            let training =
+                ["export", "training", "--project", "p", "--format", "yolo", "--out", "out", "--images", how];
+            for args in [&truth[..], &training] {
+                let message = stderr(&scene.run(args).code(1));
+                assert!(message.contains("fddb") && message.contains("Mount or restore it"), "{message}");
+                assert!(scene.files() == before && !scene.at("out").exists(), "{args:?}");
+            }
+        }
+    }
+}
+
 #[cfg(unix)]
 fn make_fifo(path: &Path) {
     assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());

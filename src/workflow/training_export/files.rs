@@ -12,9 +12,8 @@ use tempfile::TempDir;
 use super::plan::{Item, Plan};
 use super::{Excluded, ImagesAs, TrainingExport, TrainingFormat};
 use crate::dataset::{decode_rgb_bytes, read_image_file};
-use crate::domain::{Cancel, Progress, unfinished_link};
+use crate::domain::{Cancel, Progress, Sources, unfinished_link};
 use crate::geometry::BoundingBox;
-use crate::store::Store;
 use crate::workflow::{Observer, WorkEvent, WorkflowError};
 
 /// Number of images between two checks for cancellation.
@@ -89,37 +88,39 @@ pub(super) fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Workflo
 }
 
 /// Creates the file of every item below `folder/images`. An image that cannot be read, or differs from the imported file, is skipped and
-/// reported.
+/// reported; without a whole dataset the export stops.
 pub(super) fn materialise(
-    store: &Store,
     settings: &TrainingExport,
     plan: &Plan,
     folder: &Path,
+    files: &(Vec<PathBuf>, Sources),
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<Materialised, WorkflowError> {
+    let (files, sources) = files;
     for part in super::Part::ALL {
         let images = folder.join("images").join(part.word());
         fs::create_dir_all(&images).map_err(WorkflowError::io(&images, ADVICE))?;
     }
-    let sources: Vec<PathBuf> =
-        plan.items.iter().map(|item| store.image_file(item.image.id)).collect::<Result<_, _>>()?;
     let mut made = Materialised { items: Vec::new(), excluded: Vec::new() };
-    let pairs: Vec<(&Item, &PathBuf)> = plan.items.iter().zip(&sources).collect();
+    let pairs: Vec<(&Item, &PathBuf)> = plan.items.iter().zip(files).collect();
     for (k, batch) in pairs.chunks(BATCH).enumerate() {
         if cancel.is_cancelled() {
             return Err(WorkflowError::Cancelled);
         }
         let results: Vec<Result<Made, Failed>> =
             batch.par_iter().map(|(item, source)| make(settings, item, source, folder)).collect();
-        for ((item, _), result) in batch.iter().zip(results) {
+        for ((item, file), result) in batch.iter().zip(results) {
             match result {
                 Ok(done) => made.items.push(done),
-                Err(Failed::Image(reason)) => made.excluded.push(Excluded {
-                    dataset: plan.datasets.get(&item.image.dataset).cloned().unwrap_or_default(),
-                    image: item.image.name.clone(),
-                    reason,
-                }),
+                Err(Failed::Image(reason)) => {
+                    sources.check_around(file)?;
+                    made.excluded.push(Excluded {
+                        dataset: plan.datasets.get(&item.image.dataset).cloned().unwrap_or_default(),
+                        image: item.image.name.clone(),
+                        reason,
+                    });
+                }
                 Err(Failed::Output(error)) => return Err(*error),
             }
         }
