@@ -418,6 +418,21 @@ fn exports_write_nothing_while_the_images_are_away() {
 }
 
 #[cfg(unix)]
+#[test]
+fn a_training_export_clears_the_folder_that_a_killed_one_left() {
+    let scene = Scene::new();
+    for file in ["images/train/1.jpg", ".lock"] {
+        let path = scene.at(".quarry-export-4000000000-left").join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "half").unwrap();
+    }
+    scene.run(&["export", "training", "--project", "p", "--format", "coco", "--out", "out"]).success();
+    let names: Vec<_> = std::fs::read_dir(scene.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.iter().all(|name| !name.to_string_lossy().starts_with(".quarry-")), "{names:?}");
+    assert!(!scene.at("out/.lock").exists());
+}
+
+#[cfg(unix)]
 fn make_fifo(path: &Path) {
     assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
 }

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 
 use image::{ImageFormat, Rgb, RgbImage};
 use rayon::prelude::*;
-use tempfile::TempDir;
 
 use super::plan::{Item, Plan};
 use super::{Excluded, ImagesAs, TrainingExport, TrainingFormat};
 use crate::dataset::{decode_rgb_bytes, read_image_file};
-use crate::domain::{Cancel, Progress, Sources, unfinished_link};
+use crate::domain::{Cancel, Progress, Sources, UnfinishedFolder, unfinished_folder, unfinished_link};
 use crate::geometry::BoundingBox;
 use crate::workflow::{Observer, WorkEvent, WorkflowError};
 
@@ -54,15 +53,14 @@ pub(super) fn check_new(out: &Path) -> Result<(), WorkflowError> {
 }
 
 /// Creates a folder next to `out`, which is removed on drop.
-pub(super) fn unfinished_folder(out: &Path) -> Result<TempDir, WorkflowError> {
+pub(super) fn folder_beside(out: &Path) -> Result<UnfinishedFolder, WorkflowError> {
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(WorkflowError::io(parent, ADVICE))?;
-    let made = tempfile::Builder::new().prefix(".quarry-export-").tempdir_in(parent);
-    made.map_err(WorkflowError::io(parent, ADVICE))
+    unfinished_folder(parent).map_err(WorkflowError::io(parent, ADVICE))
 }
 
 /// Renames the finished folder to the requested name.
-pub(super) fn place(unfinished: TempDir, out: &Path) -> Result<(), WorkflowError> {
+pub(super) fn place(unfinished: UnfinishedFolder, out: &Path) -> Result<(), WorkflowError> {
     // An empty folder with that name may exist; anything created in it meanwhile stays, and the rename fails.
     let _ = fs::remove_dir(out);
     #[cfg(unix)]
@@ -72,10 +70,7 @@ pub(super) fn place(unfinished: TempDir, out: &Path) -> Result<(), WorkflowError
         let rights = fs::Permissions::from_mode(0o755);
         fs::set_permissions(unfinished.path(), rights).map_err(WorkflowError::io(out, ADVICE))?;
     }
-    fs::rename(unfinished.path(), out).map_err(WorkflowError::io(out, ADVICE))?;
-    // It was renamed: there is nothing left to remove.
-    let _ = unfinished.keep();
-    Ok(())
+    unfinished.place(out).map_err(WorkflowError::io(out, ADVICE))
 }
 
 /// Writes `folder/name` and creates missing folders.

@@ -165,7 +165,7 @@ pub fn export_training(
     let plan = Plan::new(store, settings)?;
     let sources = files_of(store, plan.items.iter().map(|item| item.image.id))?;
     sources.1.check()?;
-    let unfinished = files::unfinished_folder(&out.path)?;
+    let unfinished = files::folder_beside(&out.path)?;
     let folder = unfinished.path();
     let Materialised { mut items, mut excluded } =
         files::materialise(settings, &plan, folder, &sources, observer, cancel)?;
