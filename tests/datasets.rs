@@ -11,19 +11,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use image::{Rgb, RgbImage};
-use quarry::domain::{Cancel, ClassId, FalsePositiveKind, HardNegativeSource, ImageId, ImageRecord, Shape, Verdict};
+use quarry::domain::{
+    Cancel, ClassId, FalsePositiveKind, HardNegativeSource, ImageId, ImageRecord, Output, Shape, Verdict,
+};
 use quarry::geometry::BoundingBox;
 use quarry::store::{NewCandidate, NewDataset, NewImage, NewObject, Store};
-use quarry::workflow::Project;
+use quarry::workflow::crops::crops;
 use quarry::workflow::datasets::deletion::{self, Target};
 use quarry::workflow::datasets::integrity::{check, move_to};
 use quarry::workflow::datasets::merge::merge;
 use quarry::workflow::datasets::splits::{SplitPlan, divide, parse_shares};
 use quarry::workflow::datasets::{dataset_named, statistics::statistics};
 use quarry::workflow::export::ExportScope;
+use quarry::workflow::export_images::place_images;
 use quarry::workflow::training_export::{
     Dose, ImagesAs, MANIFEST, NegativesAs, TrainingExport, TrainingFormat, export_training,
 };
+use quarry::workflow::{Project, WorkflowError};
 use serde_json::Value;
 
 /// An 80 x 60 image: a unique pattern, brightened by `light`.
@@ -471,6 +475,37 @@ fn the_dose_is_kept_and_what_changed_on_disk_is_left_out() {
     let unknown = TrainingExport { val: vec!["nope".to_owned()], ..settings(TrainingFormat::Yolo) };
     let error = export_training(&made.store, &unknown, made.path("no"), &mut quiet, &Cancel::new()).unwrap_err();
     assert!(error.to_string().contains("`nope`") && !made.path("no").exists(), "{error}");
+}
+
+#[test]
+fn exports_of_images_stop_while_their_dataset_is_away() {
+    let made = to_train();
+    let (data, away, out) = (made.path("data"), made.path("away"), made.path("out"));
+    let (scope, negatives) = (ExportScope::default(), HardNegativeSource::Confirmed);
+    fs::rename(&data, &away).unwrap();
+    for (words, is_empty) in [("the dataset's folder does not exist", false), ("cannot open", true)] {
+        if is_empty {
+            fs::create_dir(&data).unwrap();
+        }
+        let check = |error: WorkflowError| {
+            assert!(matches!(error, WorkflowError::Away(_)) && error.to_string().contains(words), "{error}");
+            assert!(!out.exists(), "nothing is written");
+        };
+        for (format, images) in [(TrainingFormat::Yolo, ImagesAs::Link), (TrainingFormat::Coco, ImagesAs::Copy)] {
+            let settings = TrainingExport { images, ..settings(format) };
+            check(export_training(&made.store, &settings, &out, &mut quiet, &Cancel::new()).unwrap_err());
+        }
+        check(crops(&made.store, &scope, negatives, &out, &mut quiet, &Cancel::new()).unwrap_err());
+        for how in [ImagesAs::Link, ImagesAs::Copy] {
+            let into = Output::new(&out, false);
+            check(place_images(&made.store, &scope, how, &into, &mut quiet, &Cancel::new()).unwrap_err());
+        }
+    }
+    fs::remove_dir(&data).unwrap();
+    fs::rename(&away, &data).unwrap();
+    fs::remove_file(made.path("data/rejected.png")).unwrap();
+    let found = crops(&made.store, &scope, negatives, &out, &mut quiet, &Cancel::new()).unwrap();
+    assert!(found.crops > 0 && found.left_out.len() <= 1, "{found:?}");
 }
 
 #[test]

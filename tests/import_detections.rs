@@ -621,3 +621,51 @@ fn class_numbers_that_no_object_explains_are_asked_for() {
     refused(&[], &numbered(&[(0, 0), (1, 1)], 12, true), &["--map 0=red,1=green"]);
     refused(&[], &numbered(&[(0, 0), (1, 1)], 12, false), &["--names FILE", "red"]);
 }
+
+#[test]
+fn quarrys_own_exports_are_imported_where_datasets_have_images_of_one_name() {
+    let scene = Scene { dir: tempfile::tempdir().unwrap() };
+    scene.run(&["new", "p"]).success();
+    let names = [("A", "1.jpg", 40_u8), ("B", "1.jpg", 120), ("B", "2.jpg", 200)];
+    for (folder, name, shade) in names {
+        let picture = image::GrayImage::from_pixel(64, 48, image::Luma([shade]));
+        std::fs::create_dir_all(scene.at(folder)).unwrap();
+        picture.save(scene.at(folder).join(name)).unwrap();
+    }
+    for folder in ["A", "B"] {
+        let of_folder = names.iter().filter(|(of, ..)| *of == folder).map(|(_, name, _)| name).enumerate();
+        let (mut images, mut objects) = (Vec::new(), Vec::new());
+        for (id, name) in of_folder {
+            images.push(serde_json::json!({ "id": id, "file_name": name, "width": 64, "height": 48 }));
+            objects.push(serde_json::json!({ "id": id, "image_id": id, "category_id": 1, "bbox": [8, 8, 16, 16] }));
+        }
+        let categories = serde_json::json!([{ "id": 1, "name": "face" }]);
+        let file = format!("{folder}/set.json");
+        let set = serde_json::json!({ "images": images, "annotations": objects, "categories": categories });
+        scene.write(&file, &set.to_string());
+        scene.run(&["import", "coco", &file, "--project", "p", "--name", folder]).success();
+    }
+    let by_end: String = ["A/1.jpg", "B/1.jpg", "2.jpg"].map(|image| record(image, BESIDE, 0.8)).join(",");
+    scene.write("ends.json", &format!("[{by_end}]"));
+    let first = scene.import("ends.json", &["--name", "ends", "--class", "face"]);
+    assert_eq!((&first["detections"], &first["problems"]), (&3.into(), &serde_json::json!([])), "{first}");
+
+    let export = |what: &[&str]| {
+        scene.run(&[&["export"], what, &["--project", "p", "--format", "coco"]].concat()).success();
+    };
+    export(&["ground-truth", "--out", "gt.json"]);
+    export(&["detections", "--round", "1", "--out", "d.json"]);
+    let again = scene.import("d.json", &["--name", "rt", "--ground-truth", "gt.json"]);
+    assert_eq!((&again["detections"], &again["problems"]), (&3.into(), &serde_json::json!([])), "{again}");
+    let store = Store::open(&scene.at("p/quarry.db")).unwrap();
+    let rounds = store.rounds().unwrap();
+    for image in store.images().unwrap() {
+        let [one, two] = [0, 1].map(|round| store.detections(rounds[round].id, image.id).unwrap());
+        assert_eq!((one.len(), one), (1, two), "{}", image.path);
+    }
+
+    scene.write("short.json", &format!("[{}]", record("1.jpg", BESIDE, 0.8)));
+    let (a, b) = (Path::new("A").join("1.jpg"), Path::new("B").join("1.jpg"));
+    let expected = ["fits 2 images", a.to_str().unwrap(), b.to_str().unwrap(), "Give the path in full"];
+    scene.refused("short.json", &["--class", "face"], &expected);
+}

@@ -395,6 +395,43 @@ fn what_a_killed_process_left_is_cleared_when_the_project_is_opened() {
     );
 }
 
+#[test]
+fn exports_write_nothing_while_the_images_are_away() {
+    let scene = Scene::new();
+    std::fs::rename(scene.at("fddb"), scene.at("away")).unwrap();
+    let before = scene.files();
+    for empty in [false, true] {
+        if empty {
+            std::fs::create_dir(scene.at("fddb")).unwrap();
+        }
+        for how in ["link", "copy"] {
+            let truth = [&export("yolo", "out")[..], &["--images", how]].concat();
+            let training =
+                ["export", "training", "--project", "p", "--format", "yolo", "--out", "out", "--images", how];
+            for args in [&truth[..], &training] {
+                let message = stderr(&scene.run(args).code(1));
+                assert!(message.contains("fddb") && message.contains("Mount or restore it"), "{message}");
+                assert!(scene.files() == before && !scene.at("out").exists(), "{args:?}");
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_training_export_clears_the_folder_that_a_killed_one_left() {
+    let scene = Scene::new();
+    for file in ["images/train/1.jpg", ".lock"] {
+        let path = scene.at(".quarry-export-4000000000-left").join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "half").unwrap();
+    }
+    scene.run(&["export", "training", "--project", "p", "--format", "coco", "--out", "out"]).success();
+    let names: Vec<_> = std::fs::read_dir(scene.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.iter().all(|name| !name.to_string_lossy().starts_with(".quarry-")), "{names:?}");
+    assert!(!scene.at("out/.lock").exists());
+}
+
 #[cfg(unix)]
 fn make_fifo(path: &Path) {
     assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());

@@ -15,7 +15,7 @@ use crate::workflow::export::{
     DetectionFormat, ExportReport, ExportScope, WriteFormat, detections, ground_truth, hard_negatives, ignored_regions,
     imported_ground_truth,
 };
-use crate::workflow::export_images::place_images;
+use crate::workflow::export_images::{check_images, place_images};
 use crate::workflow::training_export::{
     Dose, ImagesAs, NegativesAs, TrainingExport, TrainingFormat, export_training, usual_splits,
 };
@@ -245,6 +245,9 @@ pub fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<()> {
                 images.is_none() || to.format == Format::Yolo,
                 "--images goes with --format yolo; the other formats name the images where they are"
             );
+            if images.is_some() {
+                check_images(&store, &scope)?;
+            }
             let mut report = if *imported_only {
                 imported_ground_truth(&store, &scope, to.format(), out.clone())
             } else {

@@ -71,7 +71,7 @@ pub use sources::{Away, Sources};
 pub use valid_shape::{MAX_IMAGE_SIDES, MIN_SIDE_PX, ShapeProblem, check_shape, check_sides};
 pub use verdict::{Basis, Verdict, VerdictRecord};
 pub use whole_file::{
-    check_writable, clear_unfinished, finish as finish_file, unfinished_file, unfinished_link, write_output,
-    write_output_with, write_together, write_whole, write_whole_with,
+    UnfinishedFolder, check_writable, clear_unfinished, finish as finish_file, unfinished_file, unfinished_folder,
+    unfinished_link, write_output, write_output_with, write_together, write_whole, write_whole_with,
 };
 pub use work_lock::{LockError, LockHolder, WorkLock};

@@ -1,9 +1,10 @@
 //! Atomic file writes: a file is written completely or not at all.
 //!
 //! A file being written has a temporary name, `.quarry-<process>-<random>`, and is locked. An unlocked file with such a name was left by a
-//! killed process and is removed.
+//! killed process and is removed; so is a folder `.quarry-export-<process>-<random>`, which holds a locked file.
 
 mod disk;
+mod folder;
 mod passing;
 #[cfg(test)]
 mod power_loss;
@@ -15,6 +16,7 @@ use std::path::{Component, Path, PathBuf};
 use tempfile::{NamedTempFile, TempPath};
 
 use self::disk::{Disk, RealDisk};
+pub use self::folder::UnfinishedFolder;
 pub use self::passing::clear_unfinished;
 use self::passing::{folder_of, temporary_prefix, unfinished_in};
 use super::Output;
@@ -129,6 +131,12 @@ pub fn unfinished_link(folder: &Path, make: impl FnMut(&Path) -> io::Result<()>)
     Ok(made.into_temp_path())
 }
 
+/// Creates a folder with a temporary name in `parent`, to be renamed when complete, and removes what killed processes left there.
+pub fn unfinished_folder(parent: &Path) -> io::Result<UnfinishedFolder> {
+    clear_unfinished(parent);
+    UnfinishedFolder::new(parent)
+}
+
 /// Renames a complete, synced file to its final name, which must be free.
 pub fn finish(file: NamedTempFile, path: &Path) -> io::Result<()> {
     RealDisk.place(file, path, false)?;
@@ -144,7 +152,7 @@ pub fn check_writable(folder: &Path) -> io::Result<()> {
 mod tests {
     use std::fs::File;
 
-    use super::passing::ABANDONED_AFTER;
+    use super::folder::ABANDONED_AFTER;
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
@@ -214,5 +222,40 @@ mod tests {
         let mut expected = [".quarry-fresh", "a.txt", "quarry-1-x", live_name.as_str()];
         expected.sort_unstable();
         assert_eq!(names(dir.path()), expected);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_a_killed_process_left_is_cleared_and_one_being_filled_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let live = unfinished_folder(dir.path()).unwrap();
+        let live_name = live.path().file_name().unwrap().to_str().unwrap().to_owned();
+        fs::create_dir(at("kept")).unwrap();
+        fs::write(at("kept/image.jpg"), "x").unwrap();
+        let left = [".quarry-export-4000000000-left", ".quarry-export-busy", ".quarry-export-earlier", ".quarry-own"];
+        for name in left {
+            fs::create_dir_all(at(name).join("images/train")).unwrap();
+            fs::write(at(name).join("images/train/1.jpg"), "copied").unwrap();
+        }
+        fs::write(at(left[0]).join(".lock"), "").unwrap();
+        for link in [at(left[0]).join("images/link"), at(".quarry-export-4000000001-link")] {
+            std::os::unix::fs::symlink(at("kept"), link).unwrap();
+        }
+        let long_ago = std::time::SystemTime::now() - 2 * ABANDONED_AFTER;
+        for name in [".quarry-export-busy", ".quarry-export-earlier/images/train", ".quarry-export-earlier/images"] {
+            File::open(at(name)).unwrap().set_modified(long_ago).unwrap();
+        }
+        for name in [".quarry-export-earlier", ".quarry-own/images/train", ".quarry-own/images", ".quarry-own"] {
+            File::open(at(name)).unwrap().set_modified(long_ago).unwrap();
+        }
+        drop(unfinished_folder(dir.path()).unwrap());
+        let link = ".quarry-export-4000000001-link";
+        let mut expected = [link, ".quarry-export-busy", ".quarry-own", "kept", live_name.as_str()];
+        expected.sort_unstable();
+        assert_eq!(names(dir.path()), expected);
+        assert!(at("kept/image.jpg").is_file(), "links are not followed");
+        live.place(&at("done")).unwrap();
+        assert_eq!(names(&at("done")), [""; 0], "the lock is gone");
     }
 }

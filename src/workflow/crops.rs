@@ -1,12 +1,13 @@
 //! Exports hard negatives as PNG crops, with a table of their origins.
 
 use std::io::Cursor;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use image::{ImageFormat, RgbImage};
 use serde::Serialize;
 
 use super::export::{CropSource, ExportScope, crop_sources};
+use super::image_files::files_of;
 use super::outputs::{self, OutputPolicy};
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb_checked;
@@ -30,7 +31,7 @@ pub struct CropReport {
 }
 
 /// Writes every hard negative of the scope to the folder `out` as `000001.png`, `000002.png` ..., and [`MANIFEST`] last: without it, the
-/// folder is incomplete.
+/// folder is incomplete. A missing image is left out and reported; without a whole dataset the export stops.
 pub fn crops(
     store: &Store,
     scope: &ExportScope,
@@ -43,6 +44,8 @@ pub fn crops(
     let policy = OutputPolicy::new().datasets(store)?;
     policy.check_folder(out, [MANIFEST])?;
     let sources = crop_sources(store, scope, source)?;
+    let (_, datasets) = files_of(store, sources.iter().map(|source| source.image.id))?;
+    datasets.check()?;
     let names: Vec<String> = (1..=sources.len()).map(|k| format!("{k:06}.png")).collect();
     policy.check_folder(out, names.iter().map(String::as_str))?;
     let mut report = CropReport { crops: 0, left_out: Vec::new(), folder: out.path.clone() };
@@ -53,8 +56,10 @@ pub fn crops(
             return Err(WorkflowError::Cancelled);
         }
         if open.as_ref().is_none_or(|(id, _)| *id != source.image.id) {
-            let decoded = decoded(store, source)?;
+            let file = store.image_file(source.image.id)?;
+            let decoded = decoded(&file, source);
             if let Err(why) = &decoded {
+                datasets.check_around(&file)?;
                 report.left_out.push((source.image.name.clone(), why.clone()));
             }
             open = Some((source.image.id, decoded));
@@ -70,13 +75,12 @@ pub fn crops(
     Ok(report)
 }
 
-fn decoded(store: &Store, source: &CropSource) -> Result<Result<RgbImage, String>, WorkflowError> {
-    let file = store.image_file(source.image.id)?;
-    Ok(match decode_rgb_checked(&file, &source.image.content_hash) {
+fn decoded(file: &Path, source: &CropSource) -> Result<RgbImage, String> {
+    match decode_rgb_checked(file, &source.image.content_hash) {
         Ok((image, false)) => Ok(image),
         Ok((_, true)) => Err("its file has changed since the import: import the dataset again".to_owned()),
         Err(error) => Err(error.to_string()),
-    })
+    }
 }
 
 /// Encodes the pixels that the box touches, at least one.

@@ -8,6 +8,7 @@ use image::{RgbImage, imageops};
 use super::backbone;
 use super::device::with_backbone;
 use super::group::{GroupReport, by_content, group};
+use super::image_files::files_of;
 use super::retry::with_retries;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
@@ -61,6 +62,12 @@ pub fn embed(store: &mut Store, observer: &mut Observer, cancel: &Cancel) -> Res
     let mut images: Vec<_> = of_image.into_iter().collect();
     images.sort_by_key(|(image, _)| *image);
     let Some(network) = load(observer)? else { return Ok(0) };
+    let (_, sources) = files_of(store, images.iter().map(|(image, _)| *image))?;
+    if let Err(away) = sources.check() {
+        // Grouping by what is known does without them.
+        observer(WorkEvent::Log(format!("The features of these crops are not computed: {away}")));
+        return Ok(0);
+    }
     let total = images.len() as u64;
     let mut computed = 0;
     for (part, images) in images.chunks(IMAGES_AT_ONCE).enumerate() {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::export::{ExportScope, check_below, images_in};
+use super::image_files::files_of;
 use super::outputs::OutputPolicy;
 use super::training_export::{ImagesAs, files};
 use super::{Observer, WorkEvent, WorkflowError};
@@ -27,6 +28,12 @@ impl PlacedImages {
     }
 }
 
+/// Returns an error if a dataset of the scope is missing: before the lists are written that need its images.
+pub fn check_images(store: &Store, scope: &ExportScope) -> Result<(), WorkflowError> {
+    let (_, sources) = files_of(store, images_in(store, scope)?.iter().map(|image| image.id))?;
+    Ok(sources.check()?)
+}
+
 /// Places the images of the scope in `out`, to which a ground truth was exported as yolo. An existing file is replaced only with
 /// permission.
 pub fn place_images(
@@ -41,17 +48,21 @@ pub fn place_images(
     let images = images_in(store, scope)?;
     let mut placed = PlacedImages::default();
     let total = images.len() as u64;
-    for image in images {
+    let (sources, datasets) = files_of(store, images.iter().map(|image| image.id))?;
+    datasets.check()?;
+    for (image, source) in images.into_iter().zip(sources) {
         if cancel.is_cancelled() {
             return Err(WorkflowError::Cancelled);
         }
-        let source = store.image_file(image.id)?;
         let path = yolo_image_path(&image.path);
         check_below(Path::new(&path))?;
         let target = out.file(&path);
         match place(&policy, how, &source, &target)? {
             Ok(()) => placed.images += 1,
-            Err(why) => placed.left_out.push((image.name, why)),
+            Err(why) => {
+                datasets.check_around(&source)?;
+                placed.left_out.push((image.name, why));
+            }
         }
         observer(WorkEvent::Progress(Progress { what: "Exporting images".into(), done: placed.images as u64, total }));
     }

@@ -8,11 +8,12 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::group_changes::{Before, write};
+use super::image_files::files_of;
 use super::retry::with_retries;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
 use crate::domain::{
-    Cancel, CandidateId, FalsePositiveKind, FeatureSpace, ImageId, PerceptualHashes, Progress, RoiFeature, Sources,
+    Cancel, CandidateId, FalsePositiveKind, FeatureSpace, ImageId, PerceptualHashes, Progress, RoiFeature,
 };
 use crate::geometry::{BoundingBox, ObjectFrame};
 use crate::mining::{Centre, GroupConfig, Groupable, hashes_of, regroup};
@@ -282,7 +283,7 @@ fn hash_new_crops(
     }
     let mut images: Vec<_> = of_image.into_iter().collect();
     images.sort_unstable_by_key(|(image, _)| *image);
-    let sources = sources(store, &images)?;
+    let (_, sources) = files_of(store, images.iter().map(|(image, _)| *image))?;
     sources.check()?;
     let total = images.len() as u64;
     for (part, images) in images.chunks(IMAGES_AT_ONCE).enumerate() {
@@ -320,10 +321,4 @@ fn hash_new_crops(
         with_retries(cancel, |text| observer(WorkEvent::Log(text)), || store.put_hashes(&hashes))?;
     }
     Ok(())
-}
-
-fn sources<T>(store: &Store, images: &[(ImageId, T)]) -> Result<Sources, WorkflowError> {
-    let files = images.iter().map(|(image, _)| store.image_file(*image)).collect::<Result<Vec<_>, _>>()?;
-    let roots = store.datasets()?.into_iter().map(|dataset| dataset.root);
-    Ok(Sources::new(roots, files.iter().map(PathBuf::as_path)))
 }

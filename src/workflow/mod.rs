@@ -33,6 +33,7 @@ pub mod group;
 mod group_changes;
 mod held_out;
 pub mod held_out_file;
+mod image_files;
 pub mod image_marks;
 pub mod import;
 pub mod inspect;

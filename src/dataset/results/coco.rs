@@ -14,10 +14,18 @@ use crate::geometry::{BoundingBox, Ellipse};
 /// Names of ids in a COCO ground truth file.
 #[derive(Debug, Clone, Default)]
 pub struct GroundTruthNames {
-    /// Image id -> `file_name`.
-    pub images: BTreeMap<i64, String>,
+    pub images: BTreeMap<i64, GivenImage>,
     /// Category id -> name.
     pub categories: BTreeMap<i64, String>,
+}
+
+/// What a ground truth file says of an image id.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GivenImage {
+    /// Its `file_name`.
+    pub name: String,
+    /// Quarry's exports name the dataset: several may have an image of that name.
+    pub dataset: Option<String>,
 }
 
 /// Reads the images and categories of a COCO ground truth file.
@@ -29,11 +37,18 @@ pub fn read_ground_truth_names(path: &Path) -> Result<GroundTruthNames, DatasetE
     let bytes = read_text_bytes(path, limits::TEXT)?;
     let value: Value = serde_json::from_slice(text_bytes(path, &bytes)?)
         .map_err(|error| DatasetError::line(path, error.line().max(1), format!("{error}; correct the JSON there")))?;
-    let pairs = |list: &str, name: &str| -> BTreeMap<i64, String> {
-        let entries = value.get(list).and_then(Value::as_array).into_iter().flatten();
-        entries.filter_map(|entry| Some((whole(entry.get("id")?)?, entry.get(name)?.as_str()?.to_owned()))).collect()
+    let entries = |list: &str| value.get(list).and_then(Value::as_array).into_iter().flatten();
+    let text = |entry: &Value, key: &str| Some(entry.get(key)?.as_str()?.to_owned());
+    let id = |entry: &Value| whole(entry.get("id")?);
+    let image = |entry: &Value| {
+        let given = GivenImage { name: text(entry, "file_name")?, dataset: text(entry, "dataset") };
+        Some((id(entry)?, given))
     };
-    let names = GroundTruthNames { images: pairs("images", "file_name"), categories: pairs("categories", "name") };
+    let category = |entry: &Value| Some((id(entry)?, text(entry, "name")?));
+    let names = GroundTruthNames {
+        images: entries("images").filter_map(image).collect(),
+        categories: entries("categories").filter_map(category).collect(),
+    };
     if names.images.is_empty() && names.categories.is_empty() {
         let problem = "expected a COCO ground truth with `images` or `categories` (each with `id` and a name)";
         return Err(DatasetError::layout(path, problem));

@@ -9,7 +9,7 @@ mod yolo;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use self::coco::{GroundTruthNames, read_ground_truth_names};
+pub use self::coco::{GivenImage, GroundTruthNames, read_ground_truth_names};
 use super::{BadRecord, DatasetError};
 use crate::domain::{Shape, limits, read_text};
 

@@ -6,29 +6,30 @@
 use std::fs::{self, TryLockError};
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
 use tempfile::NamedTempFile;
 
+use super::folder::{self, ABANDONED_AFTER};
 use crate::domain::open_regular;
 
-/// Removes unfinished files of killed processes from `folder`. Files of running processes stay, and errors are ignored: this is only
-/// cleanup.
+/// Removes unfinished files and folders of killed processes from `folder`. Those of running processes stay, and errors are ignored: this
+/// is only cleanup.
 pub fn clear_unfinished(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let rest = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-        let is_file = || entry.file_type().is_ok_and(|kind| kind.is_file() || kind.is_symlink());
-        if rest.is_some_and(|rest| is_file() && is_abandoned(&entry.path(), rest)) {
-            let _ = fs::remove_file(entry.path());
+        let (path, name) = (entry.path(), entry.file_name());
+        let (Some(name), Ok(kind)) = (name.to_str(), entry.file_type()) else { continue };
+        if kind.is_dir() {
+            folder::clear(&path, name);
+            continue;
+        }
+        let is_abandoned = || name.strip_prefix(PREFIX).is_some_and(|rest| is_abandoned(&path, rest));
+        if (kind.is_file() || kind.is_symlink()) && is_abandoned() {
+            let _ = fs::remove_file(&path);
         }
     }
 }
 
 const PREFIX: &str = ".quarry-";
-
-/// Age after which unlocked files (from earlier versions, or on a file system without locks) count as abandoned.
-pub(super) const ABANDONED_AFTER: Duration = Duration::from_hours(1);
 
 fn is_abandoned(path: &Path, rest_of_name: &str) -> bool {
     let is_old = || {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::super::image_files::files_of;
 use super::super::{Observer, WorkEvent, WorkflowError};
 use super::strata::{Strata, assign};
 use crate::dataset::decode_rgb;
@@ -165,7 +166,9 @@ fn perceptual_hashes(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<(Vec<Option<u64>>, Vec<String>), WorkflowError> {
-    let files: Vec<_> = images.iter().map(|image| store.image_file(image.id)).collect::<Result<_, _>>()?;
+    let (files, sources) = files_of(store, images.iter().map(|image| image.id))?;
+    // Without its images, near-duplicates would be divided.
+    sources.check()?;
     let mut perceptual = Vec::with_capacity(images.len());
     for batch in files.chunks(BATCH) {
         if cancel.is_cancelled() {

@@ -55,7 +55,7 @@ use crate::domain::{
     Cancel, Detection, ImageId, ImageRecord, RoundRecord, Shape, check_shape, printable_line, printable_path,
 };
 use crate::mining::{MiningConfig, count_duplicates, mine_image};
-use crate::store::{NewCandidate, Store};
+use crate::store::{Dataset, NewCandidate, Store};
 use crate::training::RoundConfig;
 
 /// Placeholder for an unknown score: it ranks the detection last. The round stores how many there are.
@@ -228,7 +228,7 @@ pub(super) struct Scene {
     truth: Truth,
     split: Split,
     config: RoundConfig,
-    roots: HashMap<crate::domain::DatasetId, PathBuf>,
+    datasets: Vec<Dataset>,
 }
 
 impl Scene {
@@ -236,8 +236,7 @@ impl Scene {
         let (images, datasets, truth) = (store.images()?, store.datasets()?, store.all_ground_truth()?);
         let config = split_config(store, &images, request)?;
         let split = Split::new(&images, &datasets, &truth, &config)?;
-        let roots = datasets.into_iter().map(|dataset| (dataset.id, dataset.root)).collect();
-        Ok(Self { images, truth, split, config, roots })
+        Ok(Self { images, truth, split, config, datasets })
     }
 }
 
@@ -298,7 +297,7 @@ impl Taken {
         if let Some(file) = &request.names {
             names = names_of(file)?;
         }
-        let finder = ImageFinder::new(&scene.images, scene.roots.clone(), &scene.split.copies, &image_names);
+        let finder = ImageFinder::new(&scene.images, &scene.datasets, &scene.split.copies, &image_names);
         let places: Vec<Result<usize, String>> =
             results.records.iter().map(|record| finder.find(&record.image)).collect();
         let mut notes = std::mem::take(&mut results.notes);

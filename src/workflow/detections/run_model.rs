@@ -11,7 +11,8 @@ use crate::models::ModelDetection;
 use crate::store::Resume;
 use crate::training::RunLock;
 use crate::workflow::detect::{ForeignModel, Task, detect_on};
-use crate::workflow::mine::{Detected, Intake, detect_into, files_of};
+use crate::workflow::image_files::files_of;
+use crate::workflow::mine::{Detected, Intake, detect_into};
 use crate::workflow::split::Split;
 use crate::workflow::{Observer, Project, WorkflowError};
 
@@ -34,7 +35,7 @@ pub fn mine_model(
     run.tell(observer);
     let path = request.path.canonicalize().unwrap_or_else(|_| request.path.clone());
     let target = run.start(&mut store, &path.to_string_lossy(), observer, cancel)?;
-    let (files, sources) = files_of(&store, &target.images)?;
+    let (files, sources) = files_of(&store, target.images.iter().map(|image| image.id))?;
     let is_there = || Ok(lock.check()?);
     let task = Task { files: &files, sources: &sources, is_there: &is_there, what: "Detecting", done_before: 0 };
     let mut intake = Intake::begin(&target, &mut store, None, Resume::Unfinished, observer, cancel)?;
@@ -82,7 +83,7 @@ pub fn look_at_model(
     let Split { training, .. } = &scene.split;
     let step = training.len().div_ceil(LOOKED_AT).max(1);
     let images: Vec<ImageRecord> = training.iter().step_by(step).cloned().collect();
-    let (files, sources) = files_of(&store, &images)?;
+    let (files, sources) = files_of(&store, images.iter().map(|image| image.id))?;
     let task =
         Task { files: &files, sources: &sources, is_there: &|| Ok(()), what: "Trying the model", done_before: 0 };
     let mut counts: BTreeMap<usize, usize> = BTreeMap::new();

@@ -52,7 +52,7 @@ pub fn class_samples(store: &Store, request: &DetectionsRequest) -> Result<Vec<C
     let results = read_results(&request.path, format, request.confidence)?;
     let unit = unit_of(&results, request.unit)?;
     let given = BTreeMap::new();
-    let finder = ImageFinder::new(&scene.images, scene.roots.clone(), &scene.split.copies, &given);
+    let finder = ImageFinder::new(&scene.images, &scene.datasets, &scene.split.copies, &given);
     let places: Vec<_> = results.records.iter().map(|record| finder.find(&record.image)).collect();
     let overlaps = Overlaps::new(&scene, &results, &places, unit);
     let mut by_class: BTreeMap<&ClassKey, Vec<&FoundRecord>> = BTreeMap::new();

@@ -16,9 +16,10 @@ use super::detect::{Checkpoint, OfImage, Task, detect_on, refuse_mostly_unreadab
 use super::detection_source::DetectionSource;
 use super::device::load_detector;
 use super::group::{config as group_config, group};
+use super::image_files::files_of;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::detector::{Detector, FoundObject, Precision};
-use crate::domain::{Cancel, ImageRecord, Sources, shown_paths};
+use crate::domain::{Cancel, ImageRecord, shown_paths};
 use crate::store::{MinedCounts, Resume, Store};
 use crate::training::RunLock;
 
@@ -88,7 +89,7 @@ fn mine_under(
     let mut store = project.open_store()?;
     let plan = Plan::new(project, &store, request.round, request.precision, observer)?;
     let detector = detector_of(&plan, request.device.as_deref(), observer)?;
-    let (files, sources) = files_of(&store, &plan.target.images)?;
+    let (files, sources) = files_of(&store, plan.target.images.iter().map(|image| image.id))?;
     let names = plan.detector.class_names();
     let mut intake = Intake::begin(&plan.target, &mut store, Some(&names), Resume::Unfinished, observer, cancel)?;
     let is_there = || Ok(lock.check()?);
@@ -165,17 +166,6 @@ pub(in crate::workflow) fn detector_of(
     detector.set_detection(plan.detector.detection);
     detector.set_precision(plan.detector.precision);
     Ok(detector)
-}
-
-/// Returns the paths of images, and their datasets.
-pub(in crate::workflow) fn files_of(
-    store: &Store,
-    images: &[ImageRecord],
-) -> Result<(Vec<PathBuf>, Sources), WorkflowError> {
-    let files = images.iter().map(|image| store.image_file(image.id)).collect::<Result<Vec<_>, _>>()?;
-    let roots = store.datasets()?.into_iter().map(|dataset| dataset.root);
-    let sources = Sources::new(roots, files.iter().map(PathBuf::as_path));
-    Ok((files, sources))
 }
 
 /// Returns objects whose labels the detector has a name for.

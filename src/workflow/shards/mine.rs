@@ -10,7 +10,8 @@ use crate::workflow::detect::{
     Checkpoint, Grown, Header, ImageLine, OfImage, ShardFile, Task, ToGrow, Work, check_growing, clear_growing,
     detection_text, feature_text, fingerprint, grow, header_of, refused,
 };
-use crate::workflow::mine::{MineRequest, Plan, detector_of, files_of, seen};
+use crate::workflow::image_files::files_of;
+use crate::workflow::mine::{MineRequest, Plan, detector_of, seen};
 use crate::workflow::outputs::OutputPolicy;
 use crate::workflow::{Observer, Project, WorkEvent, WorkflowError};
 
@@ -34,7 +35,7 @@ pub fn mine_shard(
     };
     let places: Vec<usize> = (0..plan.target.images.len()).filter(|place| shard.holds(*place)).collect();
     let images: Vec<ImageRecord> = places.iter().map(|&place| plan.target.images[place].clone()).collect();
-    let (files, sources) = files_of(&store, &images)?;
+    let (files, sources) = files_of(&store, images.iter().map(|image| image.id))?;
     drop(store);
     let detector = detector_of(&plan, request.device.as_deref(), observer)?;
     let what = format!("Detecting on shard {shard} of the training images");

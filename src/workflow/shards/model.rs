@@ -12,7 +12,8 @@ use crate::workflow::detect::{
     Header, ImageLine, ModelHeader, OfImage, Task, ToGrow, Work, detection_text, fingerprint, grow, labelled,
 };
 use crate::workflow::detections::{ModelInfo, ModelRequest, ModelRun, load, model_info};
-use crate::workflow::mine::{Seen, Target, files_of};
+use crate::workflow::image_files::files_of;
+use crate::workflow::mine::{Seen, Target};
 use crate::workflow::outputs::OutputPolicy;
 use crate::workflow::{Observer, Project, WorkflowError};
 
@@ -39,7 +40,7 @@ pub fn mine_model_shard(
     run.tell(observer);
     let places: Vec<usize> = (0..run.images().len()).filter(|place| shard.holds(*place)).collect();
     let images: Vec<ImageRecord> = places.iter().map(|&place| run.images()[place].clone()).collect();
-    let (files, sources) = files_of(&store, &images)?;
+    let (files, sources) = files_of(&store, images.iter().map(|image| image.id))?;
     drop(store);
     let what = format!("Detecting on shard {shard} of the images");
     let task = Task { files: &files, sources: &sources, is_there: &|| Ok(()), what: &what, done_before: 0 };

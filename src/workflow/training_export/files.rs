@@ -7,14 +7,12 @@ use std::path::{Path, PathBuf};
 
 use image::{ImageFormat, Rgb, RgbImage};
 use rayon::prelude::*;
-use tempfile::TempDir;
 
 use super::plan::{Item, Plan};
 use super::{Excluded, ImagesAs, TrainingExport, TrainingFormat};
 use crate::dataset::{decode_rgb_bytes, read_image_file};
-use crate::domain::{Cancel, Progress, unfinished_link};
+use crate::domain::{Cancel, Progress, Sources, UnfinishedFolder, unfinished_folder, unfinished_link};
 use crate::geometry::BoundingBox;
-use crate::store::Store;
 use crate::workflow::{Observer, WorkEvent, WorkflowError};
 
 /// Number of images between two checks for cancellation.
@@ -55,15 +53,14 @@ pub(super) fn check_new(out: &Path) -> Result<(), WorkflowError> {
 }
 
 /// Creates a folder next to `out`, which is removed on drop.
-pub(super) fn unfinished_folder(out: &Path) -> Result<TempDir, WorkflowError> {
+pub(super) fn folder_beside(out: &Path) -> Result<UnfinishedFolder, WorkflowError> {
     let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(WorkflowError::io(parent, ADVICE))?;
-    let made = tempfile::Builder::new().prefix(".quarry-export-").tempdir_in(parent);
-    made.map_err(WorkflowError::io(parent, ADVICE))
+    unfinished_folder(parent).map_err(WorkflowError::io(parent, ADVICE))
 }
 
 /// Renames the finished folder to the requested name.
-pub(super) fn place(unfinished: TempDir, out: &Path) -> Result<(), WorkflowError> {
+pub(super) fn place(unfinished: UnfinishedFolder, out: &Path) -> Result<(), WorkflowError> {
     // An empty folder with that name may exist; anything created in it meanwhile stays, and the rename fails.
     let _ = fs::remove_dir(out);
     #[cfg(unix)]
@@ -73,10 +70,7 @@ pub(super) fn place(unfinished: TempDir, out: &Path) -> Result<(), WorkflowError
         let rights = fs::Permissions::from_mode(0o755);
         fs::set_permissions(unfinished.path(), rights).map_err(WorkflowError::io(out, ADVICE))?;
     }
-    fs::rename(unfinished.path(), out).map_err(WorkflowError::io(out, ADVICE))?;
-    // It was renamed: there is nothing left to remove.
-    let _ = unfinished.keep();
-    Ok(())
+    unfinished.place(out).map_err(WorkflowError::io(out, ADVICE))
 }
 
 /// Writes `folder/name` and creates missing folders.
@@ -89,37 +83,39 @@ pub(super) fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), Workflo
 }
 
 /// Creates the file of every item below `folder/images`. An image that cannot be read, or differs from the imported file, is skipped and
-/// reported.
+/// reported; without a whole dataset the export stops.
 pub(super) fn materialise(
-    store: &Store,
     settings: &TrainingExport,
     plan: &Plan,
     folder: &Path,
+    files: &(Vec<PathBuf>, Sources),
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<Materialised, WorkflowError> {
+    let (files, sources) = files;
     for part in super::Part::ALL {
         let images = folder.join("images").join(part.word());
         fs::create_dir_all(&images).map_err(WorkflowError::io(&images, ADVICE))?;
     }
-    let sources: Vec<PathBuf> =
-        plan.items.iter().map(|item| store.image_file(item.image.id)).collect::<Result<_, _>>()?;
     let mut made = Materialised { items: Vec::new(), excluded: Vec::new() };
-    let pairs: Vec<(&Item, &PathBuf)> = plan.items.iter().zip(&sources).collect();
+    let pairs: Vec<(&Item, &PathBuf)> = plan.items.iter().zip(files).collect();
     for (k, batch) in pairs.chunks(BATCH).enumerate() {
         if cancel.is_cancelled() {
             return Err(WorkflowError::Cancelled);
         }
         let results: Vec<Result<Made, Failed>> =
             batch.par_iter().map(|(item, source)| make(settings, item, source, folder)).collect();
-        for ((item, _), result) in batch.iter().zip(results) {
+        for ((item, file), result) in batch.iter().zip(results) {
             match result {
                 Ok(done) => made.items.push(done),
-                Err(Failed::Image(reason)) => made.excluded.push(Excluded {
-                    dataset: plan.datasets.get(&item.image.dataset).cloned().unwrap_or_default(),
-                    image: item.image.name.clone(),
-                    reason,
-                }),
+                Err(Failed::Image(reason)) => {
+                    sources.check_around(file)?;
+                    made.excluded.push(Excluded {
+                        dataset: plan.datasets.get(&item.image.dataset).cloned().unwrap_or_default(),
+                        image: item.image.name.clone(),
+                        reason,
+                    });
+                }
                 Err(Failed::Output(error)) => return Err(*error),
             }
         }

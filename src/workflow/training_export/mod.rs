@@ -15,6 +15,7 @@ use self::files::Materialised;
 use self::plan::{Item, Part, Plan};
 use self::read_again::Counted;
 use super::export::{ExportScope, images_in};
+use super::image_files::files_of;
 use super::outputs::OutputPolicy;
 use super::{Observer, WorkflowError};
 use crate::domain::{Cancel, HardNegativeSource, Output, csv_text, shown_path};
@@ -162,10 +163,12 @@ pub fn export_training(
     OutputPolicy::new().datasets(store)?.check_folder(out, [MANIFEST])?;
     files::check_new(&out.path)?;
     let plan = Plan::new(store, settings)?;
-    let unfinished = files::unfinished_folder(&out.path)?;
+    let sources = files_of(store, plan.items.iter().map(|item| item.image.id))?;
+    sources.1.check()?;
+    let unfinished = files::folder_beside(&out.path)?;
     let folder = unfinished.path();
     let Materialised { mut items, mut excluded } =
-        files::materialise(store, settings, &plan, folder, observer, cancel)?;
+        files::materialise(settings, &plan, folder, &sources, observer, cancel)?;
     excluded.splice(0..0, plan.excluded.iter().cloned());
     items.sort_by(|a, b| (a.item.part, &a.file).cmp(&(b.item.part, &b.file)));
     let expected = tables::write(settings, &plan, &items, folder)?;
