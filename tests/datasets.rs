@@ -148,6 +148,11 @@ fn near_duplicates_stay_in_one_split_and_an_import_leaves_the_splits_alone() {
     }
     made.add("objects", images.clone());
     let plan = SplitPlan { shares: parse_shares("train=0.7,val=0.2,test=0.1").unwrap(), seed: 5, distance: Some(6) };
+    // Without the images nobody knows which are near-duplicates.
+    fs::rename(&root, made.path("away")).unwrap();
+    let error = divide(&mut made.store, None, &plan, false, &mut quiet, &Cancel::new()).unwrap_err();
+    assert!(matches!(error, WorkflowError::Away(_)), "{error}");
+    fs::rename(made.path("away"), &root).unwrap();
     let dry = divide(&mut made.store, None, &plan, true, &mut quiet, &Cancel::new()).unwrap();
     assert!(made.store.images().unwrap().iter().all(|image| image.split.as_deref() == Some("own")));
     let report = divide(&mut made.store, Some("objects"), &plan, false, &mut quiet, &Cancel::new()).unwrap();
