@@ -180,7 +180,7 @@ fn odd_pictures_and_boxes_give_no_panic_and_no_nan() {
 #[test]
 fn nothing_left_after_filtering_is_an_empty_result() {
     let mut config = config();
-    config.rpn.min_size = 1e6;
+    config.rpn.min_size = 10_000.0;
     let detector = new_detector(&config);
     assert_eq!(detector.detect(&picture(120, 96, None)).unwrap(), []);
     losses_are_finite(&detector, &[sample(&config, None)], &SamplerConfig::default());

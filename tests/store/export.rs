@@ -210,27 +210,26 @@ fn crops_are_cut_out_and_listed() {
         kind: "folder".to_owned(),
         root,
         classes: Vec::new(),
-        images: vec![real],
+        images: vec![real, new_image("gone", None, Vec::new())],
     };
     p.store.add_dataset(&new).unwrap();
-    let image = p.store.images().unwrap().last().unwrap().id;
+    let images = p.store.images().unwrap();
+    let [image, gone] = ["real", "gone"].map(|name| images.iter().find(|image| image.name == name).unwrap().id);
     let round = p.store.start_round("").unwrap().id;
-    let boxes = [super::project::candidate(image, bb(10.5, 20.0, 30.0, 40.25), 0.5)];
-    p.store.replace_candidates(round, &[image], &boxes).unwrap();
+    let boxes = [image, gone].map(|image| super::project::candidate(image, bb(10.5, 20.0, 30.0, 40.25), 0.5));
+    p.store.replace_candidates(round, &[image, gone], &boxes).unwrap();
     let out = p.dir.path().join("crops");
-    let scope = ExportScope::default();
     let (mut seen, cancel) = (0, quarry::domain::Cancel::new());
-    let report = quarry::workflow::crops::crops(
-        &p.store,
-        &scope,
-        HardNegativeSource::Unreviewed,
-        &out,
-        &mut |_| seen += 1,
-        &cancel,
-    )
-    .unwrap();
-    // The images of the small project do not exist.
-    assert_eq!((report.crops, report.left_out.len(), seen), (1, 4, 1));
+    let mut crops = |dataset: Option<&str>| {
+        let scope = ExportScope { dataset: dataset.map(str::to_owned), ..ExportScope::default() };
+        let source = HardNegativeSource::Unreviewed;
+        quarry::workflow::crops::crops(&p.store, &scope, source, &out, &mut |_| seen += 1, &cancel)
+    };
+    // The folder of the small project's images does not exist.
+    let error = crops(None).unwrap_err().to_string();
+    assert!(error.contains("/photos/small") && !out.exists(), "{error}");
+    let report = crops(Some("Real")).unwrap();
+    assert_eq!((report.crops, report.left_out.len(), seen), (1, 1, 1));
     let manifest = std::fs::read_to_string(out.join("manifest.csv")).unwrap();
     let row = manifest.lines().nth(1).unwrap();
     assert!(row.ends_with("Real,real,pics/real.jpg,10.5,20,30,40.25,face,background,0.5"), "{row}");
