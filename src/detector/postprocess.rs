@@ -43,14 +43,7 @@ pub(super) fn detections(
         rest = others;
         parts.push((own, proposals, *image));
     }
-    let of_image = |(own, proposals, image): (&[f32], &Vec<Corners>, &NetworkImage)| {
-        rows.detections(own, proposals, image, config)
-    };
-    // One image, as on the CPU, needs no other thread.
-    if images.len() == 1 {
-        return parts.into_iter().map(of_image).collect();
-    }
-    parts.into_par_iter().map(of_image).collect()
+    parts.into_par_iter().map(|(own, proposals, image)| rows.detections(own, proposals, image, config)).collect()
 }
 
 /// What the second stage says of each proposal, in CPU memory: a row has K scores, K boxes and, with an ellipse head, an ellipse's codes.

@@ -106,6 +106,7 @@ pub fn resume(
     config.check()?;
     check_memory(config)?;
     check_device(&config.device)?;
+    check_run_folder(&store, &round, config, &project.run_dir(round.number), observer)?;
     let mut plan = plan(project, &store, config, round.number, Start::Resume, lock, observer)?;
     plan.changes = own.learning_differences(config);
     if own != *config {
@@ -141,6 +142,7 @@ pub fn extend(
             printable_path(&run_dir)
         )));
     }
+    check_run_folder(&store, &round, &config, &run_dir, observer)?;
     let mut plan = plan(project, &store, &config, round.number, Start::Resume, lock, observer)?;
     plan.changes = own.learning_differences(&config);
     plan.log_lines = vec![rates_in_words(&own, &config)];
@@ -333,9 +335,6 @@ fn plan(
     let mut test = std::mem::take(&mut split.test);
     let run_dir = project.run_dir(number);
     let begun = last_model(&run_dir).is_some();
-    if start == Start::Resume {
-        check_run_folder(store, number, config, &run_dir, observer)?;
-    }
     let kept = match start {
         Start::Resume => match round_data::read(&run_dir, |image| store.image_file(image)) {
             Err(WorkflowError::BadFile { path, reason }) => {
@@ -402,17 +401,14 @@ fn plan(
 /// Refuses to begin a round again whose checkpoints or folder are away, and reports what is missing otherwise.
 fn check_run_folder(
     store: &Store,
-    number: u32,
+    round: &RoundRecord,
     config: &RoundConfig,
     run_dir: &Path,
     observer: &mut Observer,
 ) -> Result<(), WorkflowError> {
-    let shown = printable_path(run_dir);
+    let (number, shown) = (round.number, printable_path(run_dir));
     if !run_dir.exists() {
-        let rounds = store.rounds()?;
-        let round = rounds.iter().find(|round| round.number == number && round.is_own());
-        let tested = round.map_or(Ok(false), |round| Ok::<_, WorkflowError>(!store.curves(round.id)?.is_empty()))?;
-        if tested || round.is_some_and(|round| round.state == RoundState::Stopped) {
+        if round.state == RoundState::Stopped || !store.curves(round.id)?.is_empty() {
             return Err(WorkflowError::Refused(format!(
                 "{shown}, the folder of round {number}, is missing: its checkpoints are in it. Put it back, or start a new round with \
                  `quarry train`."
