@@ -821,6 +821,27 @@ fn letters_go_to_the_field_once_it_is_there() {
     assert_eq!(counts(&project).undecided, 12);
 }
 
+/// Another program assigns shares of the queue: the filter gets one more list, and what has the focus keeps it.
+#[test]
+fn a_focused_widget_of_the_filter_keeps_its_keys_when_a_list_appears_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 4, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 12");
+    press_at_once(&mut window, &[(Key::Slash, "/")]);
+    run_until(&mut window, "the filter", |window| window.query_by_label("Blind").is_some());
+    window.run_steps(5);
+    window.get_by_label("Blind").focus();
+    window.run_steps(2);
+    let shares = quarry::domain::Shares::new(&["Ada".to_owned(), "Ben".to_owned()], 0).unwrap();
+    project.open_store().unwrap().set_shares(Some(&shares)).unwrap();
+    run_until(&mut window, "the list", |window| window.query_all_by_label("Share of").next().is_some());
+    press_at_once(&mut window, &[(Key::A, "a"), (Key::X, "x")]);
+    window.run_steps(10);
+    assert!(window.get_by_label("Blind").is_focused());
+    assert_eq!(counts(&project).undecided, 12);
+}
+
 #[test]
 fn an_undo_of_a_large_batch_keeps_the_place_for_the_keys_behind_it() {
     let dir = tempfile::tempdir().unwrap();

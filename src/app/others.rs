@@ -1,4 +1,4 @@
-//! Shows decisions that another window, program or person makes on the open project, and removes them from the queue.
+//! Shows what another window, program or person changes in the open project, and removes what they decided from the queue.
 
 use egui::Context;
 
@@ -10,7 +10,10 @@ impl QuarryApp {
     pub(super) fn drain_watch(&mut self, _: &Context) -> bool {
         let Some(session) = &mut self.session else { return false };
         let Some(news) = session.watch.poll() else { return false };
-        let (others, has_own) = session.of_others(news);
+        let (mut others, has_own) = session.of_others(news);
+        if std::mem::take(&mut others.project_changed) {
+            session.refresh();
+        }
         if others == LogNews::default() || (others.is_cut && (has_own || self.review.is_saving())) {
             // All decisions were made here; a very large batch is not listed completely.
             session.numbers_wanted = true;

@@ -1,20 +1,31 @@
-//! Finds decisions and corrections since the last check, from any connection. Reads only the ends of the logs.
+//! Finds decisions, corrections and changes of the project since the last check, from any connection. Reads only the ends of the logs.
 
 use rusqlite::Connection;
 
 use super::queue_index::{data_version, last_seq};
+use super::settings::{SHARES, setting};
 use super::{Store, StoreError};
 use crate::domain::{CandidateId, ImageId};
 
-/// How far the logs were read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How far the logs were read, and the project's state then.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     version: i64,
     verdict: i64,
     correction: i64,
+    project: ProjectState,
 }
 
-/// New log rows.
+/// What is shown of a project besides its candidates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ProjectState {
+    shares: Option<String>,
+    datasets: i64,
+    /// The number and the state of each round.
+    rounds: Option<String>,
+}
+
+/// New log rows, and whether more has changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogNews {
     /// The gesture and the candidate of each verdict, oldest first.
@@ -23,6 +34,8 @@ pub struct LogNews {
     pub corrections: Vec<(i64, ImageId)>,
     /// There are more rows than requested, so the lists are incomplete.
     pub is_cut: bool,
+    /// The shares, the number of datasets or a round's state are not what they were.
+    pub project_changed: bool,
 }
 
 impl Store {
@@ -59,11 +72,14 @@ impl Store {
             let is_cut = verdicts.len() > limit || corrections.len() > limit;
             verdicts.truncate(limit);
             corrections.truncate(limit);
-            *seen_before = Seen { version, verdict: last.verdict, correction: last.correction };
+            let project = project_state(c)?;
+            let project_changed = project != seen_before.project;
+            *seen_before = Seen { version, verdict: last.verdict, correction: last.correction, project };
             Ok(Some(LogNews {
                 verdicts: verdicts.into_iter().map(|(gesture, id)| (gesture, CandidateId(id))).collect(),
                 corrections: corrections.into_iter().map(|(gesture, id)| (gesture, ImageId(id))).collect(),
                 is_cut,
+                project_changed,
             }))
         })
     }
@@ -72,5 +88,15 @@ impl Store {
 fn seen(c: &Connection) -> Result<Seen, StoreError> {
     let version = data_version(c)?;
     let last = last_seq(c)?;
-    Ok(Seen { version, verdict: last.verdict, correction: last.correction })
+    Ok(Seen { version, verdict: last.verdict, correction: last.correction, project: project_state(c)? })
+}
+
+fn project_state(c: &Connection) -> Result<ProjectState, StoreError> {
+    let mut datasets = c.prepare_cached("SELECT count(*) FROM datasets")?;
+    let mut rounds = c.prepare_cached("SELECT group_concat(number || ' ' || state ORDER BY number) FROM rounds")?;
+    Ok(ProjectState {
+        shares: setting(c, SHARES)?,
+        datasets: datasets.query_row([], |r| r.get(0))?,
+        rounds: rounds.query_row([], |r| r.get(0))?,
+    })
 }

@@ -3,13 +3,13 @@
 // Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Store, StoreError};
 use crate::domain::Shares;
 
 /// How the review is divided.
-const SHARES: &str = "review_shares";
+pub(super) const SHARES: &str = "review_shares";
 
 impl Store {
     /// Returns how the review is divided among annotators; `None` if it is not, or if the value cannot be parsed (of a newer version).
@@ -27,13 +27,7 @@ impl Store {
 
     /// Returns `None` if nothing is stored under this name, or if an older format without settings is opened read-only.
     pub fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
-        self.read(|c| {
-            if !c.table_exists(None, "settings")? {
-                return Ok(None);
-            }
-            let mut statement = c.prepare_cached("SELECT value FROM settings WHERE name = ?1")?;
-            Ok(statement.query_row([name], |r| r.get(0)).optional()?)
-        })
+        self.read(|c| setting(c, name))
     }
 
     pub fn set_setting(&mut self, name: &str, value: &str) -> Result<(), StoreError> {
@@ -44,4 +38,13 @@ impl Store {
             Ok(())
         })
     }
+}
+
+/// [`Store::setting`] on a connection.
+pub(super) fn setting(c: &Connection, name: &str) -> Result<Option<String>, StoreError> {
+    if !c.table_exists(None, "settings")? {
+        return Ok(None);
+    }
+    let mut statement = c.prepare_cached("SELECT value FROM settings WHERE name = ?1")?;
+    Ok(statement.query_row([name], |r| r.get(0)).optional()?)
 }

@@ -104,7 +104,10 @@ impl PaletteView<'_> {
                 (false, Some(_)) => ("Command", "An action, or a number of the list".to_owned()),
                 (false, None) => ("Command", "An action".to_owned()),
             };
-            let field = TextEdit::singleline(&mut text).hint_text(hint).desired_width(f32::INFINITY);
+            let field = TextEdit::singleline(&mut text)
+                .id(egui::Id::unique("command"))
+                .hint_text(hint)
+                .desired_width(f32::INFINITY);
             let response = ui.add(field);
             response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, title));
             response.request_focus();

@@ -149,7 +149,11 @@ impl SettingsView<'_> {
     fn review(&mut self, ui: &mut Ui) {
         card(ui, "Review", |ui| {
             row(ui, "Annotator", |ui| {
-                let response = ui.add(TextEdit::singleline(self.annotator).desired_width(160.0));
+                let response = ui.add(
+                    TextEdit::singleline(self.annotator)
+                        .id(egui::Id::unique("settings annotator"))
+                        .desired_width(160.0),
+                );
                 named(&response, egui::Role::TextInput, "Annotator");
                 if response.on_hover_text("Whose verdicts these are").lost_focus() {
                     self.commands.push(Command::SetAnnotator(self.annotator.trim().to_owned()));

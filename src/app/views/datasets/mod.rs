@@ -97,7 +97,7 @@ fn title(ui: &mut Ui, title: &str) {
 fn model_name(ui: &mut Ui, name: &str, hint: &str, commands: &mut Vec<Command>) {
     ui.label(RichText::new("Model").color(theme::WEAK));
     let mut name = name.to_owned();
-    let edit = TextEdit::singleline(&mut name).desired_width(260.0);
+    let edit = TextEdit::singleline(&mut name).id(egui::Id::unique("model name")).desired_width(260.0);
     let response = ui.name_inputs("Model", |ui| ui.add(edit));
     if response.on_hover_text(hint).changed() {
         commands.push(Command::Dataset(DatasetCommand::SetModelName(name)));

@@ -20,7 +20,8 @@ pub(super) fn show(ui: &mut Ui, view: &mut ImagesView<'_>) {
     theme::card().show(ui, |ui| {
         ui.horizontal_wrapped(|ui| {
             ui.label("Name has");
-            let edit = TextEdit::singleline(&mut query.name).desired_width(160.0);
+            let edit =
+                TextEdit::singleline(&mut query.name).id(egui::Id::unique("image filter name")).desired_width(160.0);
             let response = ui.name_inputs("Image name", |ui| ui.add(edit));
             let id = focus_id();
             if !ui.data(|data| data.get_temp::<bool>(id).unwrap_or_default()) {

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use egui::text_edit::TextEditState;
-use egui::{Button, ComboBox, DragValue, Label, RichText, ScrollArea, Slider, TextEdit, Ui};
+use egui::{Button, ComboBox, DragValue, Label, RichText, ScrollArea, Slider, TextEdit, Ui, UiBuilder};
 
 use super::{Action, ReviewView};
 use crate::app::command::{Order, ReviewCommand, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text};
@@ -15,6 +15,8 @@ use crate::mining::{Centre, GroupConfig};
 /// Width of the field for a part of the name, and the padding of the last two buttons, in points.
 const NAME_WIDTH: f32 = 160.0;
 const BUTTONS_PADDING: f32 = 60.0;
+/// Width of a checkbox without its text, in points.
+const CHECKBOX_WIDTH: f32 = 28.0;
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFilter) {
     let before = filter.clone();
@@ -34,7 +36,8 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFil
             grouping(ui, view);
             together(ui, "Name has", NAME_WIDTH);
             ui.add(Label::new("Name has").extend());
-            let edit = TextEdit::singleline(&mut filter.name).desired_width(NAME_WIDTH);
+            let edit =
+                TextEdit::singleline(&mut filter.name).id(egui::Id::unique("filter name")).desired_width(NAME_WIDTH);
             let response = ui.name_inputs("Image name", |ui| ui.add(edit));
             if view.model.typing_ahead {
                 // The cursor is after what was typed already.
@@ -163,8 +166,12 @@ fn annotators(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
             }
         });
     }
-    ui.checkbox(&mut filter.blind, "Blind")
-        .on_hover_text("Hide other annotators' verdicts: their candidates stay undecided for you");
+    together(ui, "Blind", CHECKBOX_WIDTH);
+    // Its own id: the choices before it come and go with what others do, and it keeps its focus.
+    ui.scope_builder(UiBuilder::new().scope_id(egui::Id::unique("blind")), |ui| {
+        ui.checkbox(&mut filter.blind, "Blind")
+            .on_hover_text("Hide other annotators' verdicts: their candidates stay undecided for you");
+    });
 }
 
 /// The similarity of group members. Regrouping needs a button, as it may take a while.

@@ -109,7 +109,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         ui.label(RichText::new("History").size(theme::BIG_NUMBER).color(theme::STRONG));
         ui.add_space(theme::GAP);
         ui.add(egui::Label::new("Image, annotator, decision, class or reason").extend());
-        let edit = TextEdit::singleline(&mut text).desired_width(320.0);
+        let edit = TextEdit::singleline(&mut text).id(egui::Id::unique("history search")).desired_width(320.0);
         let response = ui.name_inputs("Search the history", |ui| ui.add(edit));
         if view.model.typing_ahead {
             response.request_focus();

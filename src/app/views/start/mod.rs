@@ -205,7 +205,8 @@ fn sample_command(path: &str) -> Command {
 
 /// A path field; returns whether Enter was pressed.
 fn path_field(ui: &mut Ui, hint: &'static str, path: &mut String) -> bool {
-    let response = ui.add(TextEdit::singleline(path).desired_width(f32::INFINITY).hint_text(hint));
+    let response =
+        ui.add(TextEdit::singleline(path).id(egui::Id::unique(hint)).desired_width(f32::INFINITY).hint_text(hint));
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, hint));
     response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter)) && !path.trim().is_empty()
 }

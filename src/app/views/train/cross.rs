@@ -30,7 +30,11 @@ pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>) {
             ui.label(RichText::new("Name").color(theme::WEAK))
                 .on_hover_text("The folder in runs/: one name for each set of settings");
             ui.name_inputs("Name of the cross-validation", |ui| {
-                ui.add(TextEdit::singleline(&mut cross.name).desired_width(140.0))
+                ui.add(
+                    TextEdit::singleline(&mut cross.name)
+                        .id(egui::Id::unique("cross-validation name"))
+                        .desired_width(140.0),
+                )
             });
         });
         if cross != view.model.cross {

@@ -24,7 +24,11 @@ pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>) {
         match &mut form.file {
             None => changed |= fields(ui, &mut form, &view.datasets, view.gpu),
             Some(text) => {
-                let edit = TextEdit::multiline(text).code_editor().desired_rows(24).desired_width(f32::INFINITY);
+                let edit = TextEdit::multiline(text)
+                    .id(egui::Id::unique("settings as text"))
+                    .code_editor()
+                    .desired_rows(24)
+                    .desired_width(f32::INFINITY);
                 changed |= ui.add(edit).changed();
             }
         }
@@ -77,7 +81,9 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str], gpu: Option<&GpuState
         }
         if config.test_dataset.is_empty() {
             row(ui, "Test splits", "test_splits", |ui| {
-                let edit = TextEdit::singleline(&mut form.test_splits).desired_width(160.0);
+                let edit = TextEdit::singleline(&mut form.test_splits)
+                    .id(egui::Id::unique("test splits"))
+                    .desired_width(160.0);
                 let response = ui.add(edit.hint_text("val  or  8  or  9, 10"));
                 ui.ctx().accesskit_node_builder(response.id, |node| node.set_label("Test splits"));
             });

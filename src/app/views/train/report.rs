@@ -152,6 +152,7 @@ fn notes(ui: &mut Ui, view: &mut TrainView<'_>, round: &RoundRecord) {
     let label = ui.label(RichText::new("Notes").small().color(theme::WEAK));
     let mut text = view.model.notes().to_owned();
     let edit = TextEdit::multiline(&mut text)
+        .id(egui::Id::unique("round notes"))
         .desired_rows(NOTE_ROWS)
         .desired_width(f32::INFINITY)
         .hint_text("What was tried, and the result");
