@@ -11,6 +11,7 @@ use std::time::Instant;
 use image::RgbImage;
 use quarry::detector::{Detector, DetectorConfig, Precision, SamplerConfig, TrainingSample, choose_device, cuda_index};
 use quarry::geometry::BoundingBox;
+use quarry::training::{RoundConfig, Sgd};
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tracing::field::{Field, Visit};
@@ -63,7 +64,10 @@ fn main() {
     if peer {
         (sampler.batch_per_image, sampler.bg_iou) = (512, (0.0, 0.5));
     }
-    let mut velocities: Vec<_> = detector.trainable().iter().map(|(_, weight)| weight.zeros_like()).collect();
+    // Plain SGD with momentum, as in scripts/gpu_peer.py.
+    let mut settings = RoundConfig::preset("cpu").expect("a preset");
+    (settings.weight_decay, settings.clip_norm, settings.momentum) = (0.0, 0.0, 0.9);
+    let mut sgd = Sgd::new(detector.trainable(), &settings).expect("an optimiser");
     let (mut forward, mut backward, mut update) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..steps + 2 {
         let start = Instant::now();
@@ -75,13 +79,7 @@ fn main() {
         wait(device);
         backward.push(start.elapsed().as_secs_f64());
         let start = Instant::now();
-        let guard = tch::no_grad_guard();
-        for ((_, mut weight), velocity) in detector.trainable().into_iter().zip(&mut velocities) {
-            let _ = velocity.g_mul_scalar_(0.9).g_add_(&weight.grad());
-            let _ = weight.g_sub_(&(&*velocity * 1e-9));
-            weight.zero_grad();
-        }
-        drop(guard);
+        sgd.step(1e-9, 0.0).and_then(|()| sgd.zero_grad()).expect("a step");
         wait(device);
         update.push(start.elapsed().as_secs_f64());
     }

@@ -12,9 +12,9 @@ use image::RgbImage;
 use quarry::detector::weights::{read, torchvision_names};
 use quarry::detector::{Detector, DetectorConfig, NetworkImage, Precision, SamplerConfig, TrainingSample};
 use quarry::geometry::BoundingBox;
+use quarry::training::{RoundConfig, Sgd};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tch::Tensor;
 
 const THREADS: i32 = 2;
 /// Steps before timing starts.
@@ -129,8 +129,10 @@ fn timings(detector: &Detector, picture: &RgbImage, steps: usize, images: usize)
     // torchvision's sampler: 512 RoIs, background from IoU 0 on.
     let sampler = SamplerConfig { batch_per_image: 512, bg_iou: (0.0, 0.5), ..SamplerConfig::default() };
     let mut rng = ChaCha8Rng::seed_from_u64(3);
-    let mut parameters = detector.trainable();
-    let mut momenta: Vec<Option<Tensor>> = parameters.iter().map(|_| None).collect();
+    let mut settings = RoundConfig::preset("cpu")?;
+    (settings.momentum, settings.weight_decay, settings.bias_weight_decay) = (MOMENTUM, WEIGHT_DECAY, true);
+    (settings.bias_lr_factor, settings.clip_norm) = (1.0, 0.0);
+    let mut sgd = Sgd::new(detector.trainable(), &settings)?;
     let (mut train, mut parts) = (Vec::new(), Vec::new());
     let cpu = cpu_seconds();
     for _ in 0..steps + WARM_UP {
@@ -139,7 +141,8 @@ fn timings(detector: &Detector, picture: &RgbImage, steps: usize, images: usize)
         let forward = start.elapsed().as_secs_f64();
         report.total.backward();
         let backward = start.elapsed().as_secs_f64() - forward;
-        update(&mut parameters, &mut momenta);
+        sgd.step(LEARNING_RATE, 0.0)?;
+        sgd.zero_grad()?;
         train.push(start.elapsed().as_secs_f64());
         parts.push((forward, backward));
     }
@@ -150,23 +153,6 @@ fn timings(detector: &Detector, picture: &RgbImage, steps: usize, images: usize)
         "detect_cpu_s": detect_cpu, "train_cpu_s": train_cpu,
         "memory_start_mib": memory_start, "memory_detect_mib": memory_detect, "memory_mib": status_mib("VmHWM:"),
     }))
-}
-
-/// SGD with momentum and weight decay, in place, like `torch.optim.SGD`.
-fn update(parameters: &mut [(String, Tensor)], momenta: &mut [Option<Tensor>]) {
-    let _guard = tch::no_grad_guard();
-    for ((_, weight), momentum) in parameters.iter_mut().zip(momenta) {
-        let mut gradient = weight.grad();
-        if !gradient.defined() {
-            continue;
-        }
-        let _ = gradient.g_add_(&(&*weight * WEIGHT_DECAY));
-        let buffer = momentum.get_or_insert_with(|| gradient.zeros_like());
-        let _ = buffer.g_mul_scalar_(MOMENTUM);
-        let _ = buffer.g_add_(&gradient);
-        let _ = weight.g_sub_(&(&*buffer * LEARNING_RATE));
-        let _ = gradient.zero_();
-    }
 }
 
 fn median(mut seconds: Vec<f64>) -> f64 {

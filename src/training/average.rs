@@ -9,32 +9,36 @@ use std::path::Path;
 use tch::{TchError, Tensor, no_grad_guard};
 
 use super::error::TrainingError;
+use super::flat::Flat;
+use super::optimiser::Sgd;
 use crate::detector::Detector;
 
 /// The averaged weights.
 pub(super) struct Average {
     detector: Detector,
-    /// Each averaged tensor with the trained one; both share their detectors' memory.
-    pairs: Vec<(Tensor, Tensor)>,
+    /// The averaged parameters with the trained ones' buffer.
+    pairs: Vec<(Flat, Tensor)>,
     decay: f64,
 }
 
 impl Average {
     /// Starts with the weights of `trained`.
-    pub fn start(trained: &Detector, decay: f64) -> Result<Self, TrainingError> {
-        let detector = Detector::from_state(trained.config(), trained.device(), trained.state().into_iter().collect())?;
-        Ok(Self::of(detector, trained, decay))
+    pub fn start(trained: &Detector, sgd: &Sgd, decay: f64) -> Result<Self, TrainingError> {
+        let state = trained.state().into_iter().collect();
+        Self::of(Detector::from_state(trained.config(), trained.device(), state)?, sgd, decay)
     }
 
     /// Continues with the averaged weights in a checkpoint.
-    pub fn load(path: &Path, trained: &Detector, decay: f64) -> Result<Self, TrainingError> {
-        Ok(Self::of(Detector::load_as(path, trained.config(), trained.device())?, trained, decay))
+    pub fn load(path: &Path, trained: &Detector, sgd: &Sgd, decay: f64) -> Result<Self, TrainingError> {
+        Self::of(Detector::load_as(path, trained.config(), trained.device())?, sgd, decay)
     }
 
-    fn of(detector: Detector, trained: &Detector, decay: f64) -> Self {
-        let learnt = trained.trainable().into_iter().map(|(_, weight)| weight);
-        let pairs = detector.trainable().into_iter().map(|(_, average)| average).zip(learnt).collect();
-        Self { detector, pairs, decay }
+    /// `sgd` trains a detector of the same config.
+    fn of(detector: Detector, sgd: &Sgd, decay: f64) -> Result<Self, TrainingError> {
+        let buffers = Sgd::grouped(detector.trainable()).map(Flat::of);
+        let pairs: Result<_, TchError> =
+            buffers.into_iter().zip(sgd.buffers()).map(|(average, trained)| Ok((average?, trained))).collect();
+        Ok(Self { detector, pairs: pairs.map_err(TrainingError::torch("averaging the weights"))?, decay })
     }
 
     pub fn detector(&self) -> &Detector {
@@ -49,7 +53,10 @@ impl Average {
     pub fn add(&mut self, step: u64) -> Result<(), TrainingError> {
         let _guard = no_grad_guard();
         let share = 1.0 - decay_at(self.decay, step);
-        let add = |(average, trained): &mut (Tensor, Tensor)| average.f_lerp_(trained, share).map(drop);
+        let add = |(average, trained): &mut (Flat, Tensor)| {
+            let _ = average.values().shallow_clone().f_lerp_(trained, share)?;
+            average.written()
+        };
         let added: Result<(), TchError> = self.pairs.iter_mut().try_for_each(add);
         added.map_err(TrainingError::torch("averaging the weights"))
     }

@@ -15,6 +15,8 @@ mod error;
 mod estimate;
 mod events;
 #[cfg(feature = "torch")]
+mod flat;
+#[cfg(feature = "torch")]
 mod loader;
 mod lock;
 #[cfg(feature = "torch")]
@@ -63,6 +65,8 @@ pub use lock::LOCK_FILE;
 pub use lock::RunLock;
 #[cfg(feature = "torch")]
 pub use mined::MinedNegatives;
+#[cfg(feature = "torch")]
+pub use optimiser::Sgd;
 #[cfg(feature = "torch")]
 pub use order::{Order, Slot};
 pub use overlay::ConfigError;

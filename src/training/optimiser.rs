@@ -1,70 +1,107 @@
 //! SGD with momentum and weight decay, with torch's semantics and a state that can be saved (tch cannot save its optimisers'). Updates are
-//! in place: a step allocates nothing the size of a parameter.
+//! in place, over all parameters at once: a step allocates nothing the size of a parameter.
 //!
 //! For each parameter p with gradient g: `g += weight_decay * p; v = momentum * v + g; p -= lr * v`.
 
 use std::collections::HashMap;
 use std::path::Path;
 
-use tch::{Device, Kind, TchError, Tensor, no_grad_guard};
+use tch::{Device, TchError, Tensor, no_grad_guard};
 
 use super::config::RoundConfig;
 use super::error::TrainingError;
+use super::flat::{self, Flat};
 
-/// One trainable parameter.
-struct Slot {
-    name: String,
-    value: Tensor,
-    /// Same shape; zero before the first step.
-    velocity: Tensor,
-    /// At most one dimension: biases and norms have separate rate and decay settings.
-    is_bias: bool,
+/// Parameters with one learning rate and one decay.
+struct Group {
+    parameters: Flat,
+    gradients: Tensor,
+    /// Zero before the first step.
+    velocities: Tensor,
+    /// Factor of the learning rate.
+    rate: f64,
+    /// A 0-dimensional tensor, so that decay is one fused, in-place operation; `None` without decay.
+    decay: Option<Tensor>,
 }
 
-/// The optimiser of a round.
+impl Group {
+    fn of(parameters: Vec<(String, Tensor)>, rate: f64, decay: f64) -> Result<Self, TchError> {
+        let parameters = Flat::of(parameters)?;
+        let gradients = parameters.make_gradients()?;
+        let device = gradients.device();
+        Ok(Self {
+            velocities: gradients.f_zeros_like()?,
+            gradients,
+            parameters,
+            rate,
+            decay: (decay > 0.0).then(|| scalar(decay, device)).transpose()?,
+        })
+    }
+
+    fn update(&mut self, lr: f64, clip: f64, momentum: f64) -> Result<(), TchError> {
+        // Adding a multiple of a tensor takes its factor from the device.
+        let rate = scalar(-(lr * self.rate), self.gradients.device())?;
+        let mut values = self.parameters.values().shallow_clone();
+        if clip < 1.0 {
+            let _ = self.gradients.f_mul_scalar_(clip)?;
+        }
+        if let Some(decay) = &self.decay {
+            let _ = self.gradients.f_addcmul_(&values, decay)?;
+        }
+        let _ = self.velocities.f_mul_scalar_(momentum)?.f_add_(&self.gradients)?;
+        let _ = values.f_addcmul_(&self.velocities, &rate)?;
+        self.parameters.written()
+    }
+}
+
+/// The optimiser of a round. A parameter that no loss depends on has a gradient of zero.
 ///
 /// Invariant: gradients are disabled by a guard. `tch::no_grad` leaves them disabled after a panic, and a step that ran out of memory is
 /// retried.
-pub(super) struct Sgd {
-    slots: Vec<Slot>,
+pub struct Sgd {
+    /// Weights; then biases and norms, which have their own rate and decay settings.
+    groups: [Group; 2],
     momentum: f64,
     clip_norm: f64,
-    bias_lr_factor: f64,
-    /// A 0-dimensional tensor, so that decay is one fused, in-place operation; `None` without decay.
-    decay: Option<Tensor>,
-    bias_decays: bool,
 }
 
 impl Sgd {
-    /// `parameters` are leaf tensors that require gradients. Biases and norms are those with one dimension.
+    /// `parameters` are leaf tensors that require gradients; their memory is moved. Biases and norms are those with one dimension.
     pub fn new(parameters: Vec<(String, Tensor)>, config: &RoundConfig) -> Result<Self, TrainingError> {
-        let _guard = no_grad_guard();
-        let device = parameters.first().map_or(Device::Cpu, |(_, value)| value.device());
-        let decay = (config.weight_decay > 0.0).then(|| scalar(config.weight_decay, device)).transpose();
-        let slot = |(name, value): (String, Tensor)| {
-            Ok(Slot { name, velocity: value.f_zeros_like()?, is_bias: value.dim() <= 1, value })
+        let [weights, biases] = Self::grouped(parameters);
+        let bias_decay = if config.bias_weight_decay { config.weight_decay } else { 0.0 };
+        let groups = || {
+            let weights = Group::of(weights, 1.0, config.weight_decay)?;
+            Ok([weights, Group::of(biases, config.bias_lr_factor, bias_decay)?])
         };
-        let slots: Result<_, TchError> = parameters.into_iter().map(slot).collect();
         Ok(Self {
-            slots: slots.map_err(TrainingError::torch("making the optimiser"))?,
+            groups: groups().map_err(TrainingError::torch("making the optimiser"))?,
             momentum: config.momentum,
             clip_norm: config.clip_norm,
-            bias_lr_factor: config.bias_lr_factor,
-            decay: decay.map_err(TrainingError::torch("making the optimiser"))?,
-            bias_decays: config.bias_weight_decay,
         })
+    }
+
+    /// Returns the parameters by group.
+    pub(super) fn grouped(parameters: Vec<(String, Tensor)>) -> [Vec<(String, Tensor)>; 2] {
+        let (biases, weights) = parameters.into_iter().partition(|(_, value)| value.dim() <= 1);
+        [weights, biases]
+    }
+
+    /// Returns the buffer of each group's parameters.
+    pub(super) fn buffers(&self) -> [Tensor; 2] {
+        self.groups.each_ref().map(|group| group.parameters.values().shallow_clone())
     }
 
     /// Returns the number of trainable values.
     pub fn numel(&self) -> u64 {
-        self.slots.iter().map(|slot| slot.value.numel() as u64).sum()
+        self.groups.iter().map(|group| group.parameters.numel() as u64).sum()
     }
 
     /// Sets all gradients to zero and keeps their memory.
-    pub fn zero_grad(&mut self) {
-        for slot in &mut self.slots {
-            slot.value.zero_grad();
-        }
+    pub fn zero_grad(&mut self) -> Result<(), TrainingError> {
+        let _guard = no_grad_guard();
+        let zeroed = self.groups.iter_mut().try_for_each(|group| group.gradients.f_zero_().map(drop));
+        zeroed.map_err(TrainingError::torch("clearing the gradients"))
     }
 
     /// Returns the L2 norm of all gradients as a 0-dimensional double on their device; NaN or infinite if any gradient is.
@@ -72,89 +109,63 @@ impl Sgd {
         let _guard = no_grad_guard();
         #[cfg(test)]
         super::step::fault::strike_in_norm();
-        self.norm_of_gradients().map_err(TrainingError::torch("measuring the gradients"))
+        let gradients = self.groups.each_ref().map(|group| &group.gradients);
+        flat::norm(&gradients).map_err(TrainingError::torch("measuring the gradients"))
     }
 
-    fn norm_of_gradients(&self) -> Result<Tensor, TchError> {
-        let gradients = self.slots.iter().map(|slot| slot.value.f_grad());
-        let defined = gradients.filter(|grad| grad.as_ref().map_or(true, Tensor::defined));
-        let norms: Vec<Tensor> = defined.map(|grad| grad?.f_norm()).collect::<Result<_, _>>()?;
-        if norms.is_empty() {
-            return Tensor::f_zeros([], (Kind::Double, Device::Cpu));
-        }
-        Tensor::f_stack(&norms, 0)?.f_to_kind(Kind::Double)?.f_norm()
-    }
-
-    /// Clips by the norm from [`Self::grad_norm`], then makes a step. Parameters without a gradient are unchanged.
+    /// Clips by the norm from [`Self::grad_norm`], then makes a step.
     pub fn step(&mut self, lr: f64, grad_norm: f64) -> Result<(), TrainingError> {
         let _guard = no_grad_guard();
         let clip = if self.clip_norm > 0.0 && grad_norm > self.clip_norm { self.clip_norm / grad_norm } else { 1.0 };
-        self.update_all(lr, clip).map_err(TrainingError::torch("updating the weights"))
-    }
-
-    fn update_all(&mut self, lr: f64, clip: f64) -> Result<(), TchError> {
-        let Some(device) = self.slots.first().map(|slot| slot.value.device()) else { return Ok(()) };
-        // One upload per rate instead of per parameter.
-        let (rate, bias_rate) = (scalar(-lr, device)?, scalar(-(lr * self.bias_lr_factor), device)?);
-        for slot in &mut self.slots {
-            let mut grad = slot.value.f_grad()?;
-            if !grad.defined() {
-                continue;
-            }
-            if clip < 1.0 {
-                let _ = grad.f_mul_scalar_(clip)?;
-            }
-            if let Some(decay) = self.decay.as_ref().filter(|_| !slot.is_bias || self.bias_decays) {
-                let _ = grad.f_addcmul_(&slot.value, decay)?;
-            }
-            let _ = slot.velocity.f_mul_scalar_(self.momentum)?.f_add_(&grad)?;
-            let _ = slot.value.f_addcmul_(&slot.velocity, if slot.is_bias { &bias_rate } else { &rate })?;
-        }
-        Ok(())
+        let updated = self.groups.iter_mut().try_for_each(|group| group.update(lr, clip, self.momentum));
+        updated.map_err(TrainingError::torch("updating the weights"))
     }
 
     /// Whether all weights are finite.
     pub fn is_finite(&self) -> Result<bool, TrainingError> {
         let _guard = no_grad_guard();
-        self.all_finite().map_err(TrainingError::torch("checking the weights"))
-    }
-
-    fn all_finite(&self) -> Result<bool, TchError> {
-        let of_each = self.slots.iter().map(|slot| slot.value.f_isfinite()?.f_all());
-        let of_each: Vec<Tensor> = of_each.collect::<Result<_, _>>()?;
-        Ok(of_each.is_empty() || Tensor::f_stack(&of_each, 0)?.f_all()?.f_int64_value(&[])? == 1)
+        let mut all = self.groups.iter().map(|group| group.parameters.values().f_isfinite()?.f_all()?.f_int64_value(&[]));
+        let finite: Result<bool, TchError> = all.try_fold(true, |finite, of_group| Ok(finite && of_group? == 1));
+        finite.map_err(TrainingError::torch("checking the weights"))
     }
 
     /// Saves the velocities under their parameters' names.
     pub fn save(&self, path: &Path) -> Result<(), TrainingError> {
-        let tensors: Vec<(&str, &Tensor)> =
-            self.slots.iter().map(|slot| (slot.name.as_str(), &slot.velocity)).collect();
-        Tensor::write_safetensors(&tensors, path).map_err(TrainingError::torch("writing the optimiser's state"))
+        let writing = TrainingError::torch("writing the optimiser's state");
+        let tensors: Vec<(&str, Tensor)> = self.velocities().collect::<Result<_, TchError>>().map_err(&writing)?;
+        Tensor::write_safetensors(&tensors, path).map_err(writing)
     }
 
     /// Loads what [`Self::save`] wrote; every velocity must exist with its shape.
     pub fn load(&mut self, path: &Path) -> Result<(), TrainingError> {
         let wrong = |what: String| TrainingError::OtherRound { path: path.to_path_buf(), what };
+        let restoring = TrainingError::torch("restoring the optimiser");
         let read = Tensor::read_safetensors(path).map_err(|error| TrainingError::Checkpoint {
             path: path.to_path_buf(),
             what: format!("the optimiser's state can't be read ({error}); resume from an earlier checkpoint"),
         })?;
         let _guard = no_grad_guard();
         let mut state: HashMap<String, Tensor> = read.into_iter().collect();
-        for slot in &mut self.slots {
-            let Some(velocity) = state.remove(&slot.name) else {
-                return Err(wrong(format!("the optimiser's state lacks {}", slot.name)));
+        for of_parameter in self.velocities() {
+            let (name, mut velocity) = of_parameter.map_err(&restoring)?;
+            let Some(saved) = state.remove(name) else {
+                return Err(wrong(format!("the optimiser's state lacks {name}")));
             };
-            if velocity.size() != slot.velocity.size() {
-                let (found, needed) = (velocity.size(), slot.velocity.size());
-                return Err(wrong(format!("{} has shape {found:?} where {needed:?} is needed", slot.name)));
+            if saved.size() != velocity.size() {
+                let (found, needed) = (saved.size(), velocity.size());
+                return Err(wrong(format!("{name} has shape {found:?} where {needed:?} is needed")));
             }
-            slot.velocity.f_copy_(&velocity).map_err(TrainingError::torch("restoring the optimiser"))?;
+            velocity.f_copy_(&saved).map_err(&restoring)?;
         }
         match state.keys().min() {
             Some(extra) => Err(wrong(format!("the optimiser's state has {extra}, which this detector lacks"))),
             None => Ok(()),
         }
+    }
+
+    /// Returns each parameter's name and velocity, which shares memory with this.
+    fn velocities(&self) -> impl Iterator<Item = Result<(&str, Tensor), TchError>> {
+        self.groups.iter().flat_map(|group| group.parameters.parts(&group.velocities))
     }
 }
 
@@ -166,7 +177,7 @@ fn scalar(value: f64, device: Device) -> Result<Tensor, TchError> {
 #[cfg(test)]
 mod tests {
     use tch::nn::OptimizerConfig;
-    use tch::{Device, nn};
+    use tch::{Device, Kind, nn};
 
     use super::*;
 
@@ -209,7 +220,7 @@ mod tests {
         sgd.step(0.1, norm).unwrap();
         // v = -4 + 0.1; w = 1 + 0.39
         assert!((values(&parameter)[0] - 1.39).abs() < 1e-6);
-        sgd.zero_grad();
+        sgd.zero_grad().unwrap();
         backward_of_squares(&parameter, 3.0);
         sgd.step(0.1, norm_of(&sgd)).unwrap();
         // v = 0.9 * -3.9 + 2 (1.39 - 3) + 0.139 = -6.591
@@ -227,7 +238,7 @@ mod tests {
         let mut sgd = built(vec![("w".to_owned(), ours.shallow_clone())], &config);
         for _ in 0..5 {
             torch.backward_step(&(&theirs - 1.5).square().sum(Kind::Float));
-            sgd.zero_grad();
+            sgd.zero_grad().unwrap();
             backward_of_squares(&ours, 1.5);
             sgd.step(0.01, norm_of(&sgd)).unwrap();
         }
@@ -255,7 +266,7 @@ mod tests {
         for (found, expected) in values(&bias).iter().zip(expected) {
             assert!((found - expected).abs() < 1e-6, "{found} {expected}");
         }
-        assert_eq!(values(&unused), [7.0], "no gradient, no step");
+        assert_eq!(values(&unused), [7.0], "a gradient of zero and no decay");
     }
 
     #[test]
@@ -263,7 +274,7 @@ mod tests {
         let config = config(|_| {});
         let run = |steps: usize, sgd: &mut Sgd, parameter: &Tensor| {
             for _ in 0..steps {
-                sgd.zero_grad();
+                sgd.zero_grad().unwrap();
                 backward_of_squares(parameter, 0.5);
                 sgd.step(0.01, norm_of(sgd)).unwrap();
             }

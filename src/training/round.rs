@@ -213,7 +213,7 @@ impl<'a> Round<'a> {
         if progress.step > 0 {
             sgd.load(&checkpoints.path(progress.step).join(OPTIMISER_FILE))?;
         }
-        let average = average(config, &checkpoints, progress.step, &detector)?;
+        let average = average(config, &checkpoints, progress.step, &detector, &sgd)?;
         hooks.event(TrainEvent::Started(started(config, &task.images, &progress, &sgd, &detector)));
         let fitting = halved_times(config, progress.halvings);
         let mined = checkpoints.read_mined(&progress)?;

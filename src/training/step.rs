@@ -66,7 +66,7 @@ impl Stepper {
         let mut report = StepReport { step, lr, ..StepReport::default() };
         let mut counts = SamplerCounts::default();
         let share = 1.0 / f64::from(config.accumulate);
-        self.sgd.zero_grad();
+        self.sgd.zero_grad()?;
         self.seen.clear();
         let mut learnt = Vec::new();
         for mini_batch in 0..config.accumulate {

@@ -58,11 +58,12 @@ pub(super) fn average(
     checkpoints: &Checkpoints,
     step: u64,
     trained: &Detector,
+    sgd: &Sgd,
 ) -> Result<Option<Average>, TrainingError> {
     match step {
         _ if config.ema <= 0.0 => Ok(None),
-        0 => Average::start(trained, config.ema).map(Some),
-        step => Average::load(&checkpoints.path(step).join(MODEL_FILE), trained, config.ema).map(Some),
+        0 => Average::start(trained, sgd, config.ema).map(Some),
+        step => Average::load(&checkpoints.path(step).join(MODEL_FILE), trained, sgd, config.ema).map(Some),
     }
 }
 

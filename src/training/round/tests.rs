@@ -176,3 +176,41 @@ fn a_gradient_or_weights_that_are_no_numbers_name_the_images_of_their_step() {
     fault::arm_weights(0);
     check(&error, 1, "hold NaN or infinity");
 }
+
+/// At each test the detector must detect as one that is made anew from the same weights: layers keep prepared weights.
+struct Comparing(Vec<Vec<f32>>);
+
+impl RoundHooks for Comparing {
+    fn event(&mut self, _: TrainEvent) {}
+
+    fn evaluate(&mut self, step: u64, detector: &Detector) -> Result<Option<f64>, String> {
+        let image = decode(Path::new("3"))?;
+        let scores = |detector: &Detector| -> Vec<f32> {
+            detector.detect(&image).unwrap().iter().map(|found| found.score).collect()
+        };
+        let state = detector.state().into_iter().collect();
+        let anew = Detector::from_state(detector.config(), detector.device(), state).unwrap();
+        assert_eq!(scores(detector), scores(&anew), "after step {step}");
+        self.0.push(scores(detector));
+        Ok(Some(step as f64))
+    }
+
+    fn mine(&mut self, _: u64, _: &Detector, _: &[&TrainingImage]) -> Result<Vec<Option<MinedNegatives>>, String> {
+        Err("these rounds do not mine".to_owned())
+    }
+}
+
+#[test]
+fn detections_between_steps_are_those_of_the_weights_at_that_step() {
+    for ema in [0.0, 0.5] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut seen = Comparing(Vec::new());
+        let mut config = RoundConfig { evaluate_every: 1, ema, ..config() };
+        config.detector.detection.score_threshold = 0.0;
+        train_by(&config, dir.path(), &mut seen, &Cancel::new()).unwrap();
+        let mut different = seen.0.clone();
+        different.dedup();
+        assert!(seen.0.len() >= 3 && different.len() == seen.0.len(), "ema {ema}: {:?}", seen.0);
+        assert!(seen.0.iter().all(|scores| !scores.is_empty()));
+    }
+}
