@@ -147,6 +147,7 @@ fn images(folder: &Path, count: usize) -> Vec<TrainingImage> {
     let image = |(index, path): (usize, PathBuf)| TrainingImage {
         id: ImageId(index as i64),
         path,
+        size: (0, 0),
         labels: vec![],
         misclassified: vec![],
         faces: vec![Shape::Rectangle(BoundingBox::new(40.0, 40.0, 120.0, 150.0))],

@@ -141,6 +141,7 @@ fn images(hard_negatives: bool) -> Vec<TrainingImage> {
     let image = |index: u32| TrainingImage {
         id: ImageId(i64::from(index)),
         path: PathBuf::from(index.to_string()),
+        size: if index.is_multiple_of(2) { (64, 48) } else { (48, 64) },
         labels: vec![],
         misclassified: vec![],
         // The last one is a background scene.

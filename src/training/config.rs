@@ -53,7 +53,7 @@ pub struct RoundConfig {
 
     /// Number of optimiser steps. Milestones and warm-up are fractions of it; omitted intervals scale with it.
     pub iterations: u64,
-    /// Images in a mini-batch.
+    /// Images in a mini-batch; those of similar shape share one.
     pub batch_images: u32,
     /// Mini-batches whose gradients are averaged for one step.
     pub accumulate: u32,

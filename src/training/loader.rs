@@ -24,6 +24,8 @@ pub struct TrainingImage {
     pub id: ImageId,
     /// Absolute path.
     pub path: PathBuf,
+    /// Width and height as imported; 0 if unknown.
+    pub size: (u32, u32),
     pub faces: Vec<Shape>,
     /// The label of each object, from 1; missing ones are 1.
     pub labels: Vec<i64>,
@@ -84,9 +86,11 @@ pub(super) struct Loader {
 }
 
 impl Loader {
-    /// Starts at `position` of the sequence; images in `left_out` are skipped.
+    /// Starts at `position` of the sequence; images in `left_out` are skipped. `batch` images are grouped by shape: as many as a batch has
+    /// before it is made smaller for its memory.
     pub fn start(
         config: &RoundConfig,
+        batch: u32,
         images: Vec<TrainingImage>,
         decode: Decode,
         position: u64,
@@ -95,7 +99,8 @@ impl Loader {
         if left_out.len() >= images.len() {
             return Err(TrainingError::NoImages);
         }
-        let order = Order::new(config.seed, images.len(), config.flip, config.scale_jitter);
+        let sizes: Vec<(u32, u32)> = images.iter().map(|image| image.size).collect();
+        let order = Order::new(config.seed, &sizes, config.flip, config.scale_jitter, batch);
         let (detector, sampler) = (config.detector.clone(), config.sampler.clone());
         let for_gpu = choose_device(&config.device).is_ok_and(|device| cuda_index(device).is_some());
         let source = Arc::new(Source { images, decode, detector, sampler, for_gpu });
@@ -149,7 +154,8 @@ impl Loader {
         position: u64,
         images: Vec<TrainingImage>,
     ) -> Result<Self, TrainingError> {
-        let mut loader = Self::start(config, images, self.source.decode, position, self.unreadable.clone())?;
+        let batch = self.order.batch();
+        let mut loader = Self::start(config, batch, images, self.source.decode, position, self.unreadable.clone())?;
         loader.given_up.clone_from(&self.given_up);
         loader.first_failure.clone_from(&self.first_failure);
         Ok(loader.watching(self.sources.clone()))

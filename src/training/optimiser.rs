@@ -124,7 +124,8 @@ impl Sgd {
     /// Whether all weights are finite.
     pub fn is_finite(&self) -> Result<bool, TrainingError> {
         let _guard = no_grad_guard();
-        let mut all = self.groups.iter().map(|group| group.parameters.values().f_isfinite()?.f_all()?.f_int64_value(&[]));
+        let mut all =
+            self.groups.iter().map(|group| group.parameters.values().f_isfinite()?.f_all()?.f_int64_value(&[]));
         let finite: Result<bool, TchError> = all.try_fold(true, |finite, of_group| Ok(finite && of_group? == 1));
         finite.map_err(TrainingError::torch("checking the weights"))
     }

@@ -223,7 +223,8 @@ impl<'a> Round<'a> {
             (task.images, Vec::new())
         };
         // Retry images that could not be read before.
-        let loader = Loader::start(&fitting, given, task.decode, progress.position, task.left_out)?;
+        let loader =
+            Loader::start(&fitting, config.batch_images, given, task.decode, progress.position, task.left_out)?;
         let loader = loader.watching(task.sources);
         Ok(Self {
             schedule: config.lr_schedule(),

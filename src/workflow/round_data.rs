@@ -32,6 +32,9 @@ struct DataFile {
 #[serde(deny_unknown_fields)]
 struct Given {
     image: ImageId,
+    /// Width and height; 0 in rounds of versions that did not group images by shape.
+    #[serde(default)]
+    size: (u32, u32),
     /// `ellipse ra rb theta cx cy` or `rectangle x1 y1 x2 y2`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     faces: Vec<String>,
@@ -105,6 +108,7 @@ pub(super) fn read<E: Into<WorkflowError>>(
         Ok(TrainingImage {
             id: given.image,
             path,
+            size: given.size,
             faces,
             labels,
             hard_negatives,
@@ -119,6 +123,7 @@ pub(super) fn read<E: Into<WorkflowError>>(
 fn given(image: &TrainingImage) -> Given {
     Given {
         image: image.id,
+        size: image.size,
         faces: image.faces.iter().map(face_text).collect(),
         labels: unless_all_first(&image.labels),
         hard_negative_labels: unless_all_first(&image.hard_negative_labels),
@@ -200,6 +205,7 @@ mod tests {
         let image = |id: i64, third: f64| TrainingImage {
             id: ImageId(id),
             path: format!("/moved/{id}.jpg").into(),
+            size: (640, 480),
             faces: vec![
                 Shape::Ellipse(Ellipse::new(1.0 / third, 0.1 + 0.2, std::f64::consts::PI, -0.0, 1e-300)),
                 Shape::Rectangle(BoundingBox::new(0.1, 0.7, 1e17, 2.0_f64.sqrt())),
@@ -225,6 +231,11 @@ mod tests {
         assert_eq!(format!("{:?}", read(&run_dir, file).unwrap().unwrap()), format!("{images:?}"));
 
         let text = fs::read_to_string(run_dir.join(FILE)).unwrap();
+        // As earlier versions wrote it.
+        let old = text.replace(",\"size\":[640,480]", "");
+        assert!(old.len() < text.len());
+        fs::write(run_dir.join(FILE), old).unwrap();
+        assert!(read(&run_dir, file).unwrap().unwrap().iter().all(|image| image.size == (0, 0)));
         fs::write(run_dir.join(FILE), text.replace("1.1 2.2", "1.1 two")).unwrap();
         let message = read(&run_dir, file).unwrap_err().to_string();
         assert!(message.contains("data.json") && message.contains("image 9"), "{message}");

@@ -74,6 +74,7 @@ mod tests {
         TrainingImage {
             id: ImageId(1),
             path: PathBuf::from("1.jpg"),
+            size: (1200, 1200),
             faces: vec![Shape::Rectangle(square(0.0)), Shape::Rectangle(square(1000.0))],
             labels: vec![1, 2],
             hard_negatives: vec![(square(200.0), 0.4), (square(400.0), 0.3)],

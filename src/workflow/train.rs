@@ -591,6 +591,7 @@ fn training_images(
         out.push(TrainingImage {
             id: image.id,
             path: store.image_file(image.id)?,
+            size: (image.width, image.height),
             faces: objects.iter().map(|(shape, _)| *shape).collect(),
             labels: objects.iter().map(|(_, label)| *label).collect(),
             hard_negatives,

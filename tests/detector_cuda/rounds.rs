@@ -89,6 +89,7 @@ fn train(config: &RoundConfig, run_dir: &Path, start: Start, watch: &mut Watch) 
     let image = |n: u32| TrainingImage {
         id: ImageId(i64::from(n)),
         path: PathBuf::from(n.to_string()),
+        size: (64, 48),
         faces: vec![Shape::Rectangle(BoundingBox::new(12.0, 10.0, 28.0, 34.0))],
         labels: vec![],
         misclassified: vec![],

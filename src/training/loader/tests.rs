@@ -29,6 +29,7 @@ fn image(name: &str) -> TrainingImage {
     TrainingImage {
         id: ImageId(1),
         path: name.into(),
+        size: (64, 48),
         faces,
         labels: vec![],
         misclassified: vec![],
@@ -52,8 +53,9 @@ fn drawn(loader: &mut Loader, count: usize) -> (Vec<(u64, TrainingSample)>, Vec<
 #[test]
 fn order_and_flips_do_not_depend_on_threads_or_interruptions() {
     let names = ["10", "11", "12", "13", "14", "15", "16"];
-    let start =
-        |workers, position| Loader::start(&config(workers), images(&names), decode, position, BTreeSet::new()).unwrap();
+    let start = |workers, position| {
+        Loader::start(&config(workers), 1, images(&names), decode, position, BTreeSet::new()).unwrap()
+    };
     let (one, _) = drawn(&mut start(1, 0), 30);
     let (four, _) = drawn(&mut start(4, 0), 30);
     assert!(one == four);
@@ -67,7 +69,7 @@ fn order_and_flips_do_not_depend_on_threads_or_interruptions() {
 fn unreadable_images_are_reported_once_and_skipped_in_the_same_way_every_time() {
     let names = ["10", "bad1", "12", "panic", "14"];
     let run = |workers| {
-        let mut loader = Loader::start(&config(workers), images(&names), decode, 0, BTreeSet::new()).unwrap();
+        let mut loader = Loader::start(&config(workers), 1, images(&names), decode, 0, BTreeSet::new()).unwrap();
         let (samples, warnings) = drawn(&mut loader, 12);
         (samples, warnings, loader.position(), loader.unreadable().clone())
     };
@@ -78,19 +80,19 @@ fn unreadable_images_are_reported_once_and_skipped_in_the_same_way_every_time() 
     );
     let again = run(3);
     assert!(again.0 == samples && again.2 == position);
-    let mut resumed = Loader::start(&config(2), images(&names), decode, samples[5].0 + 1, unreadable).unwrap();
+    let mut resumed = Loader::start(&config(2), 1, images(&names), decode, samples[5].0 + 1, unreadable).unwrap();
     let (rest, silent) = drawn(&mut resumed, 6);
     assert!(rest == samples[6..] && silent.is_empty());
 }
 
 #[test]
 fn nothing_readable_is_an_error_and_cancel_ends_the_wait() {
-    let mut loader = Loader::start(&config(2), images(&["bad1", "bad2"]), decode, 0, BTreeSet::new()).unwrap();
+    let mut loader = Loader::start(&config(2), 1, images(&["bad1", "bad2"]), decode, 0, BTreeSet::new()).unwrap();
     let error = loader.next(&Cancel::new(), &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains("no picture"), "{error}");
     let cancel = Cancel::new();
     cancel.cancel();
-    let mut loader = Loader::start(&config(2), images(&["10"]), decode, 0, BTreeSet::new()).unwrap();
+    let mut loader = Loader::start(&config(2), 1, images(&["10"]), decode, 0, BTreeSet::new()).unwrap();
     assert!(loader.next(&cancel, &mut |_| {}).unwrap().is_none());
 }
 

@@ -70,6 +70,7 @@ fn train_by(
     let image = |n: u32| TrainingImage {
         id: ImageId(i64::from(n)),
         path: n.to_string().into(),
+        size: (64, 48),
         labels: vec![],
         misclassified: vec![],
         faces: vec![Shape::Rectangle(BoundingBox::new(12.0, 10.0, 28.0, 34.0))],
