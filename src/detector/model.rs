@@ -179,7 +179,7 @@ impl Detector {
         let maps = timed("backbone", || self.backbone.forward(&x));
         let rpn = timed("rpn", || self.rpn.forward(&maps, padded));
         let (loss_objectness, loss_rpn_box_reg) =
-            timed("rpn loss", || rpn_loss(&rpn, &truths, sampler, &mut counts, rng));
+            timed("rpn loss", || rpn_loss(&rpn, &truths, sampler, &mut counts, rng, |drawn| self.rpn.at(&maps, drawn)));
 
         let proposals = timed("proposals", || self.rpn.proposals(&rpn, &sizes(&images), self.config.rpn.train));
         let mut candidates: Vec<Candidates> = timed("candidates", || {

@@ -1,4 +1,5 @@
-//! The region proposal network: predicts a score and a box for each anchor, and returns the best as proposals.
+//! The region proposal network: predicts a score and a box for each anchor, and returns the best as proposals. Only the few anchors that
+//! the loss samples are computed with gradient.
 //!
 //! Shapes: B images, L levels, A anchors per cell, N anchors per image over all levels (level by level, row by row, cell by cell); logits
 //! `[B, N]`, codes `[B, N, 4]`; proposals of an image `[P, 4]` on the CPU.
@@ -12,13 +13,13 @@ use tch::{Device, Kind, Tensor};
 
 use super::config::{DetectorConfig, RpnConfig, RpnLimits};
 use super::device::upload;
-use super::layers::{Convolution, ConvolutionShape};
+use super::layers::{Convolution, ConvolutionShape, in_kind_of};
 use super::ops::anchors::AnchorGenerator;
 use super::ops::box_coder::BoxCoder;
 use super::ops::nms;
 use super::ops::overlap::Corners;
 use super::parameters::{Builder, Init};
-use super::prepared::Prepared;
+use super::prepared::{Prepared, detecting};
 use super::truth::{floats, plain};
 
 const INIT: Init = Init::Normal(0.01);
@@ -44,9 +45,9 @@ type MapSizes = (Vec<(i64, i64)>, (i64, i64));
 /// The RPN's output for a batch.
 #[derive(Debug)]
 pub(super) struct RpnOutput {
-    /// `[B, N]`, with gradient; always `f32`.
+    /// `[B, N]`, without gradient; always `f32`.
     pub logits: Tensor,
-    /// `[B, N, 4]`, with gradient.
+    /// `[B, N, 4]`, without gradient.
     pub codes: Tensor,
     /// The same for all images in the batch.
     pub anchors: Anchors,
@@ -74,14 +75,11 @@ impl Rpn {
         }
     }
 
-    /// `image` is the padded (height, width) of the batch.
+    /// Computes all anchors without gradient; `image` is the padded (height, width) of the batch.
     pub fn forward(&self, maps: &[Tensor], image: (i64, i64)) -> RpnOutput {
+        let _guard = detecting();
         let per_cell = self.anchors.per_cell(0) as i64;
-        // Both outputs in one convolution, which reads the shared map once.
-        let ((w1, b1), (w2, b2)) = (self.logits.tensors(), self.codes.tensors());
-        let (weight, bias) = self
-            .prepared
-            .get(&[w1, b1, w2, b2], Kind::Float, || (Tensor::cat(&[w1, w2], 0), Tensor::cat(&[b1, b2], 0)));
+        let (weight, bias) = self.both();
         let (mut logits, mut codes) = (Vec::new(), Vec::new());
         for map in maps {
             // In bf16, rounding a code would move a box by up to half a percent of its size, so the outputs stay f32.
@@ -98,6 +96,45 @@ impl Rpn {
             codes: Tensor::cat(&codes, 1),
             anchors: self.anchors_of(grids, image, maps[0].device()),
         }
+    }
+
+    /// Returns weight and bias of both outputs as one convolution, which reads the shared map once.
+    fn both(&self) -> (Tensor, Tensor) {
+        let ((w1, b1), (w2, b2)) = (self.logits.tensors(), self.codes.tensors());
+        let both = || (Tensor::cat(&[w1, w2], 0), Tensor::cat(&[b1, b2], 0));
+        self.prepared.get(&[w1, b1, w2, b2], Kind::Float, both)
+    }
+
+    /// Returns the logits `[S]` and the codes `[S, 4]` of single anchors, with gradient; anchor k of image b is number b * N + k.
+    ///
+    /// They are computed again from the 3x3 cells around each: a backward pass through the convolution over whole maps, for gradients that
+    /// are zero but at a few hundred of a hundred thousand anchors, would be a sixth of a step's multiplications.
+    pub fn at(&self, maps: &[Tensor], anchors: &[usize]) -> (Tensor, Tensor) {
+        let per_cell = self.anchors.per_cell(0);
+        let grids: Vec<(usize, usize)> = maps.iter().map(grid).collect();
+        let cells = Cells::of(anchors, &grids, per_cell);
+        let (x, device) = (&maps[0], maps[0].device());
+        let rows = upload(&Tensor::from_slice(&cells.rows), device);
+        let is_inside = upload(&Tensor::from_slice(&cells.is_inside).unsqueeze(1), device).to_kind(x.kind());
+        let mut start = 0;
+        let mut of_level = |(map, count): (&Tensor, &usize)| {
+            let own = rows.narrow(0, start, *count as i64);
+            start += *count as i64;
+            map.permute([0, 2, 3, 1]).reshape([-1, map.size()[1]]).index_select(0, &own)
+        };
+        let around: Vec<Tensor> = maps.iter().zip(&cells.of_level).map(&mut of_level).collect();
+        let (weight, bias) = self.shared.tensors();
+        let channels = weight.size()[0];
+        let weight = in_kind_of(x, &weight.permute([0, 2, 3, 1]).reshape([channels, -1]));
+        let around = (Tensor::cat(&around, 0) * is_inside).reshape([anchors.len() as i64, -1]);
+        let shared = around.linear(&weight, Some(&in_kind_of(x, bias))).relu_().to_kind(Kind::Float);
+        let (weight, bias) = self.both();
+        let all = shared.linear(&weight.flatten(1, -1), Some(&bias));
+        let own = upload(&Tensor::from_slice(&cells.own).unsqueeze(1), device);
+        let order = upload(&Tensor::from_slice(&cells.order), device);
+        let codes = &own * 4 + (per_cell as i64 + Tensor::arange(4, (Kind::Int64, device)));
+        let in_order = |values: Tensor| values.index_select(0, &order);
+        (in_order(all.gather(1, &own, false)).squeeze_dim(1), in_order(all.gather(1, &codes, false)))
     }
 
     /// Returns proposals `[P, 4]` of each image on the CPU, best first, clipped to its `size` (width, height), without gradient.
@@ -125,6 +162,74 @@ impl Rpn {
         }
         cache.push((size, anchors.shared()));
         anchors
+    }
+}
+
+/// Returns the rows and columns of a map's grid.
+fn grid(map: &Tensor) -> (usize, usize) {
+    let size = map.size();
+    (size[2] as usize, size[3] as usize)
+}
+
+/// The 3x3 cells around S anchors, as rows of the levels' tables, level by level.
+#[derive(Debug, PartialEq)]
+struct Cells {
+    /// `[9 * S]`: row by row around an anchor; 0 outside the map.
+    rows: Vec<i64>,
+    /// `[9 * S]`: 1, or 0 outside the map.
+    is_inside: Vec<f32>,
+    /// Number of `rows` of each level.
+    of_level: Vec<usize>,
+    /// `[S]`: number of the anchor in its cell.
+    own: Vec<i64>,
+    /// `[S]`: place of each of the given anchors among those above.
+    order: Vec<i64>,
+}
+
+impl Cells {
+    /// `grids` are the (rows, columns) of the levels.
+    fn of(anchors: &[usize], grids: &[(usize, usize)], per_cell: usize) -> Self {
+        let sizes: Vec<usize> = grids.iter().map(|(rows, columns)| rows * columns * per_cell).collect();
+        let in_image: usize = sizes.iter().sum();
+        let place = |&number: &usize| {
+            let (image, mut at, mut level) = (number / in_image, number % in_image, 0);
+            while at >= sizes[level] {
+                at -= sizes[level];
+                level += 1;
+            }
+            (level, image, at)
+        };
+        let places: Vec<(usize, usize, usize)> = anchors.iter().map(place).collect();
+        let mut by_level: Vec<usize> = (0..places.len()).collect();
+        by_level.sort_by_key(|&k| places[k].0);
+        let mut cells = Self {
+            rows: Vec::with_capacity(9 * anchors.len()),
+            is_inside: Vec::with_capacity(9 * anchors.len()),
+            of_level: vec![0; grids.len()],
+            own: Vec::with_capacity(anchors.len()),
+            order: vec![0; anchors.len()],
+        };
+        for (k, &given) in by_level.iter().enumerate() {
+            let (level, image, at) = places[given];
+            cells.order[given] = k as i64;
+            cells.of_level[level] += 9;
+            cells.own.push((at % per_cell) as i64);
+            cells.push_around(image, at / per_cell, grids[level]);
+        }
+        cells
+    }
+
+    fn push_around(&mut self, image: usize, cell: usize, (rows, columns): (usize, usize)) {
+        let (row, column) = (cell / columns, cell % columns);
+        for y in row..row + 3 {
+            for x in column..column + 3 {
+                // Both are one too large.
+                let is_inside = (1..=rows).contains(&y) && (1..=columns).contains(&x);
+                let at = if is_inside { (image * rows + y - 1) * columns + x - 1 } else { 0 };
+                self.rows.push(at as i64);
+                self.is_inside.push(f32::from(u8::from(is_inside)));
+            }
+        }
     }
 }
 
@@ -210,5 +315,82 @@ impl Best {
             Decoded { boxes, scores }
         };
         Self { images: read.chunks_exact((count * 5).max(1)).map(of_image).collect(), levels }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parameters::Source;
+    use super::*;
+    use crate::detector::Architecture;
+
+    /// Two levels for two images, with random values; the first has a border on every side of some anchor.
+    fn network(kind: Kind) -> (Rpn, Vec<Tensor>) {
+        let mut config = DetectorConfig::of(Architecture::ResNet18Fpn);
+        config.anchors.sizes.truncate(2);
+        let mut builder = Builder::new(Source::Seed(3), Device::Cpu);
+        let rpn = Rpn::new(&mut builder, &config, 8);
+        tch::manual_seed(1);
+        let map = |h, w| Tensor::randn([2, 8, h, w], (Kind::Float, Device::Cpu)).to_kind(kind).set_requires_grad(true);
+        (rpn, vec![map(5, 7), map(3, 4)])
+    }
+
+    #[test]
+    fn single_anchors_are_those_of_the_whole_maps_with_their_gradients() {
+        let (rpn, maps) = network(Kind::Float);
+        let output = rpn.forward(&maps, (80, 112));
+        let count = output.logits.numel();
+        // Every anchor, in an order that mixes levels and images, some twice.
+        let anchors: Vec<usize> = (0..count + 9).map(|k| k * 37 % count).collect();
+        let (logits, codes) = rpn.at(&maps, &anchors);
+        let order = Tensor::from_slice(&anchors.iter().map(|&k| k as i64).collect::<Vec<_>>());
+        let difference = |found: &Tensor, whole: &Tensor| (found - whole).abs().max().double_value(&[]);
+        assert!(difference(&logits, &output.logits.flatten(0, 1).index_select(0, &order)) < 1e-5);
+        assert!(difference(&codes, &output.codes.flatten(0, 1).index_select(0, &order)) < 1e-5);
+
+        // The same through the convolution over whole maps.
+        let factors = Tensor::randn([anchors.len() as i64, 4], (Kind::Float, Device::Cpu));
+        let score = |logits: &Tensor, codes: &Tensor| {
+            (logits.square() + (codes * &factors).sum_dim_intlist([1_i64].as_slice(), false, Kind::Float))
+                .sum(Kind::Float)
+        };
+        let parameters = [rpn.shared.tensors(), rpn.logits.tensors(), rpn.codes.tensors()];
+        let leaves: Vec<&Tensor> = parameters.iter().flat_map(|(w, b)| [*w, *b]).chain(&maps).collect();
+        let of_single = Tensor::run_backward(&[score(&logits, &codes)], &leaves, false, false);
+        let (mut all_logits, mut all_codes) = (Vec::new(), Vec::new());
+        for map in &maps {
+            let shared = rpn.shared.forward_relu(map);
+            let cells = |x: Tensor, values: i64| x.permute([0, 2, 3, 1]).reshape([2, -1, values]);
+            all_logits.push(cells(rpn.logits.forward(&shared), 1).squeeze_dim(2));
+            all_codes.push(cells(rpn.codes.forward(&shared), 4));
+        }
+        let logits = Tensor::cat(&all_logits, 1).flatten(0, 1).index_select(0, &order);
+        let codes = Tensor::cat(&all_codes, 1).flatten(0, 1).index_select(0, &order);
+        let of_whole = Tensor::run_backward(&[score(&logits, &codes)], &leaves, false, false);
+        for (k, (single, whole)) in of_single.iter().zip(&of_whole).enumerate() {
+            let scale = whole.abs().max().double_value(&[]);
+            assert!(scale > 0.0 && difference(single, whole) < 1e-4 * scale, "gradient {k} of scale {scale}");
+        }
+    }
+
+    #[test]
+    fn in_bf16_single_anchors_are_nearly_those_of_the_whole_maps() {
+        let (rpn, maps) = network(Kind::BFloat16);
+        let output = rpn.forward(&maps, (80, 112));
+        let anchors: Vec<usize> = (0..output.logits.numel()).collect();
+        let (logits, codes) = rpn.at(&maps, &anchors);
+        assert_eq!((logits.kind(), codes.kind()), (Kind::Float, Kind::Float));
+        let off = (&logits - output.logits.flatten(0, 1)).abs().max().double_value(&[]);
+        assert!(off < 1e-2 * output.logits.abs().max().double_value(&[]).max(0.01), "{off}");
+    }
+
+    #[test]
+    fn cells_outside_a_map_are_marked() {
+        // Anchor 1 of the first cell of the second level of the second image; the levels have 2 x 3 and 1 x 2 cells.
+        let cells = Cells::of(&[16 + 12 + 1, 0], &[(2, 3), (1, 2)], 2);
+        assert_eq!((&cells.of_level[..], &cells.own[..], &cells.order[..]), (&[9, 9][..], &[0, 1][..], &[1, 0][..]));
+        assert_eq!(cells.rows, [0, 0, 0, 0, 0, 1, 0, 3, 4, 0, 0, 0, 0, 2, 3, 0, 0, 0]);
+        let inside: Vec<f32> = [0, 0, 0, 0, 1, 1, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0, 0].map(|v| v as f32).into();
+        assert_eq!(cells.is_inside, inside);
     }
 }

@@ -19,13 +19,15 @@ use super::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts};
 /// An anchor with at least this IoU with a hard negative is on it.
 const ON_HARD_NEGATIVE: f32 = 0.5;
 
-/// Returns `(loss_objectness, loss_rpn_box_reg)`, zeros if no anchor was sampled.
+/// Returns `(loss_objectness, loss_rpn_box_reg)`, zeros if no anchor was sampled. `at` returns logits and codes of the batch's anchors of
+/// given numbers, with gradient.
 pub(super) fn rpn_loss(
     output: &RpnOutput,
     truths: &[Truth],
     config: &SamplerConfig,
     counts: &mut SamplerCounts,
     rng: &mut ChaCha8Rng,
+    at: impl FnOnce(&[usize]) -> (Tensor, Tensor),
 ) -> (Tensor, Tensor) {
     let corners = &output.anchors.corners;
     let per_image = corners.len();
@@ -49,14 +51,13 @@ pub(super) fn rpn_loss(
     let device = output.logits.device();
     let labels: Vec<f32> = (0..count).map(|k| if k < foreground.len() { 1.0 } else { 0.0 }).collect();
     let labels = upload(&Tensor::from_slice(&labels), device);
-    let drawn = upload(&index_tensor(&[&foreground[..], &background[..]].concat()), device);
-    let logits = output.logits.flatten(0, 1).index_select(0, &drawn);
+    let (logits, codes) = at(&[&foreground[..], &background[..]].concat());
     let objectness = logits.binary_cross_entropy_with_logits(&labels, None::<Tensor>, None::<Tensor>, Reduction::Mean);
     if targets.is_empty() {
         // No box targets, but the autograd graph stays connected.
-        return (objectness, output.codes.narrow(1, 0, 1).sum(output.codes.kind()) * 0.0);
+        return (objectness, codes.sum(codes.kind()) * 0.0);
     }
-    let codes = output.codes.flatten(0, 1).index_select(0, &drawn.narrow(0, 0, foreground.len() as i64));
+    let codes = codes.narrow(0, 0, foreground.len() as i64);
     let targets = upload(&Tensor::cat(&targets, 0), device);
     (objectness, codes.smooth_l1_loss(&targets, Reduction::Sum, SMOOTH_L1_BETA) / count as f64)
 }
