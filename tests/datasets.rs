@@ -349,6 +349,23 @@ fn settings(format: TrainingFormat) -> TrainingExport {
     }
 }
 
+/// What a round holds out by default is held out of an export too.
+#[test]
+fn splits_with_names_of_held_out_ones_are_not_exported_for_training() {
+    let mut made = Made::new();
+    let root = made.path("data");
+    let splits = ["train", "Valid", "val2017", "minival", "testing", "trainval"];
+    let with =
+        |(k, split): (usize, &&str)| picture(&root, split, (k as u32 + 1, 0), Some(split), vec![object(1.0, 0, false)]);
+    made.add("data", splits.iter().enumerate().map(with).collect());
+    let usual = TrainingExport::usual(&made.store, TrainingFormat::Yolo).unwrap();
+    assert_eq!((usual.val.join(" "), usual.test.join(" ")), ("Valid minival val2017".into(), "testing".into()));
+    let out = made.path("out");
+    let report = export_training(&made.store, &usual, &out, &mut quiet, &Cancel::new()).unwrap();
+    let lines = |part: &str| fs::read_to_string(out.join(part)).unwrap().lines().count();
+    assert_eq!((lines("train.txt"), lines("val.txt"), lines("test.txt")), (2, 3, 1), "{report:?}");
+}
+
 fn excluded(out: &Path) -> BTreeMap<String, String> {
     let table = fs::read_to_string(out.join("excluded.csv")).unwrap();
     let row = |line: &str| line.splitn(3, ',').skip(1).map(str::to_owned).collect::<Vec<_>>();

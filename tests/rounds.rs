@@ -615,3 +615,24 @@ fn a_killed_round_is_shown_as_interrupted_and_a_running_one_as_running() {
     child.wait().unwrap();
     assert!(status().contains("Round 1: interrupted (continue with `quarry train --resume`);"), "{}", status());
 }
+
+/// Splits that change after a round has begun do not make its training images test images.
+#[test]
+fn a_resumed_round_is_not_tested_on_what_it_trains_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = tiny_project::make(dir.path(), "p", 6, 2);
+    let config = config("iterations = 2\ncheckpoint_every = 1\ntest_folds = [2]");
+    assert!(sit(&project, Some(&config), 1).unwrap().stopped);
+    let mut store = project.open_store().unwrap();
+    let trained = store.images().unwrap().into_iter().find(|image| image.split.as_deref() == Some("1")).unwrap();
+    store.set_splits(trained.dataset, &[(trained.id, Some("2".to_owned()))], None).unwrap();
+    drop(store);
+    let resumed = finished(quarry(&project, &["--resume"]));
+    let text = stderr(&resumed) + &String::from_utf8_lossy(&resumed.stdout);
+    assert!(text.contains("1 images are not tested on: the round trains on them"), "{text}");
+    let tested = fs::read_to_string(project.run_dir(1).join("held-out-rectangle.txt")).unwrap();
+    assert!(!tested.lines().any(|line| line == trained.name), "{tested}");
+    let longer = finished(quarry(&project, &["--extend", "2"]));
+    let text = stderr(&longer) + &String::from_utf8_lossy(&longer.stdout);
+    assert!(text.contains("1 images are not tested on"), "{text}");
+}

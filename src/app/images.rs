@@ -158,6 +158,11 @@ impl QuarryApp {
         }
         let layers = &mut self.images.layers;
         match action {
+            // The filter is above the list: what is typed next must not be keys of an image.
+            Action::Filter if self.images.open.is_some() => {
+                self.images.filter_open = true;
+                self.images.close();
+            }
             Action::Filter => self.images.filter_open = !self.images.filter_open,
             Action::GroundTruth => layers.ground_truth = !layers.ground_truth,
             Action::Detections => layers.toggle_detections(),

@@ -7,9 +7,7 @@ use super::{OwnerThread, Waker};
 use crate::domain::{
     Basis, CandidateId, ClassId, GroundTruthId, GroupId, ImageId, ObjectChange, RoundId, Shape, Verdict,
 };
-use crate::store::{
-    CandidateQuery, CandidateRow, Gesture, GestureAction, NewVerdict, Store, StoreError, VerdictFilter, now_ms,
-};
+use crate::store::{CandidateQuery, CandidateRow, Gesture, GestureAction, NewVerdict, Store, StoreError, now_ms};
 use crate::workflow::{Project, WorkflowError};
 
 /// Gestures over more candidates than this do not reload their images.
@@ -222,8 +220,7 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
             (written?, by)
         }
         WriteRequest::Estimate { query, by } => {
-            let waiting = CandidateQuery { verdict: VerdictFilter::Undecided, collapse: false, ..*query };
-            let candidates = store.candidate_ids(&waiting);
+            let candidates = query.undecided().map_or(Ok(Vec::new()), |waiting| store.candidate_ids(&waiting));
             store.forget_lists();
             let ruling = NewVerdict { basis: Basis::Estimated, ..NewVerdict::plain(Verdict::Confirmed) };
             (decide(store, &candidates?, &by, &ruling, now)?, by)

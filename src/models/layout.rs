@@ -209,8 +209,9 @@ impl Reader<'_> {
         }
     }
 
+    /// NaN is kept: it is refused with the other impossible scores.
     fn keeps(&self, score: f32) -> bool {
-        score >= self.settings.score_threshold
+        score >= self.settings.score_threshold || score.is_nan()
     }
 
     /// Decodes boxes, scores and classes from separate arrays.

@@ -152,6 +152,13 @@ fn a_layout_that_does_not_fit_is_refused_and_scores_stay_within_0_and_1() {
     };
     let logits = [50., 50., 20., 10., 3.5, -2.0];
     check("layout = \"yolov8\"", &[("o", array(&[1, 6, 1], &logits))], "score of 3.5");
+    // NaN is below no threshold: a broken model does not look like an empty image.
+    for score in [f32::NAN, f32::INFINITY] {
+        let broken = [50., 50., 20., 10., score, score];
+        check("layout = \"yolov8\"", &[("o", array(&[1, 6, 1], &broken))], "outside 0 to 1");
+        let rows = [("o", array(&[1, 1, 6], &[40., 45., 60., 55., score, 1.]))];
+        check("layout = \"nms\"", &rows, "outside 0 to 1");
+    }
     check("layout = \"detr\"", &[("o", array(&[1, 6, 1], &logits))], "not of the layout `detr`: o [1, 6, 1]");
     check("layout = \"torchvision\"", &[("o", array(&[1, 6, 1], &logits))], "not of the layout");
     let seventh = [("o", array(&[1, 1, 6], &[40., 45., 60., 55., 0.8, 7.]))];

@@ -19,7 +19,7 @@ use super::lines::{
 };
 use super::verdict_rows::{NewRow, insert_row};
 use super::{Store, StoreError, annotators, classes, gestures, log_lines, settle, verdicts, waiting};
-use crate::domain::{AnnotationSource, CandidateId, Shape, Verdict, check_shape};
+use crate::domain::{AnnotationSource, CandidateId, ClassId, Shape, Verdict, check_shape};
 use crate::geometry::BoundingBox;
 
 /// Lines this many days ahead of the clock and the newest verdict here cause a warning; small clock differences do not.
@@ -120,20 +120,31 @@ impl Store {
     }
 
     /// Returns two annotators' current verdicts where both decided (a skip is not a decision, and an estimate not a judgement).
-    pub fn verdict_pairs(&self, first: &str, second: &str) -> Result<Vec<(Verdict, Verdict)>, StoreError> {
+    pub fn verdict_pairs(&self, first: &str, second: &str) -> Result<Vec<(Judgement, Judgement)>, StoreError> {
         self.read(|c| {
             let known = (annotators::find(c, first)?, annotators::find(c, second)?);
             let (Some(a), Some(b)) = known else { return Ok(Vec::new()) };
-            let sql = "SELECT s.verdict, t.verdict FROM standing_verdicts s
+            // An object of no named class is of the candidate's.
+            let sql = "SELECT s.verdict, t.verdict, coalesce(n.merged_into, n.id), coalesce(m.merged_into, m.id)
+                       FROM standing_verdicts s JOIN candidates c ON c.id = s.candidate_id
                        JOIN standing_verdicts t ON t.candidate_id = s.candidate_id AND t.annotator_id = ?2
+                       LEFT JOIN classes n ON s.verdict IN ('missed_object', 'wrong_class') AND n.id = coalesce(s.class_id, c.class_id)
+                       LEFT JOIN classes m ON t.verdict IN ('missed_object', 'wrong_class') AND m.id = coalesce(t.class_id, c.class_id)
                        WHERE s.annotator_id = ?1 AND s.verdict <> 'skipped' AND t.verdict <> 'skipped'
                          AND s.basis <> 'estimated' AND t.basis <> 'estimated'";
             let mut statement = c.prepare_cached(sql)?;
-            let rows = statement.query_map([a, b], |r| Ok(optional_word(r, 0)?.zip(optional_word(r, 1)?)))?;
+            let rows = statement.query_map([a, b], |r| {
+                let (first, second) = (optional_word(r, 0)?, optional_word(r, 1)?);
+                let [of_first, of_second] = [r.get::<_, Option<i64>>(2)?, r.get(3)?].map(|class| class.map(ClassId));
+                Ok(first.zip(second).map(|(first, second)| ((first, of_first), (second, of_second))))
+            })?;
             Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
         })
     }
 }
+
+/// A verdict with the class that it names, if it names one (missed objects and wrong classes).
+pub type Judgement = (Verdict, Option<ClassId>);
 
 /// The whole log, oldest first, without waiting lines.
 const LOG: &str = "SELECT v.uid, g.uid, g.action, a.name, c.uid, v.verdict, v.reason, v.shape, v.a, v.b, v.c, v.d, v.e,
@@ -228,10 +239,15 @@ fn find_candidate(tx: &Transaction<'_>, line: &VerdictLine) -> Result<Option<Can
     }
     let sql = "SELECT c.id FROM images i JOIN candidates c ON c.image_id = i.id JOIN rounds r ON r.id = c.round_id
                WHERE i.content_hash = ?1 AND c.x1 = ?2 AND c.y1 = ?3 AND c.x2 = ?4 AND c.y2 = ?5
-               ORDER BY r.number IS NOT ?6, c.class_id IS NOT ?7, c.id LIMIT 1";
+                 AND (?7 IS NULL OR c.class_id = ?7)
+               ORDER BY r.number IS NOT ?6, c.id LIMIT 1";
     let [x1, y1, x2, y2] = line.bbox;
+    // A verdict on a cat says nothing about the same box as a dog. Files of the first versions name no class.
     let class = match &line.candidate_class {
-        Some(name) => classes::find(tx, name)?.map(|class| class.0),
+        Some(name) => match classes::find(tx, name)? {
+            Some(class) => Some(class.0),
+            None => return Ok(None),
+        },
         None => None,
     };
     let values = params![line.image, x1, y1, x2, y2, line.round, class];

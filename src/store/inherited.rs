@@ -9,7 +9,7 @@ use super::gestures::Gesture;
 use super::identity::TWIN_IOU;
 use super::left::LEFT;
 use super::verdict_rows::Decision;
-use super::{CandidateQuery, Store, StoreError, VerdictFilter};
+use super::{CandidateQuery, Store, StoreError};
 use crate::domain::{Basis, CandidateId, Verdict};
 use crate::geometry::BoundingBox;
 
@@ -88,7 +88,7 @@ impl Store {
     }
 
     fn find_inherited(&self, query: &CandidateQuery) -> Result<Vec<(CandidateId, Inherited)>, StoreError> {
-        let waiting = CandidateQuery { verdict: VerdictFilter::Undecided, collapse: false, ..query.clone() };
+        let Some(waiting) = query.undecided() else { return Ok(Vec::new()) };
         let worth_asking = self.scan(&waiting, |scan| {
             // Regions and groups with a verdict, and the earliest round that gave one.
             let (mut places, mut groups) = (HashMap::new(), HashMap::new());

@@ -103,6 +103,12 @@ impl CandidateQuery {
     pub fn collapses(&self) -> bool {
         self.collapse && self.sort != Sort::Random && self.group.is_none()
     }
+
+    /// Returns the query of its undecided candidates one by one, for decisions on all of them; `None` if it lists none.
+    pub fn undecided(&self) -> Option<Self> {
+        let lists_them = matches!(self.verdict, VerdictFilter::Any | VerdictFilter::Undecided);
+        lists_them.then(|| Self { verdict: VerdictFilter::Undecided, collapse: false, ..self.clone() })
+    }
 }
 
 impl Interval {

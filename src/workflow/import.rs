@@ -206,7 +206,7 @@ fn keep(
     let mut unread = unread(&summary);
     let unread_now = unread.len();
     let mut store = if dry_run { project.open_store_to_read()? } else { project.open_store()? };
-    let known = store.known_dataset(&rows)?;
+    let known = store.known_dataset(&rows, is_one_split)?;
     let is_update = known.is_some();
     if let Some(dataset) = known.filter(|_| is_one_split) {
         // Images of other splits were not requested, so they are not removed.

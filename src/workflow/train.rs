@@ -352,9 +352,14 @@ fn plan(
     let mut left_out = BTreeSet::new();
     if let Some(kept) = &kept {
         left_out = images_since_removed(kept, &images);
+        let own = test.len();
+        let trained_on: HashSet<ImageId> = kept.iter().map(|image| image.id).collect();
+        test.retain(|image| !trained_on.contains(&image.id));
+        let own = own - test.len();
         let trained = drop_trained(&mut test, store, kept)?;
         let log_lines = [
             (left_out.len(), "are left out: an import found that their dataset no longer holds them"),
+            (own, "are not tested on: the round trains on them, although they are held out now"),
             (trained, "are not tested on: the round trains on the same bytes of another dataset"),
         ];
         for (count, what) in log_lines.into_iter().filter(|(count, _)| *count > 0) {

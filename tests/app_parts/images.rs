@@ -211,6 +211,26 @@ fn images_are_browsed_by_keys_and_opened() {
     wait_for(&mut window, "12 of 12 images");
 }
 
+/// The filter is above the list: letters typed after its key are no keys of the image.
+#[test]
+fn the_filters_key_leads_from_an_image_to_the_list() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let before = counts(&project);
+    let mut window = window(Screen::Images, Some(project.dir()));
+    wait_for(&mut window, "12 of 12 images");
+    press(&mut window, Key::Enter);
+    wait_for_part(&mut window, "Image scene_0000");
+    run_until(&mut window, "the image's objects", |window| window.query_by_label("Image name").is_none());
+    press(&mut window, Key::Tab);
+    press_at_once(&mut window, &[(Key::Slash, "/"), (Key::A, "a"), (Key::X, "x"), (Key::N, "n")]);
+    wait_for(&mut window, "Image name");
+    window.run_steps(10);
+    assert_eq!(counts(&project), before);
+    window.get_by_label("Image name").type_text("0011");
+    wait_for(&mut window, "1 of 12 images");
+}
+
 #[test]
 fn a_detection_is_decided_where_it_is_seen() {
     let dir = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@ use quarry::domain::FalsePositiveKind::{Background, Both, Classification, Duplic
 use quarry::domain::{
     AnnotationSource, CandidateId, ClassId, FalsePositiveKind, HardNegativeSource, Output, Shape, Verdict,
 };
-use quarry::store::{CandidateQuery, NewCandidate, NewDataset, NewVerdict, Store, StoreError, VerdictFilter};
+use quarry::store::{CandidateQuery, Deletion, NewCandidate, NewDataset, NewVerdict, Store, StoreError, VerdictFilter};
 use quarry::workflow::verdicts::{export, merge};
 
 use super::project::{Project, bb, face, new_image};
@@ -233,4 +233,45 @@ fn candidates_of_one_place_and_several_classes_are_told_apart() {
     export(&p.store, Output::new(&file, true)).unwrap();
     merge(&mut other.store, &file).unwrap();
     assert_eq!(other.store.candidate(mine[1]).unwrap().verdict, Some(Verdict::Rejected));
+}
+
+/// A verdict on a dog says nothing about the same box as a cat.
+#[test]
+fn a_verdict_waits_for_a_candidate_of_its_class() {
+    let mut p = project();
+    let box_of = bb(400., 200., 500., 300.);
+    p.store.record_verdicts(&ids(&p)[1..2], ADA, Verdict::Confirmed, None, 1).unwrap();
+    p.store.delete(Deletion::Round(p.round)).unwrap();
+    let image = p.store.images().unwrap()[0].id;
+    let mut mine_again = |class| {
+        let round = p.store.start_round("").unwrap().id;
+        let new = NewCandidate { image, class, bbox: box_of, score: 0.8, max_iou: 0.0, kind: Background };
+        p.store.replace_candidates(round, &[image], &[new]).unwrap();
+        let query = CandidateQuery { round: Some(round), verdict: VerdictFilter::Any, ..CandidateQuery::default() };
+        let candidate = p.store.candidate_ids(&query).unwrap()[0];
+        p.store.candidate(candidate).unwrap().verdict
+    };
+    assert_eq!(mine_again(DOG), None);
+    assert_eq!(mine_again(CAT), Some(Verdict::Confirmed));
+}
+
+/// Two annotators who see objects of different classes do not agree.
+#[test]
+fn agreement_is_about_the_class_too() {
+    let mut p = project();
+    let ids = ids(&p);
+    let missed = |class| ruling(Verdict::MissedObject, class);
+    p.store.decide(&ids[1..2], ADA, &missed(CAT), 1).unwrap();
+    p.store.decide(&ids[1..2], "Grace", &missed(DOG), 2).unwrap();
+    p.store.decide(&ids[3..4], ADA, &missed(DOG), 3).unwrap();
+    p.store.decide(&ids[3..4], "Grace", &missed(DOG), 4).unwrap();
+    p.store.record_verdicts(&ids[2..3], ADA, Verdict::Confirmed, None, 5).unwrap();
+    p.store.record_verdicts(&ids[2..3], "Grace", Verdict::Confirmed, None, 6).unwrap();
+    let pair = |p: &Project| {
+        let pairs = quarry::workflow::verdicts::agreement(&p.store).unwrap();
+        (pairs[0].both, pairs[0].observed)
+    };
+    assert_eq!(pair(&p), (3, 2.0 / 3.0));
+    p.store.merge_classes(DOG, CAT).unwrap();
+    assert_eq!(pair(&p), (3, 1.0), "one class now");
 }

@@ -188,3 +188,29 @@ fn a_candidate_on_an_object_that_another_dataset_annotates_is_none() {
     store.add_dataset(&fewer).unwrap();
     assert_eq!(kinds(&store), [FalsePositiveKind::Background; 2], "an annotation that is removed counts no more");
 }
+
+/// `train.json` and `val.json` of one folder of images.
+#[test]
+fn lists_of_different_images_of_one_folder_are_datasets_with_names_of_their_own() {
+    let mut p = project();
+    let other = |names: [&str; 2], root: &str| NewDataset {
+        images: names.map(|name| new_image(name, None, Vec::new())).into(),
+        root: root.into(),
+        ..dataset()
+    };
+    let (train, val) = (dataset(), other(["x", "y"], dataset().root.to_str().unwrap()));
+    let all = p.store.images().unwrap().len();
+    let added = p.store.import_dataset(&val, &[]).unwrap();
+    assert_eq!((added.added.len(), added.removed.len()), (2, 0));
+    assert_eq!(p.store.images().unwrap().len(), all + 2);
+    // Each is found again, and keeps its name; so does a folder of the same name elsewhere.
+    let far = other(["far", "away"], "/elsewhere");
+    p.store.import_dataset(&far, &[]).unwrap();
+    for new in [&val, &train, &far] {
+        let again = p.store.import_dataset(new, &[]).unwrap();
+        assert_eq!((again.unchanged, again.added.len(), again.removed.len()), (new.images.len(), 0, 0));
+    }
+    let name = train.name;
+    let names: Vec<String> = p.store.datasets().unwrap().into_iter().map(|dataset| dataset.name).collect();
+    assert_eq!(names, [name.clone(), format!("{name}-2"), format!("{name}-3")]);
+}

@@ -68,6 +68,12 @@ fn the_same_region_and_the_same_group_inherit_and_nothing_else() {
         Inheritable { confirmed: 2, rejected: 1 },
         "as many as the rows say"
     );
+    // A list without undecided candidates has none to decide.
+    for verdict in [VerdictFilter::Disputed, VerdictFilter::Decided, VerdictFilter::Is(Verdict::Confirmed)] {
+        let query = CandidateQuery { verdict, ..CandidateQuery::default() };
+        assert_eq!(p.store.inheritable(&query).unwrap(), Inheritable::default(), "{verdict:?}");
+        assert_eq!(p.store.inherit_all(&query, ADA, 9).unwrap(), None, "{verdict:?}");
+    }
     // A group on which earlier rounds disagree passes nothing on.
     p.store.set_groups(&[vec![second[3], first[4], first[1]]]).unwrap();
     assert_eq!(inherits(&p.store, second[3]), None);

@@ -61,6 +61,11 @@ impl ShownTrace {
 }
 
 impl ShownVerdicts {
+    /// Whether candidates without a verdict are shown.
+    pub fn lists_undecided(self) -> bool {
+        matches!(self, Self::Undecided | Self::All)
+    }
+
     pub const ALL: [Self; 11] = [
         Self::Undecided,
         Self::All,

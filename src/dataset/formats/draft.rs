@@ -339,8 +339,9 @@ impl OtherSizes {
     fn warning(self) -> Option<String> {
         let first = self.first?;
         Some(format!(
-            "{} images have another size than their annotation says, so their boxes may be wrong; the first: {first}.",
-            self.count
+            "{} {} another size than the annotation says, so boxes may be wrong; the first: {first}.",
+            self.count,
+            if self.count == 1 { "image has" } else { "images have" }
         ))
     }
 }

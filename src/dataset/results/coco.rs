@@ -87,7 +87,7 @@ fn detection(record: &Map<String, Value>) -> Result<Detected, String> {
     let text = |keys: &[&str]| keys.iter().find_map(|key| record.get(*key)?.as_str());
     let mut image = text(&["file_name", "filename", "image", "image_name"]).map(ImageKey::named).unwrap_or_default();
     match record.get("image_id") {
-        Some(Value::String(name)) if image.name.is_none() => image = ImageKey::named(name),
+        Some(Value::String(name)) if image.name.is_none() => image = ImageKey::id_text(name),
         Some(value) => image.id = whole(value).or(image.id),
         None => {}
     }

@@ -9,8 +9,9 @@ use crate::dataset::DatasetError;
 use crate::domain::{Shape, limits, printable, read_text};
 use crate::geometry::BoundingBox;
 
+/// Names come before ids, which need a ground truth file.
 const IMAGE: [&str; 9] =
-    ["image", "image_id", "imageid", "file", "filename", "file_name", "path", "image_path", "image_name"];
+    ["file_name", "filename", "file", "image", "image_name", "path", "image_path", "image_id", "imageid"];
 const CLASS: [&str; 8] =
     ["class", "class_name", "label", "category", "category_name", "class_id", "category_id", "labelname"];
 const SCORE: [&str; 6] = ["score", "confidence", "conf", "probability", "prob", "scores"];
@@ -41,6 +42,8 @@ const BOXES: [([&str; 4], BoxForm); 12] = [
 
 struct Columns {
     image: usize,
+    /// It has ids.
+    is_id: bool,
     class: Option<usize>,
     score: Option<usize>,
     bbox: [usize; 4],
@@ -110,7 +113,8 @@ fn columns<'a>(header: impl Iterator<Item = &'a str>) -> Result<Columns, String>
         "the header names no box; its columns may be called x1, y1, x2, y2, or xmin, ymin, xmax, ymax, or x, y, width, height (upper left \
          corner), or cx, cy, w, h (centre)",
     )?;
-    Ok(Columns { image, class: any(&CLASS), score: any(&SCORE), bbox, form })
+    let is_id = header.get(image).is_some_and(|name| matches!(name.as_str(), "image_id" | "imageid"));
+    Ok(Columns { image, is_id, class: any(&CLASS), score: any(&SCORE), bbox, form })
 }
 
 /// Refuses two columns with the same name, which are ambiguous.
@@ -161,5 +165,6 @@ fn detection<'a>(columns: &Columns, cell: impl Fn(usize) -> &'a str) -> Result<D
         BoxForm::CornerSize => BoundingBox::from_xywh(a, b, c, d),
         BoxForm::CentreSize => BoundingBox::from_xywh(a - c / 2.0, b - d / 2.0, c, d),
     };
-    Ok((ImageKey::named(image), class, Shape::Rectangle(bbox), score))
+    let image = if columns.is_id { ImageKey::id_text(image) } else { ImageKey::named(image) };
+    Ok((image, class, Shape::Rectangle(bbox), score))
 }

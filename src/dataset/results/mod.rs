@@ -50,6 +50,8 @@ pub struct ImageKey {
     pub name: Option<String>,
     /// An id from a ground truth file, or a number that is the name.
     pub id: Option<i64>,
+    /// The name is the text of an id: an id that the ground truth file has comes first.
+    pub is_id: bool,
 }
 
 /// How a record identifies its class.
@@ -120,7 +122,12 @@ impl ImageKey {
     fn named(name: &str) -> Self {
         let name = name.trim().replace('\\', "/");
         let id = name.parse().ok();
-        Self { name: Some(name), id }
+        Self { name: Some(name), id, is_id: false }
+    }
+
+    /// Of the text of an id, which some programs use for names too.
+    fn id_text(text: &str) -> Self {
+        Self { is_id: true, ..Self::named(text) }
     }
 }
 

@@ -51,7 +51,8 @@ impl<'a> ImageFinder<'a> {
 
     /// Returns the image's index, or an error with advice.
     pub fn find(&self, key: &ImageKey) -> Result<usize, String> {
-        if let Some(name) = key.name.as_deref() {
+        let is_given = key.is_id && key.id.is_some_and(|id| self.given.contains_key(&id));
+        if let Some(name) = key.name.as_deref().filter(|_| !is_given) {
             let fitting = self.fitting(name, |_| true);
             match self.best_of(&fitting, name) {
                 Ok(Some(found)) => return Ok(found),
@@ -219,8 +220,21 @@ mod tests {
         GivenImage { name: name.to_owned(), dataset: dataset.map(str::to_owned) }
     }
 
+    /// Programs write ids as text too; where the ground truth file has them, they are not names.
+    #[test]
+    fn text_of_an_id_is_the_id_that_the_ground_truth_has() {
+        let images = [image(1, "7", "7.jpg"), image(2, "b", "b.jpg"), image(3, "9", "9.jpg")];
+        let given = BTreeMap::from([(7, given("b.jpg", None)), (8, given("7.jpg", None))]);
+        let (datasets, copies) = ([dataset(1, "data", "/data")], Copies::default());
+        let finder = ImageFinder::new(&images, &datasets, &copies, &given);
+        let found =
+            |text: &str, is_id| finder.find(&ImageKey { name: Some(text.to_owned()), id: text.parse().ok(), is_id });
+        assert_eq!((found("7", true), found("8", true), found("9", true)), (Ok(1), Ok(0), Ok(2)));
+        assert_eq!((found("7", false), found("7.jpg", true)), (Ok(0), Ok(0)), "a file's name");
+    }
+
     fn check(finder: &ImageFinder, name: Option<&str>, id: Option<i64>, expected: Result<usize, &str>) {
-        let found = finder.find(&ImageKey { name: name.map(str::to_owned), id });
+        let found = finder.find(&ImageKey { name: name.map(str::to_owned), id, is_id: false });
         match (found, expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{name:?} {id:?}"),
             (Err(problem), Err(words)) => assert!(problem.contains(words), "{name:?} {id:?}: {problem}"),

@@ -40,8 +40,7 @@ pub struct ApReport {
 /// Reads both files and computes COCO's average precision like pycocotools does for one category.
 pub fn evaluate_ap(config: &ApEvaluation) -> Result<ApReport, WorkflowError> {
     let files = CocoFiles { ground_truth: config.ground_truth.clone(), detections: config.detections.clone() };
-    let (truth, detections) = files.read_files()?;
-    let mut notes = Vec::new();
+    let (truth, detections, mut notes) = files.read_files()?;
     let category = category(&truth, config)?;
     let wanted = detection_category(&detections, category, &mut notes);
     let class = SetClass { id: category.unwrap_or(0), name: String::new(), listed: true };
@@ -139,6 +138,36 @@ mod tests {
         let report = run(TRUTH, by_id, None).unwrap();
         assert_eq!((report.precision.ap, report.detections), (Some(1.0), 2));
         assert!(report.notes[0].contains("1 detections of other categories"), "{:?}", report.notes);
+    }
+
+    /// `quarry detect` numbers classes in its model's order.
+    #[test]
+    fn categories_are_matched_by_name_where_their_numbers_differ() {
+        let truth = TRUTH.replace(
+            "\"annotations\"",
+            "\"categories\": [{\"id\": 5, \"name\": \"Dog\"}, {\"id\": 2, \"name\": \"cat\"}], \"annotations\"",
+        );
+        let found = |dog: (i64, &str), cat: (i64, &str)| {
+            format!(
+                r#"[{{"image_id": 7, "category_id": {}, "category_name": "{}", "bbox": [0, 0, 50, 50], "score": 0.9}},
+                    {{"image_id": 3, "category_id": {}, "category_name": "{}", "bbox": [10, 10, 50, 50], "score": 0.8}},
+                    {{"image_id": 3, "category_id": {}, "category_name": "{}", "bbox": [90, 90, 50, 50], "score": 0.99}}]"#,
+                dog.0, dog.1, dog.0, dog.1, cat.0, cat.1
+            )
+        };
+        let check = |dog, cat, is_renumbered: bool| {
+            let report = run(&truth, &found(dog, cat), Some(5)).unwrap();
+            assert_eq!((report.precision.ap, report.detections), (Some(1.0), 2), "{dog:?} {cat:?}");
+            let said = report.notes.iter().any(|note| note.contains("category_name"));
+            assert_eq!(said, is_renumbered, "{:?}", report.notes);
+        };
+        check((5, "dog"), (2, "cat"), false);
+        check((1, "dog"), (2, "cat"), true);
+        check((2, "dog"), (5, "cat"), true);
+        // A class that the ground truth lacks does not count for the one with its number.
+        check((1, "dog"), (5, "horse"), true);
+        // None of the names is known: the numbers count.
+        check((5, "hound"), (2, "tom"), false);
     }
 
     /// Names with dots, and names that differ only in extension or id.

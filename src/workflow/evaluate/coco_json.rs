@@ -56,6 +56,8 @@ pub(super) struct CocoDetection {
     pub image_id: Id,
     pub file_name: Option<String>,
     pub category_id: Option<Id>,
+    /// As `quarry detect` writes it, whose numbers are those of its model.
+    pub category_name: Option<String>,
     pub bbox: BoxNumbers,
     pub score: f64,
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::WorkflowError;
 use super::coco_images::ImageIndex;
-use super::coco_json::{CocoDataset, CocoDetection, read_dataset, read_detections};
+use super::coco_json::{CocoDataset, CocoDetection, Id, read_dataset, read_detections};
 use crate::evaluation::{EvaluationSet, SetClass, SetDetection, SetImage, SetObject, XywhBox};
 
 /// The two files that are compared.
@@ -27,11 +27,10 @@ pub(super) struct CocoSet {
 impl CocoFiles {
     /// Reads every category as a separate class.
     pub(super) fn read(&self) -> Result<CocoSet, WorkflowError> {
-        let (truth, found) = self.read_files()?;
+        let (truth, found, mut notes) = self.read_files()?;
         let listed = self.listed(&truth)?;
         let annotated: BTreeSet<i64> = truth.annotations.iter().map(|a| a.category_id.0).collect();
         let detected: BTreeSet<i64> = found.iter().filter_map(|d| d.category_id.map(|id| id.0)).collect();
-        let mut notes = Vec::new();
         let known = |id: &i64| listed.contains_key(id) || annotated.contains(id);
         // A single class: a detector trained elsewhere may number it differently, or not at all.
         let only = (annotated.len() == 1).then(|| annotated.first().copied()).flatten();
@@ -59,9 +58,12 @@ impl CocoFiles {
         Ok(CocoSet { set, notes })
     }
 
-    pub(super) fn read_files(&self) -> Result<(CocoDataset, Vec<CocoDetection>), WorkflowError> {
+    /// Returns the dataset, the detections with its categories' numbers, and notes for the user.
+    pub(super) fn read_files(&self) -> Result<(CocoDataset, Vec<CocoDetection>, Vec<String>), WorkflowError> {
         let (truth, found) = rayon::join(|| read_dataset(&self.ground_truth), || read_detections(&self.detections));
-        Ok((truth?, found?))
+        let (truth, mut found) = (truth?, found?);
+        let notes = renumber(&truth, &mut found).into_iter().collect();
+        Ok((truth, found, notes))
     }
 
     /// Returns the dataset's categories with their names, by id.
@@ -113,6 +115,43 @@ impl CocoFiles {
         notes.extend(index.note());
         Ok(EvaluationSet { classes, images })
     }
+}
+
+/// Gives detections that name their category the number that the ground truth has for this name, if the two disagree; returns a note then.
+///
+/// A detector numbers its classes in its own order. Names that the ground truth lacks get numbers that it lacks; if it knows none of the
+/// names (a detector trained elsewhere), the numbers count.
+fn renumber(truth: &CocoDataset, found: &mut [CocoDetection]) -> Option<String> {
+    let plain = |name: &str| name.trim().to_lowercase();
+    let listed = truth.categories.iter().filter_map(|category| Some((plain(category.name.as_deref()?), category.id.0)));
+    let listed: BTreeMap<String, i64> = listed.collect();
+    let named = |d: &CocoDetection| d.category_name.as_deref().map(plain);
+    let pairs: BTreeSet<(String, Option<i64>)> =
+        found.iter().filter_map(|d| Some((named(d)?, d.category_id.map(|id| id.0)))).collect();
+    let agrees = |(name, id): &(String, Option<i64>)| match listed.get(name) {
+        Some(number) => *id == Some(*number),
+        None => id.is_none_or(|id| !listed.values().any(|known| *known == id)),
+    };
+    if pairs.iter().all(agrees) || !pairs.iter().any(|(name, _)| listed.contains_key(name)) {
+        return None;
+    }
+    let taken = listed.values().copied().chain(found.iter().filter_map(|d| d.category_id.map(|id| id.0)));
+    let mut free = taken.max().unwrap_or(0);
+    let mut numbers = listed.clone();
+    for (name, _) in pairs {
+        numbers.entry(name).or_insert_with(|| {
+            free = free.saturating_add(1);
+            free
+        });
+    }
+    for detection in found {
+        let number = named(detection).and_then(|name| numbers.get(&name).copied());
+        detection.category_id = number.map(Id).or(detection.category_id);
+    }
+    Some(
+        "the detections number the categories in another way than the ground truth: matched by `category_name`"
+            .to_owned(),
+    )
 }
 
 pub(super) fn bad(path: &Path, reason: String) -> WorkflowError {

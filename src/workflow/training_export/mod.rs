@@ -7,6 +7,7 @@ mod plan;
 mod read_again;
 mod tables;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -20,6 +21,7 @@ use super::outputs::OutputPolicy;
 use super::{Observer, WorkflowError};
 use crate::domain::{Cancel, HardNegativeSource, Output, csv_text, shown_path};
 use crate::store::{Store, now_ms};
+use crate::training::is_reserved_split;
 
 /// The file written last: without it, the folder is incomplete.
 pub const MANIFEST: &str = "manifest.json";
@@ -134,12 +136,16 @@ pub struct TrainingExportReport {
     pub losses: Vec<String>,
 }
 
-/// Returns the scope's default held-out splits: `val` for validation, `test` for testing.
+/// Returns the scope's default held-out splits, those that no round trains on by default: for testing those named like `test`, for
+/// validation all others (`val`, `valid`, `val2017`).
 pub fn usual_splits(store: &Store, scope: &ExportScope) -> Result<[Vec<String>; 2], WorkflowError> {
-    let images = images_in(store, scope)?;
-    let is_there =
-        |split: &&str| scope.split.is_none() && images.iter().any(|image| image.split.as_deref() == Some(*split));
-    Ok(["val", "test"].map(|split| Some(split).filter(is_there).map(str::to_owned).into_iter().collect()))
+    if scope.split.is_some() {
+        return Ok([Vec::new(), Vec::new()]);
+    }
+    let splits: BTreeSet<String> = images_in(store, scope)?.into_iter().filter_map(|image| image.split).collect();
+    let held_out = splits.into_iter().filter(|split| is_reserved_split(split));
+    let (test, val) = held_out.partition(|split| split.to_ascii_lowercase().starts_with("test"));
+    Ok([val, test])
 }
 
 /// Something missing from the export.

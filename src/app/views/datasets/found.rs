@@ -64,7 +64,8 @@ fn numbers(ui: &mut Ui, report: &ImportReport) {
             row("Candidates", format!("{} were found on images that have changed since", report.stale_candidates));
         }
         if report.same_bytes > 0 {
-            row("Copies", format!("{} images are in another dataset of this project too", report.same_bytes));
+            let are = if report.same_bytes == 1 { "image is" } else { "images are" };
+            row("Copies", format!("{} {are} in another dataset of this project too", report.same_bytes));
         }
     });
 }

@@ -29,7 +29,10 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     pairs(ui, &statistics.pairs);
     ui.add_space(theme::GAP);
     let key = RichText::new(view.keymap.text(Action::Disagreements)).monospace().color(theme::WEAK);
-    let text = format!("Review the {} disagreements", statistics.disputed);
+    let text = match statistics.disputed {
+        1 => "Review the disagreement".to_owned(),
+        count => format!("Review the {count} disagreements"),
+    };
     let response = ui.add_enabled(statistics.disputed > 0, egui::Button::new(&text).right_text(key));
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, statistics.disputed > 0, &text));
     if response.clicked() {

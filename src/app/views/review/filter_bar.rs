@@ -32,6 +32,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         let found = match view.model.total {
             None => "counting…".to_owned(),
             Some(n) if filter.lists_alike_as_one() && view.model.counts.has_fewer_decisions() => format!("{n} listed"),
+            Some(1) => "1 candidate".to_owned(),
             Some(n) => format!("{n} candidates"),
         };
         ui.label(RichText::new(found).small().color(theme::TEXT));
@@ -46,7 +47,8 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         };
         ui.label(RichText::new(selected).small().color(theme::ACCENT));
     });
-    if let Some(sample) = view.model.numbers.map(|numbers| numbers.sample).filter(|_| filter.order == Order::Random) {
+    let is_sampled = filter.order == Order::Random && filter.verdicts.lists_undecided();
+    if let Some(sample) = view.model.numbers.map(|numbers| numbers.sample).filter(|_| is_sampled) {
         ui.horizontal_wrapped(|ui| {
             ui.label(RichText::new(sample_text(&sample)).color(theme::STRONG)).on_hover_text(
                 "From the candidates reviewed in random order without a gap; Wilson's interval. Skipped candidates do not count as hard negatives.",
@@ -61,9 +63,10 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let Inheritable { confirmed, rejected } = view.model.inheritable;
     if confirmed + rejected > 0 && !filter.blind {
         ui.horizontal_wrapped(|ui| {
+            let (all, were) = (confirmed + rejected, if confirmed + rejected == 1 { "was" } else { "were" });
+            let negatives = if confirmed == 1 { "hard negative" } else { "hard negatives" };
             let text = format!(
-                "{} of these were decided in an earlier round: {confirmed} hard negatives, {rejected} rejected",
-                confirmed + rejected
+                "{all} of these {were} decided in an earlier round: {confirmed} {negatives}, {rejected} rejected"
             );
             ui.label(RichText::new(text).color(theme::STRONG)).on_hover_text(
                 "The same region of the image (IoU 0.7 or more), or the same group where all that was decided on it agrees",

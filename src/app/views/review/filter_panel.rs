@@ -58,7 +58,9 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFil
             }
         });
     };
-    theme::card().show(ui, |ui| scroll.show(ui, fields));
+    // An id of its own: lines above the panel come and go.
+    let builder = UiBuilder::new().scope_id(egui::Id::unique("filter panel"));
+    ui.scope_builder(builder, |ui| theme::card().show(ui, |ui| scroll.show(ui, fields)));
     filter.score.1 = filter.score.1.max(filter.score.0);
     filter.iou.1 = filter.iou.1.max(filter.iou.0);
     filter.size.1 = filter.size.1.max(filter.size.0);

@@ -307,7 +307,7 @@ impl ReviewView<'_> {
         let Some(offer) = &self.model.offer else { return };
         ui.add_space(theme::GAP);
         let text = format!("{} more in the group", offer.waiting);
-        ui.label(RichText::new(text).color(theme::verdict(Some(offer.verdict))));
+        ui.add(egui::Label::new(RichText::new(text).color(theme::verdict(Some(offer.verdict)))).extend());
         self.small(ui, Action::DecideRest);
     }
 
