@@ -94,7 +94,7 @@ impl TrainView<'_> {
 
     fn run(&mut self, ui: &mut Ui) {
         let is_running = self.state != JobState::Idle;
-        let fold = self.model.run.as_ref().and_then(|run| run.fold).filter(|_| is_running);
+        let fold = self.model.run.as_ref().and_then(|run| run.fold);
         let title = match (is_running, self.model.run.as_ref().and_then(|run| run.round)) {
             _ if fold.is_some() => fold.map(|at| fold_text(&at, self.state)).unwrap_or_default(),
             (true, Some(round)) if self.state == JobState::Paused => format!("Round {round} is paused"),
@@ -114,7 +114,7 @@ impl TrainView<'_> {
                     let share = if p.total == 0 { 0.0 } else { p.done as f32 / p.total as f32 };
                     (share, format!("{}  {} of {}  {}", p.what, p.done, p.total, self.rate))
                 }
-                (_, Some(share)) => (share, step_text(run)),
+                (_, Some(share)) => (share, step_text(run, is_running)),
                 (_, None) => (0.0, String::new()),
             };
             ui.add(ProgressBar::new(share).desired_height(10.0).fill(theme::ACCENT.now()));
@@ -206,13 +206,22 @@ fn height_in_card(ui: &Ui) -> f32 {
 /// Formats the progress of a cross-validation.
 fn fold_text(at: &FoldProgress, state: JobState) -> String {
     let FoldProgress { fold, place, folds, round, rounds } = at;
-    let paused = if state == JobState::Paused { ", paused" } else { "" };
+    let paused = match state {
+        JobState::Paused => ", paused",
+        // A fold's round is not the project's, whose steps are other ones.
+        JobState::Idle => ", not running",
+        _ => "",
+    };
     format!("Fold {fold} ({place} of {folds}), round {round} of {rounds}{paused}")
 }
 
-fn step_text(run: &model::Run) -> String {
+fn step_text(run: &model::Run, is_running: bool) -> String {
     let (Some(start), Some(last)) = (&run.start, &run.last) else { return "Waiting for the first step".to_owned() };
-    let left = if last.eta_s > 0.0 { format!("  ·  {} left", minutes_text(last.eta_s / 60.0)) } else { String::new() };
+    let left = if is_running && last.eta_s > 0.0 {
+        format!("  ·  {} left", minutes_text(last.eta_s / 60.0))
+    } else {
+        String::new()
+    };
     format!("Step {} of {}{left}", last.step, start.iterations)
 }
 
