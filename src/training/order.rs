@@ -46,8 +46,8 @@ pub struct Order {
 }
 
 impl Order {
-    /// Of at least one image with these (width, height), all 0 if unknown: then images are not grouped. `flip` is the probability of mirroring; scales are log-uniform in
-    /// 1 / (1 + `scale_jitter`) to 1 + `scale_jitter`; batches of `batch` images begin at its multiples.
+    /// Of at least one image with these (width, height), all 0 if unknown: then images are not grouped. `flip` is the probability of
+    /// mirroring; scales are log-uniform in 1 / (1 + `scale_jitter`) to 1 + `scale_jitter`; batches of `batch` images begin at its multiples.
     pub fn new(seed: u64, sizes: &[(u32, u32)], flip: f64, scale_jitter: f64, batch: u32) -> Self {
         let aspects = sizes.iter().map(|&(width, height)| width as f32 / height as f32).collect();
         let permutation = permutation(seed, 0, sizes.len());
