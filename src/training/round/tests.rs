@@ -178,7 +178,7 @@ fn a_gradient_or_weights_that_are_no_numbers_name_the_images_of_their_step() {
     check(&error, 1, "hold NaN or infinity");
 }
 
-/// At each test the detector must detect as one that is made anew from the same weights: layers keep prepared weights.
+/// At each test the detector must find what a detector newly built from the same weights finds, although layers cache prepared weights.
 struct Comparing(Vec<Vec<f32>>);
 
 impl RoundHooks for Comparing {
@@ -190,8 +190,8 @@ impl RoundHooks for Comparing {
             detector.detect(&image).unwrap().iter().map(|found| found.score).collect()
         };
         let state = detector.state().into_iter().collect();
-        let anew = Detector::from_state(detector.config(), detector.device(), state).unwrap();
-        assert_eq!(scores(detector), scores(&anew), "after step {step}");
+        let rebuilt = Detector::from_state(detector.config(), detector.device(), state).unwrap();
+        assert_eq!(scores(detector), scores(&rebuilt), "after step {step}");
         self.0.push(scores(detector));
         Ok(Some(step as f64))
     }

@@ -206,13 +206,13 @@ fn height_in_card(ui: &Ui) -> f32 {
 /// Formats the progress of a cross-validation.
 fn fold_text(at: &FoldProgress, state: JobState) -> String {
     let FoldProgress { fold, place, folds, round, rounds } = at;
-    let paused = match state {
+    let note = match state {
         JobState::Paused => ", paused",
         // A fold's round is not the project's, whose steps are other ones.
         JobState::Idle => ", not running",
         _ => "",
     };
-    format!("Fold {fold} ({place} of {folds}), round {round} of {rounds}{paused}")
+    format!("Fold {fold} ({place} of {folds}), round {round} of {rounds}{note}")
 }
 
 fn step_text(run: &model::Run, is_running: bool) -> String {
