@@ -643,7 +643,7 @@ fn quarrys_own_exports_are_imported_where_datasets_have_images_of_one_name() {
         let file = format!("{folder}/set.json");
         let set = serde_json::json!({ "images": images, "annotations": objects, "categories": categories });
         scene.write(&file, &set.to_string());
-        scene.run(&["import", "coco", &file, "--project", "p", "--name", folder]).success();
+        scene.run(&["import", "coco", &file, "--project", "p"]).success();
     }
     let by_end: String = ["A/1.jpg", "B/1.jpg", "2.jpg"].map(|image| record(image, BESIDE, 0.8)).join(",");
     scene.write("ends.json", &format!("[{by_end}]"));
@@ -668,4 +668,103 @@ fn quarrys_own_exports_are_imported_where_datasets_have_images_of_one_name() {
     let (a, b) = (Path::new("A").join("1.jpg"), Path::new("B").join("1.jpg"));
     let expected = ["fits 2 images", a.to_str().unwrap(), b.to_str().unwrap(), "Give the path in full"];
     scene.refused("short.json", &["--class", "face"], &expected);
+}
+
+/// A JPEG of 64 x 48 stored pixels that EXIF turns upright to 48 x 64.
+fn turned_jpeg() -> Vec<u8> {
+    let mut jpeg = std::io::Cursor::new(Vec::new());
+    image::RgbImage::new(64, 48).write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
+    let jpeg = jpeg.into_inner();
+    let exif = b"\xFF\xE1\0\x22Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    [&jpeg[..2], &exif[..], &jpeg[2..]].concat()
+}
+
+#[test]
+fn boxes_of_stored_pixels_are_turned_where_the_ground_truth_or_an_option_says_so() {
+    let scene = Scene { dir: tempfile::tempdir().unwrap() };
+    scene.run(&["new", "p"]).success();
+    std::fs::create_dir_all(scene.at("set")).unwrap();
+    std::fs::write(scene.at("set/turned.jpg"), turned_jpeg()).unwrap();
+    let coco = |[width, height]: [u32; 2], bbox: [u32; 4]| {
+        serde_json::json!({
+            "images": [{ "id": 1, "file_name": "turned.jpg", "width": width, "height": height }],
+            "annotations": [{ "id": 1, "image_id": 1, "category_id": 1, "bbox": bbox }],
+            "categories": [{ "id": 1, "name": "face" }],
+        })
+    };
+    let (upright, stored) = ([10, 20, 12, 16], [20, 26, 16, 12]);
+    scene.write("set/set.json", &coco([48, 64], upright).to_string());
+    scene.write("stored.json", &coco([64, 48], stored).to_string());
+    scene.write("upright.json", &coco([48, 64], upright).to_string());
+    scene.run(&["import", "coco", "set/set.json", "--project", "p"]).success();
+    scene.write("d.json", &format!("[{}]", record("turned.jpg", stored.map(f64::from), 0.9)));
+    let fractions = "image,class,score,x1,y1,x2,y2\nturned.jpg,face,0.9,0.3125,0.541666667,0.5625,0.791666667\n";
+    scene.write("d.csv", fractions);
+    // On the object it is no candidate.
+    let candidates = |file: &str, more: &[&str], expected: u64, note: &str| {
+        let report = scene.import(file, &[&["--name", "m", "--dry-run"], more].concat());
+        assert_eq!(report["candidates"].as_u64(), Some(expected), "{file} {more:?}: {report}");
+        assert!(report["notes"].to_string().contains(note), "{file} {more:?}: {report}");
+    };
+    candidates("d.json", &["--ground-truth", "stored.json"], 0, "were turned");
+    candidates("d.json", &["--exif", "ignore"], 0, "were turned");
+    candidates("d.csv", &["--coordinates", "fractions", "--exif", "ignore"], 0, "were turned");
+    candidates("d.json", &[], 1, "add --exif ignore");
+    candidates("d.json", &["--ground-truth", "upright.json"], 1, "add --exif ignore");
+    candidates("d.json", &["--ground-truth", "stored.json", "--exif", "apply"], 1, "");
+}
+
+#[test]
+fn names_of_a_map_that_no_detection_has_and_boxes_like_corners_are_told() {
+    let scene = Scene::new();
+    scene.write("r.json", &result_list());
+    let report = scene.import("r.json", &["--name", "m", "--dry-run", "--map", "1=face,kat=face"]);
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("`kat`") && !notes.contains("`1`"), "{notes}");
+    // Two corners, of which the second is taken for width and height.
+    let corners = [40.0, 20.0, 60.0, 40.0];
+    scene.write("corners.json", &format!("[{}]", record("big/one", corners, 0.9)));
+    let report = scene.import("corners.json", &["--name", "m", "--dry-run"]);
+    assert!(report["notes"].to_string().contains("two corners"), "{report}");
+    let report = scene.import("r.json", &["--name", "m", "--dry-run"]);
+    assert!(!report["notes"].to_string().contains("two corners"), "{report}");
+}
+
+#[test]
+fn options_that_a_format_does_not_have_are_refused() {
+    let scene = Scene::new();
+    scene.write("r.json", &result_list());
+    let refused = |args: &[&str], option: &str| {
+        let failed = scene.run(&[&["import"], args, &["--project", "p"]].concat()).code(1);
+        let message = String::from_utf8_lossy(&failed.get_output().stderr).into_owned();
+        assert!(message.contains(option) && message.contains(args[0]), "{args:?}: {message}");
+    };
+    refused(&["fddb", "fddb", "--name", "faces"], "--name");
+    refused(&["fddb", "fddb", "--min-score", "0.5"], "--min-score");
+    refused(&["fddb", "fddb", "--origin", "0"], "--origin");
+    refused(&["fddb", "fddb", "--columns", "rate-first"], "--columns");
+    refused(&["detections", "r.json", "--name", "m", "--split", "1"], "--split");
+    refused(&["detections", "r.json", "--name", "m", "--images", "fddb"], "--images");
+    refused(&["roc", "r.json", "--strict"], "--strict");
+}
+
+#[test]
+fn models_whose_hard_negatives_are_not_trained_on_are_told_and_unknown_ones_refused() {
+    let scene = Scene::new();
+    scene.write("r.json", &result_list());
+    scene.import("r.json", &["--name", "yolo"]);
+    let train = |models: &str| {
+        let set = format!("hard_negative_models={models}");
+        let args = ["train", "--project", "p", "--preset", "sample", "--test-splits", "10", "--iterations", "1"];
+        let more = ["--device", "cpu", "--hard-negatives", "unreviewed", "--set", &set];
+        let ended = scene.run(&[&args[..], &more].concat());
+        String::from_utf8_lossy(&ended.get_output().stderr).into_owned()
+    };
+    let refused = train(r#"["yolo", "yollo"]"#);
+    assert!(refused.contains("`yollo`") && refused.contains("those imported are `yolo`"), "{refused}");
+    assert_eq!(scene.rounds().as_array().unwrap().len(), 1, "{refused}");
+    let told = train("[]");
+    assert!(told.contains("2 hard negatives of imported models (`yolo`) are not trained on"), "{told}");
+    let told = train(r#"["yolo"]"#);
+    assert!(!told.contains("not trained on"), "{told}");
 }

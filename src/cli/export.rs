@@ -12,8 +12,8 @@ use crate::store::Store;
 use crate::workflow::Project;
 use crate::workflow::crops::{CropReport, MANIFEST, crops};
 use crate::workflow::export::{
-    DetectionFormat, ExportReport, ExportScope, WriteFormat, detections, ground_truth, hard_negatives, ignored_regions,
-    imported_ground_truth,
+    DetectionFormat, ExportReport, ExportScope, ExportedDetections, WriteFormat, detections, ground_truth,
+    hard_negatives, ignored_regions, imported_ground_truth,
 };
 use crate::workflow::export_images::{check_images, place_images};
 use crate::workflow::training_export::{
@@ -66,7 +66,7 @@ The report says what the format cannot hold. FDDB's format has no sources: they 
         #[command(flatten)]
         to: Target,
     },
-    /// A mined round's detections on the training images; ids match the ground truth exported as coco
+    /// A mined round's detections on the training images, or an imported round's on all; ids match the ground truth exported as coco
     #[command(after_help = "Example:
   quarry export detections --project objects --round 2 --format coco --out detections.json")]
     Detections {
@@ -75,6 +75,9 @@ The report says what the format cannot hold. FDDB's format has no sources: they 
         round: u32,
         #[arg(long, value_enum)]
         format: Results,
+        /// Shapes to write: rectangles, or ellipses where the detections have them (in COCO format, a separate field)
+        #[arg(long, value_parser = ["rectangle", "ellipse"], default_value = "rectangle")]
+        shape: String,
         #[command(flatten)]
         scope: Scope,
         /// The file to write
@@ -270,14 +273,24 @@ pub fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<()> {
             let report = ignored_regions(&store, &to.scope.get(), to.format(), to.replace.output(&to.out))?;
             context.print_done(&report, || text(&report, "ignored regions"))
         }
-        What::Detections { round, format, scope, out, replace } => {
+        What::Detections { round, format, shape, scope, out, replace } => {
             let format = match format {
                 Results::Coco => DetectionFormat::Coco,
                 Results::Fddb => DetectionFormat::Fddb,
             };
-            let (images, found) = detections(&store, &scope.get(), *round, format, replace.output(out))?;
-            let value = serde_json::json!({ "images": images, "detections": found, "file": out.to_string_lossy() });
-            context.print_done(&value, || format!("{found} detections on {images} images in {}", out.display()))
+            let ellipses = shape == "ellipse";
+            let done = detections(&store, &scope.get(), *round, format, ellipses, replace.output(out))?;
+            let ExportedDetections { images, detections: found, ellipses_left_out } = done;
+            let value = serde_json::json!({
+                "images": images, "detections": found, "ellipses_left_out": ellipses_left_out, "file": out.to_string_lossy()
+            });
+            context.print_done(&value, || {
+                let of = match ellipses_left_out {
+                    0 => String::new(),
+                    n => format!("; {n} have ellipses, of which the boxes were written (--shape ellipse)"),
+                };
+                format!("{found} detections on {images} images in {}{of}", out.display())
+            })
         }
         What::Training {
             format,

@@ -10,6 +10,7 @@ use super::import_detections::{self, DetectionsArgs};
 use crate::dataset::formats::{ExifRule, ReadOptions};
 use crate::evaluation::roc_file::ColumnOrder;
 use crate::workflow::Project;
+use crate::workflow::detections::DetectionsRequest;
 use crate::workflow::import::{ImportFormat, ImportReport, import_with};
 use crate::workflow::roc_import::{RocImportError, import_roc, read_roc};
 
@@ -39,12 +40,12 @@ pub struct ImportArgs {
     /// Import only this split, e.g. train, val, or fold 3 of FDDB
     #[arg(long, value_name = "NAME")]
     split: Option<String>,
-    /// Which pixels the coordinates of images with an EXIF orientation mean
-    #[arg(long, value_enum, default_value_t)]
-    exif: Exif,
-    /// Number of Pascal VOC's first pixel
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1))]
-    origin: u8,
+    /// Which pixels the coordinates of images with an EXIF orientation mean [default: auto]
+    #[arg(long, value_enum)]
+    exif: Option<Exif>,
+    /// Number of Pascal VOC's first pixel [default: 1]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=1))]
+    origin: Option<u8>,
     #[command(flatten)]
     detections: DetectionsArgs,
 }
@@ -61,14 +62,37 @@ enum Exif {
 }
 
 impl ImportArgs {
-    fn read_options(&self) -> ReadOptions {
-        let exif = match self.exif {
+    fn exif_rule(&self) -> ExifRule {
+        match self.exif.unwrap_or_default() {
             Exif::Auto => ExifRule::Auto,
             Exif::Apply => ExifRule::Apply,
             Exif::Ignore => ExifRule::Ignore,
-        };
+        }
+    }
+
+    fn read_options(&self) -> ReadOptions {
         let (images, split) = (self.images.clone(), self.split.clone());
-        ReadOptions { images, strict: self.strict, split, exif, voc_origin: self.origin }
+        ReadOptions { images, strict: self.strict, split, exif: self.exif_rule(), voc_origin: self.origin.unwrap_or(1) }
+    }
+
+    /// Fails for options that this format does not have: in silence they would do nothing.
+    fn check_options(&self) -> anyhow::Result<()> {
+        let (is_roc, is_detections) = (self.format == ROC, self.format == DETECTIONS);
+        let is_dataset = !is_roc && !is_detections;
+        let may_be_voc = [ImportFormat::Auto, ImportFormat::Voc].map(ImportFormat::as_str).contains(&&*self.format);
+        let given = [
+            ("--columns", self.columns.is_some(), is_roc),
+            ("--images", self.images.is_some(), is_dataset),
+            ("--split", self.split.is_some(), is_dataset),
+            ("--strict", self.strict, !is_roc),
+            ("--exif", self.exif.is_some(), !is_roc),
+            ("--origin", self.origin.is_some(), may_be_voc),
+        ];
+        let unfit = given.iter().find(|(_, is_given, fits)| *is_given && !fits).map(|(option, ..)| *option);
+        match unfit.or_else(|| self.detections.first_given().filter(|_| !is_detections)) {
+            Some(option) => anyhow::bail!("{option} is not for `import {}`; see `quarry import --help`", self.format),
+            None => Ok(()),
+        }
     }
 }
 
@@ -93,12 +117,19 @@ impl From<Columns> for ColumnOrder {
 }
 
 pub fn run(args: &ImportArgs, context: &Context) -> anyhow::Result<()> {
+    args.check_options()?;
     let project = Project::open(&context.project_dir())?;
     if args.format == ROC {
         return roc(&project, args, context);
     }
     if args.format == DETECTIONS {
-        return import_detections::run(&project, &args.detections, &args.path, args.strict, args.dry_run, context);
+        let request = DetectionsRequest {
+            exif: args.exif_rule(),
+            strict: args.strict,
+            dry_run: args.dry_run,
+            ..args.detections.request(&args.path)?
+        };
+        return import_detections::run(&project, &request, context);
     }
     let format = ImportFormat::ALL.into_iter().find(|f| f.as_str() == args.format);
     let format = format.ok_or_else(|| anyhow::anyhow!("unknown format {}", args.format))?;

@@ -8,7 +8,7 @@ use super::console::{Console, cancel_on_ctrl_c};
 use crate::dataset::results::{ConfidencePlace, ResultFormat, Unit};
 use crate::domain::parse_splits;
 use crate::workflow::Project;
-use crate::workflow::detections::{ClassNumbers, DetectionsRequest, ScoreScale, import_detections};
+use crate::workflow::detections::{ClassNumbers, DEFAULT_MIN_SCORE, DetectionsRequest, ScoreScale, import_detections};
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Detections")]
@@ -43,9 +43,9 @@ pub struct DetectionsArgs {
     /// Position of the confidence in YOLO lines, if it is ambiguous
     #[arg(long, value_enum)]
     confidence: Option<Confidence>,
-    /// Detections below this score are stored but not mined
-    #[arg(long, value_name = "SCORE", default_value_t = 0.05)]
-    min_score: f32,
+    /// Detections below this score are stored but not mined [default: 0.05]
+    #[arg(long, value_name = "SCORE")]
+    min_score: Option<f32>,
     /// Splits to evaluate on instead of mining [default: those of the newest round that Quarry trained]
     #[arg(long, value_name = "LIST", alias = "test-folds", value_parser = splits, conflicts_with = "test_dataset")]
     test_splits: Option<Splits>,
@@ -118,11 +118,33 @@ enum Confidence {
 }
 
 impl DetectionsArgs {
-    fn request(&self, path: &Path, strict: bool, dry_run: bool) -> anyhow::Result<DetectionsRequest> {
+    /// Returns the first of these options that was given.
+    pub fn first_given(&self) -> Option<&'static str> {
+        let given = [
+            ("--name", self.name.is_some()),
+            ("--format", self.format.is_some()),
+            ("--ground-truth", self.ground_truth.is_some()),
+            ("--names", self.names.is_some()),
+            ("--class-numbers", self.class_numbers.is_some()),
+            ("--class", self.class.is_some()),
+            ("--map", self.map.is_some()),
+            ("--coordinates", self.coordinates.is_some()),
+            ("--scores", self.scores.is_some()),
+            ("--confidence", self.confidence.is_some()),
+            ("--min-score", self.min_score.is_some()),
+            ("--test-splits", self.test_splits.is_some()),
+            ("--test-dataset", self.test_dataset.is_some()),
+        ];
+        given.into_iter().find(|(_, is_given)| *is_given).map(|(option, _)| option)
+    }
+
+    /// What these options say of the import of `path`; the rest as by default.
+    pub fn request(&self, path: &Path) -> anyhow::Result<DetectionsRequest> {
         let Some(name) = self.name.clone() else {
             anyhow::bail!("`import detections` needs the model's name: --name yolo11-v3");
         };
-        anyhow::ensure!((0.0..=1.0).contains(&self.min_score), "--min-score {} is outside 0 to 1", self.min_score);
+        let min_score = self.min_score.unwrap_or(DEFAULT_MIN_SCORE);
+        anyhow::ensure!((0.0..=1.0).contains(&min_score), "--min-score {min_score} is outside 0 to 1");
         Ok(DetectionsRequest {
             format: self.format.map(|format| match format {
                 Format::Coco => ResultFormat::Coco,
@@ -152,28 +174,18 @@ impl DetectionsArgs {
                 Confidence::First => ConfidencePlace::First,
                 Confidence::Last => ConfidencePlace::Last,
             }),
-            min_score: self.min_score,
+            min_score,
             test_splits: self.test_splits.clone().map(|splits| splits.0),
             test_dataset: self.test_dataset.clone(),
-            strict,
-            dry_run,
             ..DetectionsRequest::new(path.to_path_buf(), name)
         })
     }
 }
 
-pub fn run(
-    project: &Project,
-    args: &DetectionsArgs,
-    path: &Path,
-    strict: bool,
-    dry_run: bool,
-    context: &Context,
-) -> anyhow::Result<()> {
-    let request = args.request(path, strict, dry_run)?;
+pub fn run(project: &Project, request: &DetectionsRequest, context: &Context) -> anyhow::Result<()> {
     let mut console = Console::new();
     let cancel = cancel_on_ctrl_c();
-    let report = import_detections(project, &request, &mut |e| console.show(e), &cancel)?;
+    let report = import_detections(project, request, &mut |e| console.show(e), &cancel)?;
     drop(console);
     context.print_done(&report, || report.to_string())
 }

@@ -175,10 +175,11 @@ fn read(file: &Path) -> anyhow::Result<String> {
 /// Returns `config` with one setting changed. Words need no quotes.
 fn with(config: &RoundConfig, key: &str, value: &str) -> Result<RoundConfig, ConfigError> {
     let source = format!("--set {key}={value}");
-    match config.changed_by(&format!("{key} = {value}"), &source) {
+    let changed = match config.changed_by(&format!("{key} = {value}"), &source) {
         Err(ConfigError::Syntax { .. }) => config.changed_by(&format!("{key} = {value:?}"), &source),
         other => other,
-    }
+    };
+    changed.map_err(ConfigError::without_line)
 }
 
 #[cfg(test)]
@@ -220,6 +221,20 @@ mod tests {
         let file = dir.path().join("round.toml");
         std::fs::write(&file, text).unwrap();
         (dir, file.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn errors_of_options_name_the_option_and_no_line() {
+        let check = |words: &[&str], expected: &str| {
+            let options = Words::parse_from(std::iter::once(&"x").chain(words)).round;
+            let error = options.settings().and_then(|config| Ok(config.check()?)).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{words:?}: {error}");
+        };
+        check(&["--set", "base_lr=fast"], "--set base_lr=fast: `base_lr`: ");
+        check(&["--set", "bas_lr=1"], "--set bas_lr=1: unknown key `bas_lr`");
+        check(&["--set", "base_lr=-1"], "the settings of the round: `base_lr`: ");
+        let (_dir, file) = file("seed = 1\nbase_lr = -1.0\n");
+        check(&["--config", &file], &format!("{file}:2: `base_lr`: "));
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod formats;
 mod images;
 mod imported;
 mod jpeg;
+mod like_corners;
 mod limits;
 pub mod results;
 #[expect(clippy::indexing_slicing, reason = "it paints its own pixels and reads no file")]
@@ -34,5 +35,6 @@ pub use finder::ImageFinder;
 pub use folder::read_folder;
 pub use images::{IMAGE_EXTENSIONS, is_image};
 pub use imported::{BadRecord, ImportSummary, ImportedDataset, ImportedImage, ImportedObject};
+pub use like_corners::LikeCorners;
 pub use limits::{DEFAULT_MEGAPIXELS, max_megapixels, raise_max_megapixels, set_max_megapixels};
 pub use walk::{FoundImages, find_images};

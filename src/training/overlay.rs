@@ -10,17 +10,33 @@ use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
-/// What is wrong with a settings file; every message names the file and, if known, the line.
+/// What is wrong with settings; every message names their source and, if it is a file and sets the key, the line. Lines are from 1; 0 if there
+/// is none.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub enum ConfigError {
-    #[error("{file}:{line}: not valid TOML: {message}")]
+    #[error("{}: not valid TOML: {message}", place(file, *line))]
     Syntax { file: String, line: usize, message: String },
-    #[error("{file}:{line}: unknown key `{key}`{}", nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+    #[error("{}: unknown key `{key}`{}", place(file, *line), nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
     UnknownKey { file: String, line: usize, key: String, nearest: Option<String> },
-    #[error("{file}:{line}: `{key}`: {message}")]
+    #[error("{}: `{key}`: {message}", place(file, *line))]
     Value { file: String, line: usize, key: String, message: String },
     #[error("there is no preset `{name}`{}; the presets are {}", nearest.as_ref().map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default(), known.join(", "))]
     Preset { name: String, nearest: Option<String>, known: Vec<String> },
+}
+
+impl ConfigError {
+    /// The same about settings that are not lines of a file.
+    #[must_use]
+    pub fn without_line(mut self) -> Self {
+        if let Self::Syntax { line, .. } | Self::UnknownKey { line, .. } | Self::Value { line, .. } = &mut self {
+            *line = 0;
+        }
+        self
+    }
+}
+
+fn place(source: &str, line: usize) -> String {
+    if line == 0 { source.to_owned() } else { format!("{source}:{line}") }
 }
 
 /// The line of each key in a text, by full path (`sampler.fg_iou`).
@@ -28,11 +44,18 @@ pub enum ConfigError {
 pub(super) struct KeyLines {
     file: String,
     lines: HashMap<String, usize>,
+    /// Whether the text is a file's.
+    has_lines: bool,
 }
 
 impl KeyLines {
-    pub(super) fn named(file: &str) -> Self {
-        Self { file: file.to_owned(), lines: HashMap::new() }
+    fn of_file(file: &str) -> Self {
+        Self { file: file.to_owned(), lines: HashMap::new(), has_lines: true }
+    }
+
+    /// Of settings that were not read from a file, for messages.
+    pub(super) fn without_file(source: &str) -> Self {
+        Self { file: source.to_owned(), lines: HashMap::new(), has_lines: false }
     }
 
     pub(super) fn contains(&self, key: &str) -> bool {
@@ -51,9 +74,13 @@ impl KeyLines {
         }
     }
 
+    fn line(&self, key: &str) -> usize {
+        if self.has_lines { self.lines.get(key).copied().unwrap_or(1) } else { 0 }
+    }
+
     /// Creates an error about `key` at the line that sets it, or at line 1 if it has its default value.
     pub(super) fn error(&self, key: &str, message: impl Into<String>) -> ConfigError {
-        let line = self.lines.get(key).copied().unwrap_or(1);
+        let line = self.line(key);
         ConfigError::Value { file: self.file.clone(), line, key: key.to_owned(), message: message.into() }
     }
 }
@@ -67,7 +94,7 @@ pub(super) fn parse(text: &str, file: &str) -> Result<(Table, KeyLines), ConfigE
     };
     let spanned = DeTable::parse(text).map_err(|e| syntax(&e))?;
     let table: Table = toml::from_str(text).map_err(|e| syntax(&e))?;
-    let mut lines = KeyLines::named(file);
+    let mut lines = KeyLines::of_file(file);
     collect_lines(text, spanned.get_ref(), "", &mut lines.lines);
     Ok((table, lines))
 }
@@ -109,7 +136,7 @@ fn lay_table(base: &mut Table, over: Table, path: &str, known: &Known<'_>) -> Re
             let similar = || nearest(&key, base.keys().map(String::as_str)).map(|n| joined(path, &n));
             return Err(ConfigError::UnknownKey {
                 file: lines.file.clone(),
-                line: lines.lines.get(&full).copied().unwrap_or(1),
+                line: lines.line(&full),
                 nearest: known.places_of(&key).or_else(similar),
                 key: full,
             });

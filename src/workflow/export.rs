@@ -18,6 +18,7 @@ use crate::domain::{
 };
 use crate::geometry::BoundingBox;
 use crate::store::{MinedNegative, Store};
+use crate::training::RoundConfig;
 
 /// Which images to export.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -372,14 +373,25 @@ pub enum DetectionFormat {
     Fddb,
 }
 
-/// Writes a round's detections on the training images; returns the number of images and of detections.
+/// The result of [`detections`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExportedDetections {
+    pub images: usize,
+    pub detections: usize,
+    /// Detections that have an ellipse, of which the box was written.
+    pub ellipses_left_out: usize,
+}
+
+/// Writes a round's detections: those on the training images, and of an imported round on all images. `ellipses`: write the ellipse of each
+/// detection that has one, in COCO as a key of its own.
 pub fn detections(
     store: &Store,
     scope: &ExportScope,
     round: u32,
     format: DetectionFormat,
+    ellipses: bool,
     out: impl Into<Output>,
-) -> Result<(usize, usize), WorkflowError> {
+) -> Result<ExportedDetections, WorkflowError> {
     let out = &out.into();
     OutputPolicy::new().datasets(store)?.check_file(out)?;
     let found = store.round_by_number(round)?;
@@ -389,22 +401,40 @@ pub fn detections(
         let text = format!("round {round} has no detections yet. Run `quarry mine` first.");
         return Err(WorkflowError::Refused(text));
     }
-    let images = images_of(store, scope, &datasets(store, scope)?)?;
+    let datasets = datasets(store, scope)?;
+    let mut images = images_of(store, scope, &datasets)?;
+    if found.is_own() {
+        // Listed without detections, images that the round is tested on would count as missed: mining does not detect on them.
+        let config = RoundConfig::from_stored(&found.config_toml, &format!("round {round}"))?;
+        images.retain(|image| match config.test_dataset.as_str() {
+            "" => !config.tests_on(image.split.as_deref()),
+            tested => datasets.get(&image.dataset).is_none_or(|name| name != tested),
+        });
+    }
     let of =
         |image: &ImageRecord| -> Result<Vec<Detection>, WorkflowError> { Ok(store.detections(found.id, image.id)?) };
     let all: Vec<Vec<Detection>> = images.iter().map(of).collect::<Result<_, _>>()?;
+    let with_ellipse = all.iter().flatten().filter(|detection| detection.ellipse.is_some()).count();
+    if ellipses && with_ellipse == 0 {
+        let text = format!("no detection of round {round} has an ellipse. Export rectangles.");
+        return Err(WorkflowError::Refused(text));
+    }
     let text = match format {
         DetectionFormat::Coco => {
-            coco_results(images.iter().zip(&all).map(|(image, found)| (image.id.0, found.as_slice())))
+            coco_results(images.iter().zip(&all).map(|(image, found)| (image.id.0, found.as_slice())), ellipses)
         }
         DetectionFormat::Fddb => {
             let names: Vec<&str> = images.iter().map(|image| image.name.as_str()).collect();
             outputs::check_list_names(names.iter().copied())?;
-            fddb_detections(&names, &all, false)
+            fddb_detections(&names, &all, ellipses)
         }
     };
     outputs::write(out, text.as_bytes())?;
-    Ok((images.len(), all.iter().map(Vec::len).sum()))
+    Ok(ExportedDetections {
+        images: images.len(),
+        detections: all.iter().map(Vec::len).sum(),
+        ellipses_left_out: if ellipses { 0 } else { with_ellipse },
+    })
 }
 
 /// A crop for [`super::crops`].

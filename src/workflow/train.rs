@@ -14,13 +14,14 @@ use super::retry::with_retries;
 use super::round_data;
 use super::round_hooks::{Hooks, LastTest};
 use super::round_mining::by_class;
+use super::round_negatives::negatives_of_round;
 use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError, backbone};
 use crate::dataset::decode_rgb;
 use crate::detector::{Detector, SamplerCounts};
 use crate::domain::{
-    Annotation, AnnotationSource, CANDIDATE_MAX_IOU, Cancel, ClassId, DatasetId, HardNegativeSource, ImageId,
-    ImageRecord, RoundInit, RoundRecord, RoundState, Shape, Sources, printable_path, shown_path_if_any, shown_paths,
+    Annotation, AnnotationSource, CANDIDATE_MAX_IOU, Cancel, ClassId, DatasetId, ImageId, ImageRecord, RoundInit,
+    RoundRecord, RoundState, Shape, Sources, printable_path, shown_path_if_any, shown_paths,
 };
 use crate::evaluation::RocCurve;
 use crate::geometry::BoundingBox;
@@ -556,10 +557,7 @@ fn training_images(
     observer: &mut Observer,
 ) -> Result<Vec<TrainingImage>, WorkflowError> {
     let corrected = config.learns_corrections();
-    let mut hard = match config.hard_negatives {
-        HardNegativeSource::None => HashMap::new(),
-        source => store.hard_negatives_with(source, round, &config.hard_negative_models)?,
-    };
+    let mut hard = negatives_of_round(store, config, round, observer)?;
     let mut rejected = if corrected { store.rejected_regions()? } else { HashMap::new() };
     let learnt = |a: &Annotation| corrected || a.source == AnnotationSource::Imported;
     let labels: HashMap<ClassId, i64> = match config.detector.classes.as_slice() {

@@ -164,19 +164,40 @@ fn detections_and_verdicts_are_written_for_other_programs() {
     let images = p.store.images().unwrap();
     let out = p.dir.path().join("found.json");
     let all = ExportScope::default();
-    let refused = detections(&p.store, &all, 1, DetectionFormat::Coco, &out).unwrap_err().to_string();
+    let refused = detections(&p.store, &all, 1, DetectionFormat::Coco, false, &out).unwrap_err().to_string();
     assert!(refused.contains("round 1 has no detections"), "{refused}");
-    assert!(detections(&p.store, &all, 7, DetectionFormat::Coco, &out).unwrap_err().to_string().contains("no round 7"));
+    assert!(
+        detections(&p.store, &all, 7, DetectionFormat::Coco, false, &out)
+            .unwrap_err()
+            .to_string()
+            .contains("no round 7")
+    );
     let found = Detection { class: ClassId::ONLY, bbox: bb(1.0, 2.0, 4.0, 6.5), ellipse: None, score: 0.5 };
     p.store.replace_detections(p.round, &[(images[1].id, vec![found])]).unwrap();
-    assert_eq!(detections(&p.store, &all, 1, DetectionFormat::Coco, &out).unwrap(), (5, 1));
+    let done = detections(&p.store, &all, 1, DetectionFormat::Coco, false, &out).unwrap();
+    assert_eq!((done.images, done.detections, done.ellipses_left_out), (5, 1, 0));
     let coco: Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
     let expected =
         json!([{ "image_id": images[1].id.0, "category_id": 1, "bbox": [1.0, 2.0, 3.0, 4.5], "score": 0.5 }]);
     assert_eq!(coco, expected);
     let text = p.dir.path().join("found.txt");
-    detections(&p.store, &all, 1, DetectionFormat::Fddb, &text).unwrap();
+    detections(&p.store, &all, 1, DetectionFormat::Fddb, false, &text).unwrap();
     assert!(std::fs::read_to_string(&text).unwrap().starts_with("a/one\n0\na/two\n1\n1 2 3 4.5 0.5\n"));
+
+    let refused = detections(&p.store, &all, 1, DetectionFormat::Coco, true, p.dir.path().join("x.json")).unwrap_err().to_string();
+    assert!(refused.contains("no detection of round 1 has an ellipse"), "{refused}");
+    let ellipse = Some(Ellipse::new(2.5, 1.5, 0.25, 2.5, 4.25));
+    p.store.replace_detections(p.round, &[(images[1].id, vec![Detection { ellipse, ..found }])]).unwrap();
+    let again = |format, ellipses, name: &str| {
+        let out = p.dir.path().join(name);
+        let done = detections(&p.store, &all, 1, format, ellipses, &out).unwrap();
+        (done.ellipses_left_out, std::fs::read_to_string(&out).unwrap())
+    };
+    assert_eq!(again(DetectionFormat::Coco, false, "boxes.json").0, 1);
+    let (left_out, text) = again(DetectionFormat::Coco, true, "ellipses.json");
+    assert!(left_out == 0 && text.contains("\"ellipse\":[2.5,4.25,2.5,1.5,0.25]"), "{text}");
+    let (left_out, text) = again(DetectionFormat::Fddb, true, "ellipses.txt");
+    assert!(left_out == 0 && text.contains("a/two\n1\n2.5 1.5 0.25 2.5 4.25 0.5\n"), "{text}");
 
     let (list, table) = (p.dir.path().join("verdicts.json"), p.dir.path().join("verdicts.csv"));
     let ids = p.candidates();

@@ -23,6 +23,7 @@ pub mod write;
 mod xml;
 mod yolo;
 
+pub use upright::Upright;
 pub use yolo::{class_names, class_names_near};
 
 pub(super) use text_lines::{numbered, numbers};

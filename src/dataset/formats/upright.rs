@@ -6,7 +6,7 @@ use crate::geometry::{BoundingBox, Ellipse};
 
 /// The conversion of one image's coordinates.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Upright {
+pub struct Upright {
     /// The EXIF orientation to apply; 1 if there is nothing to do.
     orientation: u8,
     /// Width of the stored image.
@@ -26,6 +26,11 @@ impl Upright {
         };
         let orientation = if means_stored { exif_orientation } else { 1 };
         Self { orientation, stored_width: f64::from(stored.0), stored_height: f64::from(stored.1) }
+    }
+
+    /// Whether it converts anything.
+    pub fn moves(&self) -> bool {
+        self.orientation != 1
     }
 
     /// Returns the size of the pixel grid that the coordinates refer to.

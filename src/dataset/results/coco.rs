@@ -26,6 +26,8 @@ pub struct GivenImage {
     pub name: String,
     /// Quarry's exports name the dataset: several may have an image of that name.
     pub dataset: Option<String>,
+    /// Its `width` and `height`.
+    pub size: Option<(u32, u32)>,
 }
 
 /// Reads the images and categories of a COCO ground truth file.
@@ -41,7 +43,9 @@ pub fn read_ground_truth_names(path: &Path) -> Result<GroundTruthNames, DatasetE
     let text = |entry: &Value, key: &str| Some(entry.get(key)?.as_str()?.to_owned());
     let id = |entry: &Value| whole(entry.get("id")?);
     let image = |entry: &Value| {
-        let given = GivenImage { name: text(entry, "file_name")?, dataset: text(entry, "dataset") };
+        let side = |key: &str| entry.get(key).and_then(whole).and_then(|side| u32::try_from(side).ok());
+        let size = side("width").zip(side("height"));
+        let given = GivenImage { name: text(entry, "file_name")?, dataset: text(entry, "dataset"), size };
         Some((id(entry)?, given))
     };
     let category = |entry: &Value| Some((id(entry)?, text(entry, "name")?));

@@ -67,6 +67,7 @@ impl ClassFinder {
             };
             found.insert((*key).clone(), class);
         }
+        notes.extend(unused(hints, keys));
         Ok(Self { found })
     }
 
@@ -99,6 +100,26 @@ pub(super) fn find(store: &Store, classes: &[Class], name: &str) -> Result<Optio
     Ok(match (matching.next(), matching.next()) {
         (Some(class), None) => Some(class.id),
         _ => None,
+    })
+}
+
+/// Returns a note on names in `--map` that no detection has: a misspelt one would do nothing in silence.
+fn unused(hints: &ClassHints<'_>, keys: &BTreeSet<&ClassKey>) -> Option<String> {
+    let has = |name: &String| {
+        keys.iter().any(|key| match key {
+            ClassKey::Name(own) => own == name,
+            ClassKey::Number(number) => hints.names.get(number) == Some(name) || number.to_string() == *name,
+            ClassKey::Unnamed => false,
+        })
+    };
+    let unused: Vec<String> =
+        hints.map.keys().filter(|name| !has(name)).take(10).map(|name| format!("`{name}`")).collect();
+    (!unused.is_empty()).then(|| {
+        format!(
+            "--map names {}, which no detection has; the classes of the file are {}",
+            unused.join(", "),
+            shown(keys)
+        )
     })
 }
 

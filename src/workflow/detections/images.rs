@@ -217,7 +217,7 @@ mod tests {
     }
 
     fn given(name: &str, dataset: Option<&str>) -> GivenImage {
-        GivenImage { name: name.to_owned(), dataset: dataset.map(str::to_owned) }
+        GivenImage { name: name.to_owned(), dataset: dataset.map(str::to_owned), size: None }
     }
 
     /// Programs write ids as text too; where the ground truth file has them, they are not names.

@@ -14,6 +14,7 @@ mod model_classes;
 mod model_run;
 mod numbers;
 mod overlaps;
+mod pixels;
 mod repeated;
 mod report;
 #[cfg(feature = "torch")]
@@ -32,6 +33,7 @@ pub(super) use self::model_run::{ModelInfo, ModelRun};
 pub use self::numbers::ClassNumbers;
 use self::numbers::names_of_numbers;
 use self::overlaps::Overlaps;
+use self::pixels::Pixels;
 pub use self::report::DetectionsReport;
 use self::report::Tally;
 #[cfg(feature = "torch")]
@@ -40,17 +42,17 @@ pub(super) use self::run_model::{load, model_info};
 pub use self::run_model::{look_at_model, mine_model};
 pub use self::samples::{ClassSample, Likely, class_samples};
 pub use self::scale::ScoreScale;
-use self::scale::{in_pixels, scale_of, unit_of};
+use self::scale::{scale_of, unit_of};
 use super::copies::Truth;
 use super::group::{config as group_config, group};
 use super::retry::{let_verdicts_go_first, with_retries};
 use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError};
-use crate::dataset::BadRecord;
-use crate::dataset::formats::class_names;
+use crate::dataset::formats::{ExifRule, class_names};
 use crate::dataset::results::{
     ConfidencePlace, ResultFormat, Results, Unit, read_ground_truth_names, read_results, recognise,
 };
+use crate::dataset::{BadRecord, LikeCorners};
 use crate::domain::{
     Cancel, Detection, ImageId, ImageRecord, RoundRecord, Shape, check_shape, printable_line, printable_path,
 };
@@ -87,6 +89,8 @@ pub struct DetectionsRequest {
     pub unit: Option<Unit>,
     pub scores: Option<ScoreScale>,
     pub confidence: Option<ConfidencePlace>,
+    /// Which pixels coordinates mean on images with an EXIF orientation; the declared size is that of the ground truth file.
+    pub exif: ExifRule,
     /// Detections below this score are stored but not mined.
     pub min_score: f32,
     /// Overrides those of the newest round that Quarry trained.
@@ -114,6 +118,7 @@ impl DetectionsRequest {
             unit: None,
             scores: None,
             confidence: None,
+            exif: ExifRule::Auto,
             min_score: DEFAULT_MIN_SCORE,
             test_splits: None,
             test_dataset: None,
@@ -306,17 +311,23 @@ impl Taken {
         let mut taken = Self { found: vec![Vec::new(); scene.images.len()], facts };
         refuse_strangers(&request.path, &places)?;
         let keys = results.records.iter().map(|record| &record.class).collect();
-        let overlaps = Overlaps::new(scene, &results, &places, unit);
+        let pixels = Pixels::new(scene, &results, &places, unit, request.exif, &image_names);
+        let overlaps = Overlaps::new(scene, &results, &places, &pixels);
         let counts_from_0 = format == ResultFormat::Yolo;
         names = names_of_numbers(store, request, &keys, names, counts_from_0, &overlaps, &mut notes)?;
         let (only, dry_run) = (request.class.as_deref(), request.dry_run);
         let hints = ClassHints { names: &names, map: &request.map, only, overlaps: &overlaps, dry_run };
         let classes = ClassFinder::new(store, &keys, &hints, &mut notes)?;
+        let mut corners = LikeCorners::default();
         for (record, place) in results.records.iter().zip(places) {
             let fitting = place.and_then(|at| {
                 let image = scene.images.get(at).ok_or("its image is not in the project")?;
                 let class = classes.find(&record.class)?;
-                let shape = in_pixels(&record.shape, unit, image.width, image.height);
+                if format == ResultFormat::Coco && unit == Unit::Pixels {
+                    let size = (!pixels.is_stored(at)).then_some((image.width, image.height));
+                    corners.look(size, &record.shape);
+                }
+                let shape = pixels.shape(at, image, &record.shape);
                 check_shape(&shape, image.width, image.height).map_err(|problem| problem.to_string())?;
                 let score = match record.score {
                     None => None,
@@ -353,6 +364,8 @@ impl Taken {
         }
         // Highest score first, as detectors return them; ties in file order.
         taken.found.iter_mut().for_each(|of_image| of_image.sort_by(|a, b| b.score.total_cmp(&a.score)));
+        notes.extend(pixels.note());
+        notes.extend(corners.warning(&request.path));
         notes.extend(repeated::count_once(&mut taken.found, scene));
         taken.facts.notes = notes;
         Ok(taken)

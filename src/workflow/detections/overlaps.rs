@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Scene, in_pixels};
-use crate::dataset::results::{ClassKey, Results, Unit};
+use super::Scene;
+use super::pixels::Pixels;
+use crate::dataset::results::{ClassKey, Results};
 use crate::domain::{Class, ClassId};
 use crate::geometry::BoundingBox;
 
@@ -16,7 +17,7 @@ pub(super) struct Overlaps(BTreeMap<i64, BTreeMap<ClassId, usize>>);
 
 impl Overlaps {
     /// `places`: the index of each record's image in the scene.
-    pub fn new(scene: &Scene, results: &Results, places: &[Result<usize, String>], unit: Unit) -> Self {
+    pub fn new(scene: &Scene, results: &Results, places: &[Result<usize, String>], pixels: &Pixels) -> Self {
         let mut found = Self::default();
         // By image: a crowded image has many records.
         let mut objects_of: HashMap<usize, (Vec<ClassId>, Vec<BoundingBox>)> = HashMap::new();
@@ -28,7 +29,7 @@ impl Overlaps {
                 let objects = annotations.iter().filter(|annotation| !annotation.ignored);
                 objects.map(|object| (object.class, object.shape.bounding_box())).unzip()
             });
-            let bbox = in_pixels(&record.shape, unit, image.width, image.height).bounding_box();
+            let bbox = pixels.shape(*at, image, &record.shape).bounding_box();
             let Some((nearest, iou)) = bbox.max_iou(boxes) else { continue };
             if iou >= ON_OBJECT
                 && let Some(class) = classes.get(nearest)

@@ -7,7 +7,8 @@ use image::RgbImage;
 
 use super::images::ImageFinder;
 use super::overlaps::Overlaps;
-use super::{DetectionsRequest, Scene, in_pixels, unit_of};
+use super::pixels::Pixels;
+use super::{DetectionsRequest, Scene, unit_of};
 use crate::dataset::decode_rgb;
 use crate::dataset::results::{ClassKey, FoundRecord, read_results, recognise};
 use crate::domain::{ClassId, check_shape};
@@ -54,7 +55,8 @@ pub fn class_samples(store: &Store, request: &DetectionsRequest) -> Result<Vec<C
     let given = BTreeMap::new();
     let finder = ImageFinder::new(&scene.images, &scene.datasets, &scene.split.copies, &given);
     let places: Vec<_> = results.records.iter().map(|record| finder.find(&record.image)).collect();
-    let overlaps = Overlaps::new(&scene, &results, &places, unit);
+    let pixels = Pixels::new(&scene, &results, &places, unit, request.exif, &given);
+    let overlaps = Overlaps::new(&scene, &results, &places, &pixels);
     let mut by_class: BTreeMap<&ClassKey, Vec<&FoundRecord>> = BTreeMap::new();
     for record in &results.records {
         by_class.entry(&record.class).or_default().push(record);
@@ -70,7 +72,7 @@ pub fn class_samples(store: &Store, request: &DetectionsRequest) -> Result<Vec<C
             }
             let Ok(at) = finder.find(&record.image) else { continue };
             let Some(image) = scene.images.get(at) else { continue };
-            let shape = in_pixels(&record.shape, unit, image.width, image.height);
+            let shape = pixels.shape(at, image, &record.shape);
             if seen.contains(&at) || check_shape(&shape, image.width, image.height).is_err() {
                 continue;
             }

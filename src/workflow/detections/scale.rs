@@ -3,7 +3,6 @@
 
 use crate::dataset::results::{FoundRecord, Results, Unit};
 use crate::domain::{Shape, printable_path};
-use crate::geometry::{BoundingBox, Ellipse};
 use crate::workflow::WorkflowError;
 
 /// The scale of scores.
@@ -79,18 +78,5 @@ fn largest(record: &FoundRecord) -> f64 {
     match record.shape {
         Shape::Rectangle(b) => [b.x1, b.y1, b.x2, b.y2].into_iter().fold(0.0, |most, v| most.max(v.abs())),
         Shape::Ellipse(e) => [e.cx, e.cy, e.ra, e.rb].into_iter().fold(0.0, |most, v| most.max(v.abs())),
-    }
-}
-
-/// Converts the shape to pixels of an image of `width` x `height`.
-pub(super) fn in_pixels(shape: &Shape, unit: Unit, width: u32, height: u32) -> Shape {
-    if unit == Unit::Pixels {
-        return *shape;
-    }
-    let (w, h) = (f64::from(width), f64::from(height));
-    match *shape {
-        Shape::Rectangle(b) => Shape::Rectangle(BoundingBox::new(b.x1 * w, b.y1 * h, b.x2 * w, b.y2 * h)),
-        // With different scales per axis, an ellipse would be distorted; its semi-axes are scaled along the image's axes.
-        Shape::Ellipse(e) => Shape::Ellipse(Ellipse::new(e.ra * w, e.rb * h, e.theta, e.cx * w, e.cy * h)),
     }
 }

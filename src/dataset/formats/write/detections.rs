@@ -38,16 +38,20 @@ struct CocoResult {
     category_id: i64,
     bbox: [f64; 4],
     score: f32,
+    /// Quarry's own key: centre, semi-axes, angle in radians.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ellipse: Option<[f64; 5]>,
 }
 
 /// Formats COCO's result list of detections on images with these ids. The category is the detection's class id.
-pub fn coco_results<'a>(found: impl Iterator<Item = (i64, &'a [Detection])>) -> String {
+pub fn coco_results<'a>(found: impl Iterator<Item = (i64, &'a [Detection])>, ellipses: bool) -> String {
     let results = found.flat_map(|(image_id, detections)| {
         detections.iter().map(move |d| CocoResult {
             image_id,
             category_id: d.class.0,
             bbox: [d.bbox.x1, d.bbox.y1, d.bbox.width(), d.bbox.height()],
             score: d.score,
+            ellipse: d.ellipse.filter(|_| ellipses).map(|e| [e.cx, e.cy, e.ra, e.rb, e.theta]),
         })
     });
     let results: Vec<CocoResult> = results.collect();
