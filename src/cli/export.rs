@@ -239,6 +239,15 @@ enum Results {
     Fddb,
 }
 
+impl From<Results> for DetectionFormat {
+    fn from(format: Results) -> Self {
+        match format {
+            Results::Coco => Self::Coco,
+            Results::Fddb => Self::Fddb,
+        }
+    }
+}
+
 pub fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<()> {
     let store = Project::open(&context.project_dir())?.open_store_to_read()?;
     match &args.what {
@@ -274,12 +283,8 @@ pub fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<()> {
             context.print_done(&report, || text(&report, "ignored regions"))
         }
         What::Detections { round, format, shape, scope, out, replace } => {
-            let format = match format {
-                Results::Coco => DetectionFormat::Coco,
-                Results::Fddb => DetectionFormat::Fddb,
-            };
-            let ellipses = shape == "ellipse";
-            let done = detections(&store, &scope.get(), *round, format, ellipses, replace.output(out))?;
+            let (ellipses, output) = (shape == "ellipse", replace.output(out));
+            let done = detections(&store, &scope.get(), *round, (*format).into(), ellipses, output)?;
             let ExportedDetections { images, detections: found, ellipses_left_out } = done;
             let value = serde_json::json!({
                 "images": images, "detections": found, "ellipses_left_out": ellipses_left_out, "file": out.to_string_lossy()

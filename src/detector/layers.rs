@@ -9,8 +9,9 @@ use super::ops::{BatchNorm, winograd};
 use super::parameters::{Builder, Init};
 use super::prepared::{Prepared, channels_last, is_detecting};
 
-/// Cells of a map from which on [`planes_are_faster`]: for smaller ones the kernel reads from the cache (measured with 128 and 256 channels).
-const LARGE_MAP: i64 = 3000;
+/// Values of an image's map from which on [`planes_are_faster`]. Measured as whole steps: 256 channels on 80 x 107 cells and more gain, 128 on
+/// 75 x 100 do not.
+const LARGE_MAP: i64 = 1_500_000;
 
 /// A convolution with the linear operation after it: a bias, or a frozen batch norm folded into weight and bias.
 #[derive(Debug)]
@@ -159,7 +160,10 @@ fn planes_are_faster(x: &Tensor) -> bool {
     #[cfg(not(target_arch = "x86_64"))]
     let has_avx512 = true; // other processors have other kernels
     let size = x.size();
-    !has_avx512 && x.kind() == Kind::Float && x.device() == Device::Cpu && size[2] * size[3] >= LARGE_MAP
+    !has_avx512
+        && x.kind() == Kind::Float
+        && x.device() == Device::Cpu
+        && size[1..].iter().product::<i64>() >= LARGE_MAP
 }
 
 /// Converts a parameter to the dtype of `x`, with gradient; returns the tensor itself if the dtypes are equal.
@@ -172,14 +176,15 @@ mod tests {
     use super::super::parameters::Source;
     use super::*;
 
-    /// Output and gradients of a trained 3x3 convolution are libtorch's in double precision, for maps on both sides of [`LARGE_MAP`].
+    /// On both sides of [`LARGE_MAP`], output and gradients of a trained 3x3 convolution are those in double precision up to the rounding of
+    /// sums over the map.
     #[test]
     fn a_trained_convolution_is_libtorchs_whatever_memory_its_map_is_in() {
-        for (h, w) in [(20, 30), (60, 70)] {
+        for (h, w) in [(20, 30), (320, 300)] {
             let mut b = Builder::new(Source::Seed(1), Device::Cpu);
             let shape = ConvolutionShape { from: 16, to: 24, kernel: 3, stride: 1 };
             let layer = Convolution::with_bias(&mut b, "c", shape, Init::FanOut, false);
-            let values = Tensor::randn([2, 16, h, w], (Kind::Float, Device::Cpu));
+            let values = Tensor::randn([1, 16, h, w], (Kind::Float, Device::Cpu));
             let x = channels_last(&values).set_requires_grad(true);
             let y = layer.forward(&x);
             let pull = Tensor::randn(y.size(), (Kind::Float, Device::Cpu));
@@ -197,9 +202,9 @@ mod tests {
             ] {
                 let largest = (ours.to_kind(Kind::Double) - reference).abs().max().double_value(&[]);
                 let scale = reference.abs().max().double_value(&[]);
-                assert!(largest <= 1e-5 * scale, "{name} at {h} x {w}: off by {largest} of {scale}");
+                assert!(largest <= 1e-4 * scale, "{name} at {h} x {w}: off by {largest} of {scale}");
             }
-            assert_eq!(y.size(), [2, 24, h, w]);
+            assert_eq!(y.size(), [1, 24, h, w]);
             assert_eq!(y.stride()[1], 1, "the next layer reads channels-last memory");
         }
     }

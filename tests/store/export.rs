@@ -184,7 +184,9 @@ fn detections_and_verdicts_are_written_for_other_programs() {
     detections(&p.store, &all, 1, DetectionFormat::Fddb, false, &text).unwrap();
     assert!(std::fs::read_to_string(&text).unwrap().starts_with("a/one\n0\na/two\n1\n1 2 3 4.5 0.5\n"));
 
-    let refused = detections(&p.store, &all, 1, DetectionFormat::Coco, true, p.dir.path().join("x.json")).unwrap_err().to_string();
+    let refused = detections(&p.store, &all, 1, DetectionFormat::Coco, true, p.dir.path().join("x.json"))
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains("no detection of round 1 has an ellipse"), "{refused}");
     let ellipse = Some(Ellipse::new(2.5, 1.5, 0.25, 2.5, 4.25));
     p.store.replace_detections(p.round, &[(images[1].id, vec![Detection { ellipse, ..found }])]).unwrap();
