@@ -3,7 +3,9 @@
 pub mod canvas;
 pub mod growing;
 pub mod key_button;
+pub mod lists;
 pub mod marks;
+pub mod ticks;
 pub mod tiles;
 pub mod together;
 pub mod viewport;

@@ -9,6 +9,7 @@ use super::{Command, close, model_name, title};
 use crate::app::command::DatasetCommand;
 use crate::app::theme;
 use crate::app::widgets::growing::growing;
+use crate::app::widgets::lists;
 use crate::domain::{Class, printable};
 use crate::workflow::detections::ClassSample;
 
@@ -124,7 +125,7 @@ fn class_row(
             ui.label(RichText::new(format!("{} detections", sample.detections)).small().color(theme::WEAK));
             if let (Some(number), 2..) = (sample.number, classes.len()) {
                 let now = chosen.get(&number).map_or("choose its class", String::as_str);
-                ComboBox::from_id_salt(("class", number)).selected_text(now).width(170.0).show_ui(ui, |ui| {
+                lists::combo(ui, ComboBox::from_id_salt(("class", number)).selected_text(now).width(170.0), |ui| {
                     for class in classes {
                         let is_chosen = chosen.get(&number) == Some(&class.name);
                         if ui.selectable_label(is_chosen, &class.name).clicked() {

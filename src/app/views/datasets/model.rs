@@ -9,6 +9,7 @@ use super::{Command, close, model_name, title};
 use crate::app::command::DatasetCommand;
 use crate::app::theme;
 use crate::app::widgets::growing::growing;
+use crate::app::widgets::lists;
 use crate::domain::{Class, printable};
 use crate::workflow::detections::{DEFAULT_MIN_SCORE, ModelClass, ModelPreview, ModelRequest};
 
@@ -58,7 +59,7 @@ impl ModelForm {
             let hint = "A run of the same model becomes its next round; a stopped run is resumed";
             model_name(ui, &self.name, hint, commands);
             ui.label(RichText::new("Device").color(theme::WEAK));
-            ComboBox::from_id_salt("device").selected_text(&self.device).width(90.0).show_ui(ui, |ui| {
+            lists::combo(ui, ComboBox::from_id_salt("device").selected_text(&self.device).width(90.0), |ui| {
                 for device in DEVICES {
                     if ui.selectable_label(self.device == device, device).clicked() {
                         commands.push(Command::Dataset(DatasetCommand::SetModelDevice(device.to_owned())));
@@ -101,7 +102,7 @@ impl ModelForm {
                 commands.push(Command::Dataset(command));
             };
             let combo = ComboBox::from_id_salt(("model class", &class.name)).selected_text(now).width(200.0);
-            combo.show_ui(ui, |ui| {
+            lists::combo(ui, combo, |ui| {
                 if ui.selectable_label(now == LEFT_OUT, LEFT_OUT).clicked() {
                     choose(None);
                 }

@@ -7,6 +7,7 @@ use crate::app::action::Action;
 use crate::app::command::ImagesCommand;
 use crate::app::theme;
 use crate::app::widgets::key_button::key_button;
+use crate::app::widgets::lists;
 use crate::app::widgets::together::{together, together_with_list};
 use crate::domain::RoundId;
 use crate::workflow::inspect::{Change, ImageQuery, OutputShape, Role};
@@ -76,7 +77,7 @@ fn choose_round(
     ui.label(name);
     let mut picked = chosen;
     ui.name_inputs(name, |ui| {
-        ComboBox::from_id_salt(name).selected_text(text).width(120.0).show_ui(ui, |ui| {
+        lists::combo(ui, ComboBox::from_id_salt(name).selected_text(text).width(120.0), |ui| {
             if ui.selectable_label(chosen.is_none(), none).clicked() {
                 picked = None;
             }

@@ -10,6 +10,7 @@ use crate::app::command::ImagesCommand;
 use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::canvas;
+use crate::app::widgets::lists;
 use crate::app::widgets::tiles::ImageSource;
 use crate::app::widgets::together::{together, together_with_list};
 use crate::workflow::inspect::{FileProblem, ImageSort, ListedImage, Listing, Role, TableImage};
@@ -69,13 +70,17 @@ fn order(ui: &mut Ui, view: &mut ImagesView<'_>) {
         _ => true,
     };
     ui.name_inputs("Order", |ui| {
-        ComboBox::from_id_salt("image order").selected_text(sort_text(query.sort)).width(150.0).show_ui(ui, |ui| {
-            for (sort, descending) in SORTS.into_iter().filter(|(sort, _)| is_offered(*sort)) {
-                if ui.selectable_label(query.sort == sort, sort_text(sort)).clicked() {
-                    chosen = (sort, descending);
+        lists::combo(
+            ui,
+            ComboBox::from_id_salt("image order").selected_text(sort_text(query.sort)).width(150.0),
+            |ui| {
+                for (sort, descending) in SORTS.into_iter().filter(|(sort, _)| is_offered(*sort)) {
+                    if ui.selectable_label(query.sort == sort, sort_text(sort)).clicked() {
+                        chosen = (sort, descending);
+                    }
                 }
-            }
-        });
+            },
+        );
     });
     let text = if query.descending { "Descending" } else { "Ascending" };
     if ui.button(text).on_hover_text("Reverse the order").clicked() {

@@ -5,6 +5,7 @@ use egui::{Button, RichText, Ui, vec2};
 use super::OpenProject;
 use crate::app::command::{Command, DatasetCommand, FolderPurpose, Screen};
 use crate::app::theme;
+use crate::app::widgets::lists;
 use crate::jobs::Overview;
 use crate::workflow::training_export::TrainingFormat;
 
@@ -103,7 +104,7 @@ fn datasets(ui: &mut Ui, overview: &Overview, busy: bool, commands: &mut Vec<Com
         ui.horizontal(|ui| {
             ui.label(RichText::new("Datasets").size(16.0).strong().color(theme::STRONG));
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                ui.menu_button("Export for training", |ui| {
+                lists::menu(ui, "Export for training", |ui| {
                     for (text, format) in [("As YOLO…", TrainingFormat::Yolo), ("As COCO…", TrainingFormat::Coco)] {
                         let hint = "Images, labels and confirmed hard negatives in a new folder. `quarry export training` has more choices";
                         if ui.button(text).on_hover_text(hint).clicked() {

@@ -7,6 +7,7 @@ use super::{TrainView, facts_row, memory_text};
 use crate::app::command::{Command, DatasetCommand, TrainCommand};
 use crate::app::theme;
 use crate::app::views::review::minutes_text;
+use crate::app::widgets::lists;
 use crate::domain::RoundRecord;
 use crate::training::SamplerTotals;
 use crate::workflow::round_report::{ClassDrawn, RoundReport};
@@ -123,7 +124,7 @@ fn right(ui: &mut Ui, view: &mut TrainView<'_>, opened: &OpenedRound, round: &Ro
     heading(ui, "Settings");
     let others: Vec<u32> = view.model.rounds.iter().map(|r| r.number).filter(|n| *n != round.number).collect();
     let text = |compared: Option<u32>| compared.map_or("All of them".to_owned(), |n| format!("Changes from round {n}"));
-    ComboBox::from_id_salt("compared").selected_text(text(opened.compared)).width(180.0).show_ui(ui, |ui| {
+    lists::combo(ui, ComboBox::from_id_salt("compared").selected_text(text(opened.compared)).width(180.0), |ui| {
         for compared in std::iter::once(None).chain(others.into_iter().map(Some)) {
             if ui.selectable_label(opened.compared == compared, text(compared)).clicked() {
                 view.push(TrainCommand::Compare(compared));
