@@ -5,6 +5,7 @@ pub mod growing;
 pub mod key_button;
 pub mod lists;
 pub mod marks;
+pub mod score;
 pub mod ticks;
 pub mod tiles;
 pub mod together;

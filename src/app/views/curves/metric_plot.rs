@@ -241,7 +241,8 @@ mod tests {
     fn a_logarithmic_axis_is_marked_at_powers_of_ten() {
         let axis = Axis { low: 0.01, high: 1.0, logarithmic: true };
         let input = GridInput { bounds: axis.ends(), base_step_size: 2.0 / 200.0 * 8.0 };
-        let written = ticks::log_x_marks(input).into_iter().map(|mark| Axis::text(&mark)).filter(|text| !text.is_empty());
+        let written =
+            ticks::log_x_marks(input).into_iter().map(|mark| Axis::text(&mark)).filter(|text| !text.is_empty());
         assert_eq!(written.collect::<Vec<_>>(), ["0.01", "0.1", "1"]);
         assert_eq!(axis.place(0.0), axis.place(0.01), "what is below stands at the end");
     }

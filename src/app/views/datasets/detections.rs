@@ -10,7 +10,7 @@ use crate::app::command::DatasetCommand;
 use crate::app::theme;
 use crate::app::widgets::growing::growing;
 use crate::app::widgets::lists;
-use crate::domain::{Class, printable};
+use crate::domain::{Class, counted, printable};
 use crate::workflow::detections::ClassSample;
 
 /// The user's choices, and what is known about the file.
@@ -122,7 +122,7 @@ fn class_row(
         ui.vertical(|ui| {
             ui.set_width(190.0);
             ui.label(RichText::new(&text).color(theme::STRONG));
-            ui.label(RichText::new(format!("{} detections", sample.detections)).small().color(theme::WEAK));
+            ui.label(RichText::new(counted(sample.detections, "detection")).small().color(theme::WEAK));
             if let (Some(number), 2..) = (sample.number, classes.len()) {
                 let now = chosen.get(&number).map_or("choose its class", String::as_str);
                 lists::combo(ui, ComboBox::from_id_salt(("class", number)).selected_text(now).width(170.0), |ui| {

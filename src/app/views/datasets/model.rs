@@ -10,7 +10,7 @@ use crate::app::command::DatasetCommand;
 use crate::app::theme;
 use crate::app::widgets::growing::growing;
 use crate::app::widgets::lists;
-use crate::domain::{Class, printable};
+use crate::domain::{Class, counted, printable};
 use crate::workflow::detections::{DEFAULT_MIN_SCORE, ModelClass, ModelPreview, ModelRequest};
 
 /// The user's choices, and what is known about the model.
@@ -69,7 +69,8 @@ impl ModelForm {
         });
         ui.add_space(6.0);
         ui.label(
-            RichText::new(format!("What it finds on {} images of the project:", self.look.images)).color(theme::WEAK),
+            RichText::new(format!("What it finds on {} of the project:", counted(self.look.images, "image")))
+                .color(theme::WEAK),
         );
         growing(height - 110.0).show(ui, |ui| {
             self.look.classes.iter().for_each(|class| self.class_row(ui, class, classes, commands));
@@ -94,7 +95,7 @@ impl ModelForm {
             ui.vertical(|ui| {
                 ui.set_width(300.0);
                 ui.label(RichText::new(printable(&class.name)).color(theme::STRONG));
-                ui.label(RichText::new(format!("{} detections", class.detections)).small().color(theme::WEAK));
+                ui.label(RichText::new(counted(class.detections, "detection")).small().color(theme::WEAK));
             });
             let now = self.chosen.get(&class.name).map_or(LEFT_OUT, String::as_str);
             let mut choose = |text: Option<&str>| {

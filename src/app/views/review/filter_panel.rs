@@ -10,7 +10,7 @@ use crate::app::command::{Order, ReviewCommand, ReviewFilter, SIZE_MAX, ShownTra
 use crate::app::theme;
 use crate::app::widgets::lists;
 use crate::app::widgets::together::{together, together_with_list};
-use crate::domain::{FalsePositiveKind, fold_number};
+use crate::domain::{FalsePositiveKind, counted, fold_number};
 use crate::mining::{Centre, GroupConfig};
 
 /// Width of the field for a part of the name, and the padding of the last two buttons, in points.
@@ -212,7 +212,7 @@ fn grouping(ui: &mut Ui, view: &mut ReviewView<'_>) {
 fn preview_text(view: &ReviewView<'_>) -> String {
     match view.model.group_preview {
         Some((config, preview)) if config == view.model.grouping => {
-            format!("{} decisions for {} candidates", preview.decisions, preview.waiting)
+            format!("{} for {}", counted(preview.decisions, "decision"), counted(preview.waiting, "candidate"))
         }
         _ => "counting…".to_owned(),
     }

@@ -6,6 +6,7 @@ use super::OpenProject;
 use crate::app::command::{Command, DatasetCommand, FolderPurpose, Screen};
 use crate::app::theme;
 use crate::app::widgets::lists;
+use crate::domain::counted;
 use crate::jobs::Overview;
 use crate::workflow::training_export::TrainingFormat;
 
@@ -70,9 +71,10 @@ fn next_step(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Command>
     } else if project.counts.undecided > 0 {
         let counts = project.counts;
         let text = if counts.has_fewer_decisions() {
-            format!("Next: decide on {} candidates in {} decisions.", counts.undecided, counts.decisions)
+            let decisions = counted(counts.decisions, "decision");
+            format!("Next: decide on {} in {decisions}.", counted(counts.undecided, "candidate"))
         } else {
-            format!("Next: decide on {} candidates.", counts.undecided)
+            format!("Next: decide on {}.", counted(counts.undecided, "candidate"))
         };
         (text, Some("Review"), Screen::Review)
     } else if overview.rounds.is_empty() {

@@ -14,6 +14,10 @@ use crate::workflow::round_report::{ClassDrawn, RoundReport};
 
 /// Height of a table row in points.
 const ROW: f32 = 14.0;
+/// Minimum width in points of each of two columns: the sampler's table fits.
+const COLUMN: f32 = 430.0;
+/// Space between the cells of the changed settings in points.
+const CELL_GAP: f32 = 16.0;
 /// Number of visible rows for the notes.
 const NOTE_ROWS: usize = 4;
 
@@ -22,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>, opened: &OpenedRound, 
     theme::card().show(ui, |ui| {
         ui.take_available_width();
         ui.set_height((height - 2.0 * f32::from(theme::CARD_MARGIN)).max(120.0));
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             ui.label(RichText::new(format!("Report of round {}", round.number)).strong().color(theme::STRONG));
             view.state_label(ui, &round);
             if ui.add(Button::new(RichText::new("Back to the losses").small()).frame(false)).clicked() {
@@ -30,6 +34,13 @@ pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>, opened: &OpenedRound, 
             }
         });
         ScrollArea::vertical().id_salt("report").auto_shrink(false).show(ui, |ui| {
+            // The scroll bar is drawn over the content.
+            ui.set_max_width(ui.available_width() - theme::SCROLL_BAR);
+            if ui.available_width() < 2.0 * COLUMN {
+                left(ui, opened.report.as_ref());
+                ui.add_space(theme::GAP);
+                return right(ui, view, opened, &round);
+            }
             ui.columns(2, |columns| {
                 left(&mut columns[0], opened.report.as_ref());
                 right(&mut columns[1], view, opened, &round);
@@ -139,7 +150,10 @@ fn right(ui: &mut Ui, view: &mut TrainView<'_>, opened: &OpenedRound, round: &Ro
     if differences.is_empty() {
         ui.label(RichText::new("The same settings.").small().color(theme::WEAK));
     }
-    Grid::new("differences").num_columns(3).min_row_height(ROW).striped(true).spacing(vec2(16.0, 4.0)).show(ui, |ui| {
+    // Long values, e.g. names of datasets, wrap.
+    let width = (ui.available_width() - 2.0 * CELL_GAP) / 3.0;
+    let grid = Grid::new("differences").num_columns(3).min_row_height(ROW).max_col_width(width);
+    grid.striped(true).spacing(vec2(CELL_GAP, 4.0)).show(ui, |ui| {
         if !differences.is_empty() {
             small_row(ui, &["", &format!("Round {before}"), &format!("Round {}", round.number)], true);
         }
