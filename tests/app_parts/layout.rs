@@ -341,8 +341,8 @@ const TICK: f32 = 11.0;
 /// Splits the numbers of plots with these left edges, and of one below the other, into axes: `(vertical ones, horizontal ones)`.
 fn axes(ticks: &[(f64, Rect)]) -> (Vec<Vec<f64>>, Vec<f64>) {
     let lowest = ticks.iter().map(|(_, rect)| rect.bottom()).fold(0.0, f32::max);
-    type Ticks = Vec<(f64, Rect)>;
-    let (below, mut beside): (Ticks, Ticks) = ticks.iter().partition(|(_, rect)| rect.bottom() > lowest - 3.0);
+    let (below, mut beside): (Vec<_>, Vec<(f64, Rect)>) =
+        ticks.iter().partition(|(_, rect)| rect.bottom() > lowest - 3.0);
     beside.sort_by(|a, b| a.1.top().total_cmp(&b.1.top()));
     let mut vertical: Vec<Vec<f64>> = Vec::new();
     for (value, _) in beside {

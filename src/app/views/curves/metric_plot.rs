@@ -97,13 +97,13 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, metric: Metric, lines
             let number = |hints: AxisHints<'static>| hints.formatter(|mark, _| Axis::text(&mark));
             plot.custom_x_axes(vec![number(x_hints)])
                 .custom_y_axes(vec![number(y_hints)])
-                .x_grid_spacer(ticks::log_x_marks)
-                .y_grid_spacer(ticks::log_y_marks)
+                .x_grid_spacer(|input| ticks::log_x_marks(&input))
+                .y_grid_spacer(|input| ticks::log_y_marks(&input))
         } else {
             plot.custom_x_axes(vec![x_hints])
                 .custom_y_axes(vec![y_hints])
-                .x_grid_spacer(ticks::x_marks)
-                .y_grid_spacer(ticks::y_marks)
+                .x_grid_spacer(|input| ticks::x_marks(&input))
+                .y_grid_spacer(|input| ticks::y_marks(&input))
         };
         let shown = plot.show(ui, |plot| {
             plot.set_plot_bounds_x(left..=right);
@@ -242,7 +242,7 @@ mod tests {
         let axis = Axis { low: 0.01, high: 1.0, logarithmic: true };
         let input = GridInput { bounds: axis.ends(), base_step_size: 2.0 / 200.0 * 8.0 };
         let written =
-            ticks::log_x_marks(input).into_iter().map(|mark| Axis::text(&mark)).filter(|text| !text.is_empty());
+            ticks::log_x_marks(&input).into_iter().map(|mark| Axis::text(&mark)).filter(|text| !text.is_empty());
         assert_eq!(written.collect::<Vec<_>>(), ["0.01", "0.1", "1"]);
         assert_eq!(axis.place(0.0), axis.place(0.01), "what is below stands at the end");
     }

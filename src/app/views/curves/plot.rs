@@ -40,8 +40,8 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, kind: ScoreKind, heig
                 move |mark, _| if ticks::has_number(&mark) { x_axis.text(mark.value) } else { String::new() },
             )])
             .custom_y_axes(vec![ticks::y_axis("true positive rate")])
-            .x_grid_spacer(move |input: GridInput| x_marks(&x_axis, input))
-            .y_grid_spacer(ticks::y_marks)
+            .x_grid_spacer(move |input: GridInput| x_marks(&x_axis, &input))
+            .y_grid_spacer(|input| ticks::y_marks(&input))
             .label_formatter(|_| None)
             .allow_scroll(false)
             .allow_drag(false)
@@ -207,14 +207,14 @@ pub(super) fn color(style: CurveStyle) -> Color32 {
 }
 
 /// Numbers of a linear axis that fit; for a logarithmic one powers of ten, and lines between them.
-fn x_marks(axis: &FalsePositiveAxis, input: GridInput) -> Vec<GridMark> {
+fn x_marks(axis: &FalsePositiveAxis, input: &GridInput) -> Vec<GridMark> {
     let (low, end) = axis.range();
     if !axis.logarithmic {
         // Counts are whole numbers.
         let is_shown = |mark: &GridMark| mark.value <= end && mark.value.fract() == 0.0;
         return ticks::x_marks(input).into_iter().filter(is_shown).collect();
     }
-    let apart = ticks::decades_apart(&input);
+    let apart = ticks::decades_apart(input);
     let none = GridMark { value: low, step_size: 1.0 };
     let within = |mark: &GridMark| mark.value >= 0.0 && mark.value <= end;
     let of_decade = |decade: i32| (1..10).map(move |digit| (decade, digit));
@@ -278,7 +278,7 @@ mod tests {
         let written = |axis: FalsePositiveAxis, points: f64| -> Vec<String> {
             let ((low, end), spacing) = (axis.range(), 8.0);
             let input = GridInput { bounds: (low, end), base_step_size: (end - low) / points * spacing };
-            let marks = x_marks(&axis, input).into_iter().filter(ticks::has_number);
+            let marks = x_marks(&axis, &input).into_iter().filter(ticks::has_number);
             marks.map(|mark| axis.text(mark.value)).collect()
         };
         let axis = FalsePositiveAxis { logarithmic: true, end: 2000.0 };

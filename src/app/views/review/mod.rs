@@ -248,9 +248,9 @@ impl ReviewView<'_> {
         ui.add_space(2.0);
         let has_classes = self.details.overview.classes.len() > 1;
         let needed = if has_classes { 5.0 } else { 4.0 } * LARGE_BUTTON + UNDO_AND_PROGRESS;
-        let is_low = ui.ctx().content_rect().height() < LOW;
         // In a narrow window the keys wrap to several rows, followed by the progress as plain text.
-        let is_wide = ui.available_width() >= needed && !is_low;
+        let is_wide = ui.available_width() >= needed;
+        let is_low = !is_wide && ui.ctx().content_rect().height() < LOW;
         let row = if is_wide { egui::Layout::left_to_right(Align::Center) } else { wrapped() };
         let size = egui::vec2(ui.available_width(), ui.spacing().interact_size.y);
         ui.allocate_ui_with_layout(size, row, |ui| {
@@ -425,7 +425,7 @@ const INFO_PART: f32 = 0.6;
 /// Minimum heights in points of the crop with the gap below it, and of the data, which scrolls.
 const CROP_LEAST: f32 = 170.0;
 const INFO_LEAST: f32 = 70.0;
-/// A window below this height in points has fewer buttons, so that there is space for the image.
+/// A narrow window below this height in points has fewer buttons, so that there is space for the image.
 const LOW: f32 = 640.0;
 
 /// Width of a verdict button with its gap in points, and of undo, redo and the progress.

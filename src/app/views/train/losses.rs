@@ -12,7 +12,9 @@ use crate::app::widgets::ticks;
 /// Window of the moving mean, in points.
 const SMOOTH: usize = 20;
 /// The learning rate plot's fraction of the height.
-const RATE_SHARE: f32 = 0.42;
+const RATE_SHARE: f32 = 0.44;
+/// Below this height in points the titles of the axes are shortened.
+const LOW: f32 = 240.0;
 /// Width reserved for the numbers of both plots, so that their steps are aligned.
 const AXIS_WIDTH: f32 = 64.0;
 /// Width of the legend right of both plots, and height of one of its rows.
@@ -36,7 +38,7 @@ pub(super) fn show(ui: &mut Ui, model: &TrainModel, height: f32) {
         ui.scope_builder(UiBuilder::new().max_rect(plots), |ui| {
             let height = height - ui.spacing().item_spacing.y;
             losses(ui, &lines, &hidden, height * (1.0 - RATE_SHARE));
-            rate(ui, run, height * RATE_SHARE);
+            rate(ui, run, height * RATE_SHARE, height < LOW);
         });
     });
 }
@@ -114,15 +116,15 @@ fn losses(ui: &mut Ui, lines: &[Loss], hidden: &Hidden, height: f32) {
     });
 }
 
-fn rate(ui: &mut Ui, run: Option<&Run>, height: f32) {
+fn rate(ui: &mut Ui, run: Option<&Run>, height: f32, is_low: bool) {
     let plot = match run {
         None => Plot::new("no learning rate").default_x_bounds(0.0, 100.0).default_y_bounds(0.0, 0.01),
         Some(_) => Plot::new("learning rate"),
     };
-    let title = |text: &str| RichText::new(text).size(theme::TICK);
+    let (steps, rates) = if is_low { ("", "rate") } else { ("step", "learning rate") };
     let plot = plain(plot, height)
-        .custom_x_axes(vec![ticks::x_axis(title("step"))])
-        .custom_y_axes(vec![y_axis("learning rate")]);
+        .custom_x_axes(vec![ticks::x_axis(RichText::new(steps).size(theme::TICK))])
+        .custom_y_axes(vec![y_axis(rates)]);
     plot.show(ui, |plot| {
         let Some(run) = run else { return };
         let points = PlotPoints::new(run.lr.points().to_vec());
@@ -140,8 +142,8 @@ fn plain(plot: Plot<'_>, height: f32) -> Plot<'_> {
     plot.height(height)
         .include_y(0.0)
         .include_x(0.0)
-        .x_grid_spacer(ticks::x_marks)
-        .y_grid_spacer(ticks::y_marks)
+        .x_grid_spacer(|input| ticks::x_marks(&input))
+        .y_grid_spacer(|input| ticks::y_marks(&input))
         .allow_scroll(false)
         .grid_color(theme::GRID.now())
         .show_crosshair(false)

@@ -30,8 +30,9 @@ pub enum JobState {
     Stopping,
 }
 
-/// Minimum height of the log and the rounds, in points.
-const LISTS_MIN: f32 = 150.0;
+/// Minimum height of the log and the rounds in points, and their maximum fraction of the height below the running round.
+const LISTS_MIN: f32 = 120.0;
+const LISTS_PART: f32 = 0.3;
 
 pub struct TrainView<'a> {
     pub model: &'a TrainModel,
@@ -73,7 +74,7 @@ impl TrainView<'_> {
         egui::CentralPanel::default().frame(main).show(ui, |ui| {
             self.run(ui);
             ui.add_space(theme::GAP);
-            let bottom = 210.0_f32.min(ui.available_height() * 0.4).max(LISTS_MIN);
+            let bottom = 210.0_f32.min(ui.available_height() * LISTS_PART).max(LISTS_MIN);
             let height = ui.available_height() - bottom - theme::GAP;
             match &self.model.opened {
                 Some(opened) => report::show(ui, self, opened, height),

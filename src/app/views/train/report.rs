@@ -135,12 +135,14 @@ fn right(ui: &mut Ui, view: &mut TrainView<'_>, opened: &OpenedRound, round: &Ro
     heading(ui, "Settings");
     let others: Vec<u32> = view.model.rounds.iter().map(|r| r.number).filter(|n| *n != round.number).collect();
     let text = |compared: Option<u32>| compared.map_or("All of them".to_owned(), |n| format!("Changes from round {n}"));
-    lists::combo(ui, ComboBox::from_id_salt("compared").selected_text(text(opened.compared)).width(180.0), |ui| {
-        for compared in std::iter::once(None).chain(others.into_iter().map(Some)) {
-            if ui.selectable_label(opened.compared == compared, text(compared)).clicked() {
-                view.push(TrainCommand::Compare(compared));
+    ui.name_inputs("Settings shown", |ui| {
+        lists::combo(ui, ComboBox::from_id_salt("compared").selected_text(text(opened.compared)).width(180.0), |ui| {
+            for compared in std::iter::once(None).chain(others.into_iter().map(Some)) {
+                if ui.selectable_label(opened.compared == compared, text(compared)).clicked() {
+                    view.push(TrainCommand::Compare(compared));
+                }
             }
-        }
+        });
     });
     let Some(before) = opened.compared else {
         ui.label(RichText::new(&round.config_toml).monospace().small().color(theme::WEAK));
