@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::detector::GpuState;
-use crate::domain::{Cancel, Progress, counted};
+#[cfg(feature = "torch")]
+use crate::domain::counted;
+use crate::domain::{Cancel, Progress};
 use crate::jobs::Work;
 use crate::mining::GroupConfig;
 use crate::training::RoundConfig;
