@@ -573,8 +573,11 @@ fn a_cross_validation_is_started_stopped_and_gone_on_with() {
     // The top bar has one too.
     run_until(&mut window, "Stop", |window| window.query_all_by_label("Stop").next().is_some());
     window.query_all_by_label("Stop").next().unwrap().click_accesskit();
-    wait_for(&mut window, "Stop the round");
-    window.get_by_label("Stop the round").click_accesskit();
+    wait_for(&mut window, "Stop the cross-validation");
+    wait_for(&mut window, "Stop the cross-validation?");
+    // Its rounds are not the project's: the status bar and the question name the fold.
+    assert!(window.query_all_by_label_contains("Round 1  ·").next().is_none());
+    window.get_by_label("Stop the cross-validation").click_accesskit();
     wait_for(&mut window, "Start round 1");
     wait_for_part(&mut window, "Resume: ");
     assert!(project.open_store().unwrap().rounds().unwrap().is_empty(), "its rounds are not the project's");

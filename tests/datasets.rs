@@ -273,7 +273,7 @@ fn a_round_is_deleted_with_its_folder_after_a_backup() {
     let preview = deletion::preview(&made.project, &made.store, &target).unwrap();
     assert_eq!((preview.counts.candidates, preview.counts.verdicts, preview.folder_bytes), (1, 1, 50_000));
     let text = preview.to_string();
-    assert!(text.contains("1 candidates are decided") && text.contains("Frees about"), "{text}");
+    assert!(text.contains("1 candidate is decided. Its 1 verdict stays") && text.contains("Frees about"), "{text}");
     assert!(run.is_dir() && preview.backup.is_none());
     let done = deletion::delete(&made.project, &target, true).unwrap();
     assert!(!run.exists() && done.backup.unwrap().is_file());

@@ -126,6 +126,8 @@ impl QuarryApp {
             return;
         }
         self.leave_embeddings();
+        // The same project may be opened again.
+        self.options.last = self.last_place().or_else(|| self.options.last.take());
         let opened = project.map_err(|e| e.to_string());
         let notes = opened.as_ref().map_or_else(|_| Vec::new(), |project| Store::notes_of(&project.database()));
         let session = opened.and_then(|project| Session::open(project, &self.waker).map_err(|e| e.to_string()));
@@ -138,6 +140,10 @@ impl QuarryApp {
                 self.database_notes = notes;
                 self.review = ReviewModel::default();
                 self.review.auto_advance = self.options.auto_advance;
+                let last = self.options.last.as_ref().filter(|last| Path::new(&last.project) == session.project.dir());
+                if let Some((candidate, position)) = last.and_then(|last| Some((last.candidate?, last.position))) {
+                    self.review.reopen_at(candidate, position);
+                }
                 self.train = super::TrainModel::default();
                 self.train.form.config.device.clone_from(&self.options.device);
                 self.images = super::ImagesModel::default();

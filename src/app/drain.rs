@@ -323,7 +323,7 @@ impl QuarryApp {
             session.details.overview.classes.clone_from(classes);
             session.details.overview.elliptic.clone_from(elliptic);
             session.details.overview.shares.clone_from(shares);
-            session.start_query(&self.review.filter, &by, self.review.returning(), 0);
+            session.start_query(&self.review.filter, &by, self.review.returning(), self.review.position());
         }
         session.ask_for_missing_embeddings();
         session.refresh();

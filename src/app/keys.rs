@@ -36,6 +36,9 @@ struct State {
     recorded: Option<KeyboardShortcut>,
     scope: Scope,
     filter_open: bool,
+    log_open: bool,
+    /// Esc was pressed while the log was open and nothing was over it.
+    closes_log: bool,
     typed: Vec<Typed>,
 }
 
@@ -46,9 +49,16 @@ pub struct KeyReader(Arc<Mutex<State>>);
 impl KeyReader {
     /// Installs the hook in `ctx`.
     pub fn install(ctx: &Context, keymap: Keymap) -> Self {
-        let (scope, filter_open) = (Scope::Everywhere, false);
-        let (keymap, reading) = (Arc::new(keymap), Reading::default());
-        let state = State { keymap, reading, recorded: None, scope, filter_open, typed: Vec::new() };
+        let state = State {
+            keymap: Arc::new(keymap),
+            reading: Reading::default(),
+            recorded: None,
+            scope: Scope::Everywhere,
+            filter_open: false,
+            log_open: false,
+            closes_log: false,
+            typed: Vec::new(),
+        };
         let reader = Self(Arc::new(Mutex::new(state)));
         ctx.add_plugin(reader.clone());
         reader
@@ -58,10 +68,16 @@ impl KeyReader {
         Arc::clone(&self.lock().keymap)
     }
 
-    /// Sets the active scope, and whether the filter is open: its fields, lists and sliders handle their keys themselves.
-    pub fn listen(&self, scope: Scope, filter_open: bool, reading: Reading) {
+    /// Sets the active scope, and whether the filter is open: its fields, lists and sliders handle their keys themselves. While the log is
+    /// open, Esc closes it.
+    pub fn listen(&self, scope: Scope, filter_open: bool, log_open: bool, reading: Reading) {
         let mut state = self.lock();
-        (state.scope, state.filter_open, state.reading) = (scope, filter_open, reading);
+        (state.scope, state.filter_open, state.log_open, state.reading) = (scope, filter_open, log_open, reading);
+    }
+
+    /// Whether Esc closes the log.
+    pub fn take_closes_log(&self) -> bool {
+        std::mem::take(&mut self.lock().closes_log)
     }
 
     /// Returns the keys pressed while recording an action's new keys.
@@ -94,6 +110,7 @@ impl egui::Plugin for KeyReader {
         let has_focus = ctx.memory(|memory| memory.focused().is_some());
         // Keys belong to an open list or menu, not to what is behind it.
         let is_in_popup = egui::Popup::is_any_open(ctx);
+        let is_covered = is_in_popup || ctx.memory(|memory| memory.top_modal_layer().is_some());
         let mut state = self.lock();
         if state.reading == Reading::Record {
             input.events.retain(|event| !state.record(event));
@@ -106,6 +123,13 @@ impl egui::Plugin for KeyReader {
         input.events.retain(|event| {
             let (is_after_key, state) = (std::mem::take(&mut has_key_before), &mut *state);
             match event {
+                Event::Key { key: Key::Escape, pressed: true, modifiers: Modifiers::NONE, .. }
+                    if state.log_open && !is_covered =>
+                {
+                    // Taken before egui sees it, which would take the focus away.
+                    (state.log_open, state.closes_log) = (false, true);
+                    false
+                }
                 Event::Key { key, pressed: true, repeat, modifiers, .. } => {
                     let is_taken = state.wants(*modifiers, *key, is_typing);
                     if is_taken {

@@ -55,17 +55,21 @@ impl QuarryApp {
     pub(super) fn show_leaving(&self, ctx: &Context, commands: &mut Vec<Command>) {
         let Some(leaving) = self.leaving else { return };
         let run = self.train.run.as_ref();
+        let fold = run.and_then(|run| run.fold);
         let step = run.and_then(|run| run.last.as_ref()).map_or(0, |last| last.step);
         let modal = Modal::new(Id::unique("leaving")).frame(theme::card().inner_margin(24)).show(ctx, |ui| {
             ui.set_width(440.0);
-            let title = match (leaving, run.and_then(|run| run.round)) {
-                (Leaving::Stop, Some(round)) => format!("Stop round {round}?"),
-                (Leaving::Stop, None) => "Stop the round?".to_owned(),
-                (Leaving::Close, Some(round)) => format!("Stop round {round} and close?"),
-                (Leaving::Close, None) => "Stop the round and close?".to_owned(),
+            let close = if leaving == Leaving::Close { " and close" } else { "" };
+            let what = match run.and_then(|run| run.round) {
+                _ if fold.is_some() => "the cross-validation".to_owned(),
+                Some(round) => format!("round {round}"),
+                None => "the round".to_owned(),
             };
-            ui.label(RichText::new(title).size(18.0).strong().color(theme::STRONG));
+            ui.label(RichText::new(format!("Stop {what}{close}?")).size(18.0).strong().color(theme::STRONG));
             ui.add_space(6.0);
+            if let Some(fold) = fold {
+                ui.label(RichText::new(fold.to_string()).color(theme::WEAK));
+            }
             let kept = match step {
                 0 => "It has made no training step yet. What it has done is kept, and Resume continues from there."
                     .to_owned(),
@@ -77,6 +81,7 @@ impl QuarryApp {
             ui.label(format!("{kept} Verdicts, corrections and earlier rounds are saved already."));
             ui.add_space(10.0);
             let (stop, stay) = match leaving {
+                Leaving::Stop if fold.is_some() => ("Stop the cross-validation", "Let it run"),
                 Leaving::Stop => ("Stop the round", "Let it run"),
                 Leaving::Close => ("Stop and close", "Stay"),
             };

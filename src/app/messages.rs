@@ -42,6 +42,8 @@ pub struct Messages {
     /// Errors not dismissed yet, oldest first.
     errors: Vec<Line>,
     is_open: bool,
+    /// What had the focus when the log was opened.
+    focus_before: Option<egui::Id>,
     /// The open project's folder, which stores its errors.
     project: Option<PathBuf>,
     /// Messages stored there by earlier sessions.
@@ -53,6 +55,10 @@ pub struct Messages {
 }
 
 impl Messages {
+    pub(super) fn is_log_open(&self) -> bool {
+        self.is_open
+    }
+
     fn say(&mut self, text: String, is_error: bool) {
         let line = Line { text, is_error, count: 1 };
         let last = self.log.back_mut().filter(|last| last.text == line.text && last.is_error == is_error);
@@ -147,9 +153,20 @@ impl QuarryApp {
         self.messages.tick(ctx, &waker);
     }
 
+    /// Opens or closes the log; closing it returns the focus to where it was.
+    pub(super) fn toggle_log(&mut self, ctx: &Context) {
+        self.messages.is_open = !self.messages.is_open;
+        let focused = ctx.memory(egui::Memory::focused);
+        if self.messages.is_open {
+            self.messages.focus_before = focused;
+        } else if let Some(before) = self.messages.focus_before.take() {
+            ctx.memory_mut(|memory| memory.request_focus(before));
+        }
+    }
+
     pub(super) fn apply_message(&mut self, command: MessageCommand, ctx: &Context) {
         match command {
-            MessageCommand::ToggleLog => self.messages.is_open = !self.messages.is_open,
+            MessageCommand::ToggleLog => self.toggle_log(ctx),
             MessageCommand::Dismiss => {
                 if !self.messages.errors.is_empty() {
                     self.messages.errors.remove(0);

@@ -237,6 +237,9 @@ impl QuarryApp {
         self.drain(ctx);
         self.reopen(ctx);
         self.take_recorded();
+        if self.keys.take_closes_log() {
+            self.toggle_log(ctx);
+        }
         // Ctrl with plus and minus changes it too.
         self.options.scale = ctx.zoom_factor();
         self.memory.tick();
@@ -256,7 +259,7 @@ impl QuarryApp {
             Screen::Images => self.images.filter_open,
             _ => false,
         };
-        self.keys.listen(self.scope(), filter_open, self.reading());
+        self.keys.listen(self.scope(), filter_open, self.messages.is_log_open(), self.reading());
     }
 
     /// Returns how keys that are not actions are interpreted.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::screen::Screen;
+use crate::domain::CandidateId;
 
 /// Maximum number of recent projects.
 const RECENT_MAX: usize = 8;
@@ -47,7 +48,7 @@ pub struct Options {
     pub threads: usize,
 }
 
-/// A project with its last screen and layout.
+/// A project with its last screen, layout and candidate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastPlace {
     /// UTF-8: other paths cannot be stored.
@@ -55,6 +56,12 @@ pub struct LastPlace {
     pub screen: Screen,
     /// The review's grid was open.
     pub is_grid: bool,
+    /// The review's candidate.
+    #[serde(default)]
+    pub candidate: Option<CandidateId>,
+    /// Number of listed rows before it.
+    #[serde(default)]
+    pub position: usize,
 }
 
 impl Default for Options {

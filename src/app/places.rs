@@ -151,6 +151,12 @@ impl QuarryApp {
     pub fn last_place(&self) -> Option<LastPlace> {
         let Some(session) = &self.session else { return self.reopening.clone() };
         let project = session.project.dir().to_str()?.to_owned();
-        Some(LastPlace { project, screen: self.screen, is_grid: self.review.layout == Layout::Grid })
+        Some(LastPlace {
+            project,
+            screen: self.screen,
+            is_grid: self.review.layout == Layout::Grid,
+            candidate: self.review.current_candidate(),
+            position: self.review.listed_before(),
+        })
     }
 }

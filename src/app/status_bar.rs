@@ -71,11 +71,15 @@ fn progress(app: &QuarryApp, kind: JobKind, job: &Job<WorkEvent>) -> (f32, Strin
     if job.is_stopping() {
         return (0.0, "Stopping…".to_owned());
     }
-    let paused = if job.is_paused() { "  ·  paused" } else { "" };
     let run = app.train.run.as_ref().filter(|_| kind == JobKind::Round);
+    let paused = match run {
+        _ if !job.is_paused() => "",
+        Some(run) if !run.has_paused() => "  ·  pausing",
+        _ => "  ·  paused",
+    };
     if let Some((run, share)) = run.and_then(|run| Some((run, run.share()?))).filter(|(_, share)| *share < 1.0) {
-        let round = run.round.map_or_else(|| kind.text().to_owned(), |round| format!("Round {round}"));
-        let phase = run.phase.as_ref().map_or_else(String::new, |phase| format!("  ·  {phase}"));
+        let round = run.title().unwrap_or_else(|| kind.text().to_owned());
+        let phase = run.activity().map_or_else(String::new, |phase| format!("  ·  {phase}"));
         let step = match (&run.start, &run.last) {
             (Some(start), Some(last)) if last.eta_s > 0.0 && !job.is_paused() => {
                 format!("step {} of {}  ·  {} left", last.step, start.iterations, minutes_text(last.eta_s / 60.0))

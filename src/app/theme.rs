@@ -92,6 +92,8 @@ pub const IMAGE_RADIUS: f32 = 2.0;
 /// Minimum size of a small button, so that its text does not touch its edge.
 pub const SMALL_BUTTON: Vec2 = Vec2::new(0.0, 20.0);
 pub const BIG_NUMBER: f32 = 22.0;
+/// Size of the numbers on a plot's axes.
+pub const TICK: f32 = 11.0;
 
 /// Returns the colour of a verdict, for buttons, badges and thumbnails.
 pub fn verdict(verdict: Option<Verdict>) -> Tone {

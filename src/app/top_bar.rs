@@ -5,6 +5,7 @@ use egui::{Align, Button, Layout, Panel, RichText, Ui};
 use super::action::Action;
 use super::command::{Command, Screen};
 use super::{QuarryApp, theme};
+use crate::domain::counted;
 
 /// Minimum width in points for showing the counts.
 const WIDE: f32 = 1150.0;
@@ -56,8 +57,7 @@ fn tab(ui: &mut Ui, app: &QuarryApp, screen: Screen, action: Action, commands: &
 fn project(ui: &mut Ui, app: &QuarryApp) {
     let Some(session) = &app.session else { return };
     let counts = &app.review.counts;
-    let noun = if counts.confirmed == 1 { "hard negative" } else { "hard negatives" };
-    let text = format!("{} {noun}  ·  {} to review", counts.confirmed, counts.undecided);
+    let text = format!("{}  ·  {} to review", counted(counts.confirmed, "hard negative"), counts.undecided);
     // In a narrow window the project screen and the tab show it.
     if ui.ctx().content_rect().width() >= WIDE {
         ui.add(egui::Label::new(RichText::new(text).small().color(theme::WEAK)).extend());

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::detector::GpuState;
+#[cfg(feature = "torch")]
+use crate::domain::counted;
 use crate::domain::{Cancel, Progress};
 use crate::jobs::Work;
 use crate::mining::GroupConfig;
@@ -79,6 +81,12 @@ pub enum Begin {
     ResumeWithRates(Box<RoundConfig>),
 }
 
+#[cfg(feature = "torch")]
+fn wait_for_review(candidates: usize) -> String {
+    let wait = if candidates == 1 { "waits" } else { "wait" };
+    format!("{} {wait} for review", counted(candidates, "candidate"))
+}
+
 /// Trains or resumes a round, and mines it.
 #[cfg(feature = "torch")]
 pub fn train(project: Project, begin: Begin, mine_after: bool) -> Work<WorkEvent> {
@@ -100,7 +108,7 @@ pub fn train(project: Project, begin: Begin, mine_after: bool) -> Work<WorkEvent
             return Ok(format!("Round {} is trained", trained.round));
         }
         let mined = workflow::mine::mine(&project, Some(trained.round), tell, cancel).map_err(|e| e.to_string())?;
-        Ok(format!("Round {} is trained: {} candidates wait for review", mined.round, mined.candidates))
+        Ok(format!("Round {} is trained: {}", mined.round, wait_for_review(mined.candidates)))
     })
 }
 
@@ -129,7 +137,7 @@ pub fn cross_validate(project: Project, name: String, config: RoundConfig, round
 pub fn mine(project: Project, round: Option<u32>) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
         let mined = workflow::mine::mine(&project, round, tell, cancel).map_err(|e| e.to_string())?;
-        Ok(format!("Round {}: {} candidates wait for review", mined.round, mined.candidates))
+        Ok(format!("Round {}: {}", mined.round, wait_for_review(mined.candidates)))
     })
 }
 
@@ -177,9 +185,9 @@ pub fn demo(dir: PathBuf, auto_review: bool) -> Work<WorkEvent> {
         )
         .map_err(|e| e.to_string())?;
         Ok(if auto_review {
-            format!("The sample's two rounds are trained, {} verdicts between them", report.verdicts)
+            format!("The sample's two rounds are trained, {} between them", counted(report.verdicts, "verdict"))
         } else {
-            format!("{} candidates of the sample wait for review", report.candidates)
+            format!("The sample: {}", wait_for_review(report.candidates))
         })
     })
 }

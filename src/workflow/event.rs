@@ -33,6 +33,13 @@ pub struct FoldProgress {
     pub rounds: u32,
 }
 
+impl std::fmt::Display for FoldProgress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { fold, place, folds, round, rounds } = self;
+        write!(f, "Fold {fold} ({place} of {folds}), round {round} of {rounds}")
+    }
+}
+
 /// Returns the label of one test fold's curve, derived from the pooled curve's `label`.
 pub fn fold_label(label: &str, fold: u8) -> String {
     format!("{label}, fold {fold}")

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::WorkflowError;
 use super::copies::{Copies, Truth};
-use crate::domain::{DatasetId, ImageRecord, sort_splits};
+use crate::domain::{DatasetId, ImageRecord, counted, sort_splits};
 use crate::store::Dataset;
 use crate::training::{RoundConfig, split_in_words};
 
@@ -67,14 +67,14 @@ impl Split {
         let mut notes = Vec::new();
         if self.repeated > 0 {
             notes.push(format!(
-                "{} images are not trained on: images with the same bytes are tested on in another dataset",
-                self.repeated
+                "{} not trained on: images with the same bytes are tested on in another dataset",
+                images_are(self.repeated)
             ));
         }
         if self.copied > 0 {
             notes.push(format!(
-                "{} images are not used: images with the same bytes count in another dataset (the annotated one)",
-                self.copied
+                "{} not used: images with the same bytes count in another dataset (the annotated one)",
+                images_are(self.copied)
             ));
         }
         notes
@@ -135,6 +135,10 @@ pub fn folds_of(images: &[ImageRecord]) -> Vec<u8> {
     folds.sort_unstable();
     folds.dedup();
     folds
+}
+
+fn images_are(count: usize) -> String {
+    format!("{} {}", counted(count, "image"), if count == 1 { "is" } else { "are" })
 }
 
 #[cfg(test)]

@@ -143,6 +143,38 @@ fn reopening_brings_back_project_and_screen_and_says_when_the_project_is_gone() 
 }
 
 #[test]
+fn reopening_shows_the_same_candidate_if_the_filter_still_lists_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 6, 1);
+    let mut first = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut first, "1 of 18");
+    press(&mut first, Key::A);
+    wait_until(&mut first, "the verdict", || counts(&project).confirmed == 1);
+    wait_for(&mut first, "2 of 18");
+    for at in 3..=5 {
+        press(&mut first, Key::ArrowRight);
+        wait_for(&mut first, &format!("{at} of 18"));
+    }
+    let last = first.state().as_ref().unwrap().last_place().unwrap();
+    let listed = project.open_store_to_read().unwrap().candidate_ids(&CandidateQuery::default()).unwrap();
+    assert_eq!((last.candidate, last.position), (Some(listed[3]), 3), "one of those before it is decided");
+    drop(first);
+    // The decided one is no longer listed.
+    let mut second = reopened(last.clone());
+    wait_for(&mut second, "4 of 17");
+    let again = second.state().as_ref().unwrap().last_place().unwrap();
+    assert_eq!(again, last);
+    press(&mut second, Key::A);
+    wait_until(&mut second, "the verdict", || counts(&project).confirmed == 2);
+    drop(second);
+    // Decided meanwhile: the list begins at its start.
+    let mut third = reopened(last);
+    wait_for(&mut third, "1 of 16");
+    let place = third.state().as_ref().unwrap().last_place().unwrap();
+    assert_eq!((place.candidate, place.position), (Some(listed[0]), 0));
+}
+
+#[test]
 fn what_another_window_decides_appears_and_is_not_offered_again() {
     let dir = tempfile::tempdir().unwrap();
     let project = app_project::make(dir.path(), 2, 1);

@@ -188,7 +188,7 @@ fn images_are_browsed_by_keys_and_opened() {
     let project = project(dir.path());
     let mut window = window(Screen::Images, Some(project.dir()));
     wait_for(&mut window, "12 of 12 images");
-    wait_for_part(&mut window, "scene_0000, 1 objects, 1 true positives");
+    wait_for_part(&mut window, "scene_0000, 1 object, 1 true positive");
     for key in [Key::End, Key::Home, Key::ArrowRight, Key::ArrowRight] {
         press(&mut window, key);
     }
@@ -361,8 +361,8 @@ fn keys_do_nothing_behind_an_open_list() {
     let project = project(dir.path());
     let mut window = window(Screen::Images, Some(project.dir()));
     wait_for(&mut window, "12 of 12 images");
-    run_until(&mut window, "the round", |window| window.query_all_by_label("Compared with").next().is_some());
-    window.get_by_role_and_label(AccessRole::ComboBox, "Compared with").click_accesskit();
+    run_until(&mut window, "the round", |window| window.query_all_by_label("Followed by").next().is_some());
+    window.get_by_role_and_label(AccessRole::ComboBox, "Followed by").click_accesskit();
     wait_for(&mut window, "Nothing");
     window.run_steps(3);
     for key in [Key::ArrowRight, Key::ArrowRight, Key::Enter] {
@@ -385,7 +385,7 @@ fn the_threshold_of_the_images_moves_with_the_one_on_the_curves() {
     let project = project(dir.path());
     let mut window = window(Screen::Images, Some(project.dir()));
     wait_for(&mut window, "12 of 12 images");
-    run_until(&mut window, "the round", |window| window.query_all_by_label("Compared with").next().is_some());
+    run_until(&mut window, "the round", |window| window.query_all_by_label("Followed by").next().is_some());
     let slider = |window: &Window| {
         window.get_by_role_and_label(AccessRole::Slider, "Score from").accesskit_node().numeric_value().unwrap()
     };
@@ -427,7 +427,7 @@ fn the_controls_are_on_the_screen_at_every_size() {
     for (size, scale) in [(vec2(1000.0, 680.0), 1.0), (vec2(1280.0, 800.0), 1.0), (vec2(1280.0, 720.0), 2.0)] {
         let mut window = window_of(Screen::Images, Some(project.dir()), size, scale);
         wait_for(&mut window, "12 of 12 images");
-        let is_set_up = |window: &Window| window.query_all_by_label("Compared with").next().is_some();
+        let is_set_up = |window: &Window| window.query_all_by_label("Followed by").next().is_some();
         run_until(&mut window, "the round", is_set_up);
         let within = |window: &Window, labels: &[&str]| {
             for label in labels {
@@ -440,7 +440,7 @@ fn the_controls_are_on_the_screen_at_every_size() {
                 }
             }
         };
-        within(&window, &["Round", "Compared with", "Order", "Thumbnail size", "12 of 12 images", "+ Filter"]);
+        within(&window, &["Round", "Followed by", "Order", "Thumbnail size", "12 of 12 images", "+ Filter"]);
         open(&mut window, &project, 4);
         press(&mut window, Key::Tab);
         press(&mut window, Key::Tab);

@@ -7,7 +7,7 @@ use egui::accesskit::Role;
 use egui::epaint::{ClippedShape, Shape, TextShape};
 use egui::{Key, Modifiers, Rect, Vec2, vec2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use quarry::app::command::Screen;
+use quarry::app::command::{Command, CurvesCommand, Screen, TrainCommand};
 use quarry::mining::GroupConfig;
 use quarry::workflow::Project;
 use quarry::workflow::group::group;
@@ -33,6 +33,8 @@ struct Word {
     rect: Rect,
     clip: Rect,
     breaks: Option<String>,
+    /// Font size in points.
+    font: f32,
 }
 
 fn words(window: &Window) -> Vec<Word> {
@@ -48,7 +50,8 @@ fn texts(shape: &Shape, clip: Rect, found: &mut Vec<Word>) {
         Shape::Vec(shapes) => shapes.iter().for_each(|shape| texts(shape, clip, found)),
         Shape::Text(text) if text.angle == 0.0 && !text.galley.text().trim().is_empty() => {
             let rect = text.galley.mesh_bounds.translate(text.pos.to_vec2());
-            found.push(Word { text: text.galley.text().to_owned(), rect, clip, breaks: broken(text) });
+            let font = text.galley.job.sections.first().map_or(0.0, |section| section.format.font_id.size);
+            found.push(Word { text: text.galley.text().to_owned(), rect, clip, breaks: broken(text), font });
         }
         _ => {}
     }
@@ -70,7 +73,7 @@ fn faults(window: &Window, size: Vec2, is_over: bool) -> Vec<String> {
     let words: Vec<Word> = words(window).into_iter().filter(|word| word.rect.intersects(word.clip)).collect();
     let mut faults = Vec::new();
     for word in &words {
-        let Word { text, rect, clip, breaks } = word;
+        let Word { text, rect, clip, breaks, .. } = word;
         let clip = clip.intersect(screen);
         if rect.left() < clip.left() - SLACK || rect.right() > clip.right() + SLACK {
             faults.push(format!("`{text}` is cut: {rect:?} in {clip:?}"));
@@ -121,7 +124,25 @@ fn project(dir: &Path) -> Project {
     let mut store = project.open_store().unwrap();
     let config = GroupConfig { least_cosine: None, ..GroupConfig::default() };
     group(&mut store, &config, &mut |_| {}, &quarry::domain::Cancel::new()).unwrap();
+    trained(&project, 2);
     project
+}
+
+/// Gives a round a log of its steps, with all losses, and of its sampler.
+fn trained(project: &Project, round: u32) {
+    let header =
+        "step,total,loss_classifier,loss_box_reg,loss_objectness,loss_rpn_box_reg,loss_ellipse,lr,grad_norm,seconds,loader_wait_s"
+            .to_owned();
+    let step = |step: u32| {
+        let part = 0.3 / f64::from(step + 10);
+        format!("{step},{},{part},{part},{part},{part},{part},0.00123,1.5,0.4,0.01", part * 5.0)
+    };
+    let log = std::iter::once(header).chain((1..=300).map(step)).map(|line| line + "\n").collect::<String>();
+    let sampler = "step,mini_batch,images,hard_negatives,foreground,background,forced,ignored,rpn_foreground,rpn_background,rpn_forced,rpn_ignored\n\
+                   1,0,4;9,123456,30,96,123456,5,7,200,6,1\n";
+    std::fs::create_dir_all(project.run_dir(round)).unwrap();
+    std::fs::write(project.run_dir(round).join("log.csv"), log).unwrap();
+    std::fs::write(project.run_dir(round).join("sampler.csv"), sampler).unwrap();
 }
 
 fn check(what: &str, window: &Window, (size, scale): (Vec2, f32), all: &mut Vec<String>) {
@@ -160,7 +181,11 @@ fn no_label_is_cut_broken_or_covered_and_every_widget_has_a_name() {
             wait_for_part(&mut window, sign);
             settle(&mut window);
             check(&format!("{screen:?}"), &window, size, &mut all);
+            if screen == Screen::Train {
+                report(&mut window, size, &mut all);
+            }
         }
+        crop(&window, size, &mut all);
         verdict_keys(&window, size, &mut all);
         reasons(&window, size, &mut all);
         for (key, what) in [
@@ -202,6 +227,38 @@ fn no_label_is_cut_broken_or_covered_and_every_widget_has_a_name() {
     all.sort();
     all.dedup();
     assert!(all.is_empty(), "{} faults:\n{}", all.len(), all.join("\n"));
+}
+
+/// A round's report, from its top to its end.
+fn report(window: &mut Window, size: (Vec2, f32), all: &mut Vec<String>) {
+    let open = |window: &mut Window, round| {
+        window.state_mut().as_mut().unwrap().push(Command::Train(TrainCommand::OpenRound(round)));
+        window.step();
+    };
+    open(window, Some(2));
+    wait_for(window, "Drawn in 1 mini-batches");
+    settle(window);
+    check("report", window, size, all);
+    for _ in 0..60 {
+        let rect = window.get_by_label("Report of round 2").rect();
+        window.hover_at(rect.center() + vec2(0.0, 60.0));
+        window.step();
+        let (unit, phase) = (egui::MouseWheelUnit::Point, egui::TouchPhase::Move);
+        let (source, modifiers) = (egui::MouseWheelSource::Wheel, Modifiers::NONE);
+        window.event(egui::Event::MouseWheel { unit, delta: vec2(0.0, -60.0), phase, source, modifiers });
+        window.run_steps(4);
+    }
+    check("report's end", window, size, all);
+    window.event(egui::Event::PointerGone);
+    open(window, None);
+}
+
+/// The crop is what is judged: it is never a strip.
+fn crop(window: &Window, (size, scale): (Vec2, f32), all: &mut Vec<String>) {
+    let rect = window.get_by_label_contains("Crop of candidate").rect();
+    if rect.height() < 140.0 || rect.width() < 140.0 {
+        all.push(format!("the crop is too small at {size:?} x{scale}: {rect:?}"));
+    }
 }
 
 /// The verdict keys are completely inside the window and do not overlap.
@@ -269,4 +326,81 @@ fn what_an_import_finds_is_shown_whole_where_there_is_room() {
     let words = words(&window);
     let shown = words.iter().find(|word| word.text == "2 missing images").unwrap();
     assert!(shown.clip.contains_rect(shown.rect), "{:?} is cut by {:?}", shown.rect, shown.clip);
+}
+
+/// The numbers of the plots' axes on the screen, with their places.
+fn ticks(window: &Window) -> Vec<(f64, Rect)> {
+    let words =
+        words(window).into_iter().filter(|word| (word.font - TICK).abs() < 0.1 && word.clip.intersects(word.rect));
+    words.filter_map(|word| Some((word.text.parse().ok()?, word.rect))).collect()
+}
+
+/// The size of these numbers.
+const TICK: f32 = 11.0;
+
+/// Splits the numbers of plots with these left edges, and of one below the other, into axes: `(vertical ones, horizontal ones)`.
+fn axes(ticks: &[(f64, Rect)]) -> (Vec<Vec<f64>>, Vec<f64>) {
+    let lowest = ticks.iter().map(|(_, rect)| rect.bottom()).fold(0.0, f32::max);
+    let (below, mut beside): (Vec<_>, Vec<(f64, Rect)>) =
+        ticks.iter().partition(|(_, rect)| rect.bottom() > lowest - 3.0);
+    beside.sort_by(|a, b| a.1.top().total_cmp(&b.1.top()));
+    let mut vertical: Vec<Vec<f64>> = Vec::new();
+    for (value, _) in beside {
+        match vertical.last_mut() {
+            // Down an axis the numbers fall.
+            Some(axis) if axis.last().is_some_and(|last| value < *last) => axis.push(value),
+            _ => vertical.push(vec![value]),
+        }
+    }
+    (vertical, below.into_iter().map(|(value, _)| value).collect())
+}
+
+#[test]
+fn the_losses_have_numbers_and_names_that_cover_nothing_in_a_small_window() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let mut window = window_of(Screen::Train, Some(project.dir()), vec2(1000.0, 680.0), 1.0);
+    wait_for(&mut window, "total, each step");
+    settle(&mut window);
+    let ticks = ticks(&window);
+    let (vertical, horizontal) = axes(&ticks);
+    assert_eq!(vertical.len(), 2, "the losses and the learning rate: {ticks:?}");
+    assert!(vertical.iter().chain([&horizontal]).all(|axis| axis.len() >= 3), "{vertical:?}, {horizontal:?}");
+    let names = ["total, each step", "total", "classifier", "box_reg", "objectness", "rpn_box_reg", "ellipse"];
+    let end = ticks.iter().map(|(_, rect)| rect.right()).fold(0.0, f32::max);
+    let words = words(&window);
+    for name in names {
+        let word = words.iter().find(|word| word.text.ends_with(name) && word.rect.left() > end);
+        let word = word.unwrap_or_else(|| panic!("`{name}` is not right of the plots, which end at {end}"));
+        assert!(word.clip.contains_rect(word.rect), "`{name}` is cut");
+    }
+    // A click hides a line, another one shows it again.
+    let is_shown = |window: &Window| {
+        let node = window.get_by_role_and_label(Role::CheckBox, "total");
+        node.accesskit_node().toggled() == Some(egui::accesskit::Toggled::True)
+    };
+    for expected in [false, true] {
+        window.get_by_role_and_label(Role::CheckBox, "total").click_accesskit();
+        settle(&mut window);
+        assert_eq!(is_shown(&window), expected);
+    }
+}
+
+#[test]
+fn the_curves_have_numbers_in_a_small_window() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let mut window = window_of(Screen::Curves, Some(project.dir()), vec2(1000.0, 680.0), 1.0);
+    wait_for(&mut window, "Discrete score");
+    for logarithmic in [true, false] {
+        window.state_mut().as_mut().unwrap().push(Command::Curves(CurvesCommand::SetLog(logarithmic)));
+        window.run_steps(4);
+        let middle = window.get_by_label("Continuous score").rect().left() - 10.0;
+        let (left, right): (Vec<_>, Vec<_>) = ticks(&window).into_iter().partition(|(_, rect)| rect.right() < middle);
+        for plot in [left, right] {
+            let (vertical, horizontal) = axes(&plot);
+            let is_read = vertical.len() == 1 && vertical[0].len() >= 3 && horizontal.len() >= 3;
+            assert!(is_read, "logarithmic {logarithmic}: {vertical:?}, {horizontal:?}");
+        }
+    }
 }

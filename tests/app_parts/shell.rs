@@ -1,7 +1,8 @@
 //! What surrounds the screens: palette, settings, status bar, places in lists.
 
+use egui::accesskit::Role;
 use egui::{Key, Modifiers};
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use quarry::app::command::Screen;
 use quarry::domain::CandidateId;
 use quarry::store::HistoryQuery;
@@ -218,4 +219,72 @@ fn the_status_bar_says_what_there_is() {
     if cfg!(target_os = "linux") {
         wait_for_part(&mut window, " MB");
     }
+}
+
+fn is_focused(window: &Window, role: Role, name: &str) -> bool {
+    window.query_by_role_and_label(role, name).is_some_and(|node| node.accesskit_node().is_focused())
+}
+
+#[test]
+fn esc_closes_the_log_and_the_focus_returns() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let is_open = |window: &Window| window.query_by_label("Copy the log").is_some();
+    let mut window = window(Screen::Train, Some(project.dir()));
+    run_until(&mut window, "the log's button", |window| window.query_by_role_and_label(Role::Button, "Log").is_some());
+    window.get_by_role_and_label(Role::Button, "Log").focus();
+    window.run_steps(2);
+    press(&mut window, Key::Enter);
+    wait_for(&mut window, "Copy the log");
+    window.get_by_label("Copy the log").focus();
+    window.run_steps(2);
+    press(&mut window, Key::Escape);
+    run_until(&mut window, "the log's end", |window| !is_open(window));
+    run_until(&mut window, "the focus on its button", |window| is_focused(window, Role::Button, "Log"));
+    // Where Esc has another meaning, it first closes the log.
+    ctrl(&mut window, Key::Num2);
+    wait_for(&mut window, "1 of 6");
+    press(&mut window, Key::G);
+    wait_for(&mut window, "6 candidates");
+    super::select_all(&mut window);
+    wait_for(&mut window, "all selected");
+    window.get_by_role_and_label(Role::Button, "Log").click_accesskit();
+    wait_for(&mut window, "Copy the log");
+    press(&mut window, Key::Escape);
+    run_until(&mut window, "the log's end", |window| !is_open(window));
+    assert!(window.query_by_label("all selected").is_some());
+    press(&mut window, Key::Escape);
+    run_until(&mut window, "the selection's end", |window| window.query_by_label("all selected").is_none());
+}
+
+#[test]
+fn a_list_closes_when_a_key_chooses_and_keeps_the_focus() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut window = window(Screen::Train, Some(project.dir()));
+    window.set_size(egui::vec2(1440.0, 1500.0));
+    run_until(&mut window, "the list", |window| window.query_by_role_and_label(Role::ComboBox, "Sampler").is_some());
+    let other = "Mined first, then OHEM";
+    for (key, chosen) in [(Key::Enter, "Highest loss (OHEM)"), (Key::Space, "Random")] {
+        window.get_by_role_and_label(Role::ComboBox, "Sampler").focus();
+        window.run_steps(2);
+        press(&mut window, Key::Enter);
+        wait_for(&mut window, other);
+        window.run_steps(3);
+        assert!(window.query_by_label(other).is_some(), "the key that opens it does not close it");
+        window.query_all_by_label(chosen).last().unwrap().focus();
+        window.run_steps(2);
+        press(&mut window, key);
+        run_until(&mut window, "the list's end", |window| window.query_by_label(other).is_none());
+        run_until(&mut window, "the focus", |window| is_focused(window, Role::ComboBox, "Sampler"));
+        let value = window.get_by_role_and_label(Role::ComboBox, "Sampler").accesskit_node().value();
+        assert_eq!(value.as_deref(), Some(chosen));
+    }
+    // Esc leaves it without a choice.
+    press(&mut window, Key::Enter);
+    wait_for(&mut window, other);
+    window.run_steps(3);
+    press(&mut window, Key::Escape);
+    run_until(&mut window, "the list's end", |window| window.query_by_label(other).is_none());
+    run_until(&mut window, "the focus", |window| is_focused(window, Role::ComboBox, "Sampler"));
 }

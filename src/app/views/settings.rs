@@ -9,6 +9,7 @@ use super::super::command::{Command, SettingsCommand};
 use super::super::keymap::Keymap;
 use super::super::options::{Options, SCALE, Theme};
 use super::super::theme;
+use super::super::widgets::lists;
 use super::palette::name;
 use super::review::Reasons;
 use super::start::card;
@@ -70,7 +71,7 @@ pub fn device_list(ui: &mut Ui, salt: &str, gpu: Option<&GpuState>, chosen: &str
     let text = devices.iter().find(|(word, _)| word == chosen);
     let text = text.map_or_else(|| format!("{chosen} (not found here)"), |(_, text)| text.clone());
     let mut picked = None;
-    let list = ComboBox::from_id_salt(salt).selected_text(&text).width(200.0).truncate().show_ui(ui, |ui| {
+    let list = lists::combo(ui, ComboBox::from_id_salt(salt).selected_text(&text).width(200.0).truncate(), |ui| {
         for (word, text) in &devices {
             if ui.selectable_label(word == chosen, text).clicked() {
                 picked = Some(word.clone());

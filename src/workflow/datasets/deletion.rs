@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::super::{Project, WorkflowError};
-use crate::domain::{RoundRecord, RoundState, printable, shown_path_if_any};
+use crate::domain::{RoundRecord, RoundState, counted, printable, shown_path_if_any};
 use crate::store::{Dataset, Deletion, DeletionCounts, Store};
 
 /// What a deletion removes or has removed.
@@ -63,17 +63,27 @@ pub fn preview(project: &Project, store: &Store, target: &Target) -> Result<Dele
     let counts = store.preview_deletion(target.deletion())?;
     let mut warnings = Vec::new();
     if counts.verdicts > 0 {
+        let (are, their) = if counts.decided == 1 { ("is", "Its") } else { ("are", "Their") };
+        let (stay, come, them) = if counts.verdicts == 1 { ("stays", "comes", "it") } else { ("stay", "come", "them") };
         warnings.push(format!(
-            "{} candidates are decided. Their {} verdicts stay in the database and come back when the same images are imported and mined \
-             again; `quarry verdicts export` writes them.",
-            counts.decided, counts.verdicts
+            "{} {are} decided. {their} {} {stay} in the database and {come} back when the same images are imported and mined again; \
+             `quarry verdicts export` writes {them}.",
+            counted(counts.decided, "candidate"),
+            counted(counts.verdicts, "verdict")
         ));
     }
     if counts.found_objects > 0 {
-        warnings.push(format!("{} objects that annotators found or corrected go too.", counts.found_objects));
+        warnings.push(format!(
+            "{} that annotators found or corrected {} too.",
+            counted(counts.found_objects, "object"),
+            if counts.found_objects == 1 { "goes" } else { "go" }
+        ));
     }
     if counts.image_marks > 0 {
-        warnings.push(format!("{} marks of images as complete go too.", counts.image_marks));
+        warnings.push(match counts.image_marks {
+            1 => "1 mark of an image as complete goes too.".to_owned(),
+            marks => format!("{marks} marks of images as complete go too."),
+        });
     }
     let open = store.rounds()?.into_iter().filter(|round| {
         matches!(round.state, RoundState::Running | RoundState::Stopped) && round.is_own() && !is_it(target, round)
@@ -131,9 +141,9 @@ impl std::fmt::Display for DeletionReport {
         let DeletionCounts { images, objects, detections, candidates, about_bytes, .. } = &self.counts;
         write!(f, "{}: ", self.what)?;
         if *images > 0 {
-            write!(f, "{images} images with {objects} objects, ")?;
+            write!(f, "{} with {}, ", counted(*images, "image"), counted(*objects, "object"))?;
         }
-        write!(f, "{detections} detections, {candidates} candidates")?;
+        write!(f, "{}, {}", counted(*detections, "detection"), counted(*candidates, "candidate"))?;
         for warning in &self.warnings {
             write!(f, "\n{warning}")?;
         }

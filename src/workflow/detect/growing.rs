@@ -149,12 +149,10 @@ fn resume_from(
     let found = left(path, to.header, span, holds)?;
     let (done, of) = (found.as_ref().map_or(0, |left| left.images), task.files.len());
     observer(WorkEvent::Log(match found {
-        Some(_) => format!("Resuming {}: {done} of {of} images are done", task.what),
-        None => format!(
-            "{} belongs to other images, another model or other settings: {} starts over",
-            printable_path(path),
-            task.what
-        ),
+        Some(_) => format!("Resuming: {done} of {of} images are done"),
+        None => {
+            format!("{} belongs to other images, another model or other settings: it starts over", printable_path(path))
+        }
     }));
     Ok(found.unwrap_or_default())
 }

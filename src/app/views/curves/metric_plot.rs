@@ -2,13 +2,14 @@
 //! under the pointer, and a click that filters the review.
 
 use egui::{Painter, Pos2, RichText, Stroke, Ui, pos2, vec2};
-use egui_plot::{GridInput, GridMark, Plot, PlotPoint, PlotTransform};
+use egui_plot::{AxisHints, GridMark, Plot, PlotPoint, PlotTransform};
 
 use super::CurvesView;
 use super::metrics::{MetricLine, MetricPoint};
 use super::plot::{Name, apart, color, paint_box, paint_line};
 use crate::app::command::CurvesCommand;
 use crate::app::theme;
+use crate::app::widgets::ticks;
 use crate::evaluation::miss_rate::REFERENCE_FPPI;
 use crate::evaluation::{Metric, percent_g};
 
@@ -40,18 +41,12 @@ impl Axis {
         (self.place(self.low), self.place(self.high))
     }
 
-    fn text(&self, place: f64) -> String {
-        let value = if self.logarithmic { 10f64.powf(place) } else { place };
-        percent_g((value * 1e6).round() / 1e6)
-    }
-
-    /// Powers of ten with intermediate lines.
-    fn marks(&self) -> Vec<GridMark> {
-        let (low, high) = self.ends();
-        let decades = low.floor() as i32..=high.ceil() as i32;
-        let of_decade = |decade: i32| (1..10).map(move |digit| (digit, f64::from(decade) + f64::from(digit).log10()));
-        let marks = decades.flat_map(of_decade).filter(|(_, place)| (low - 1e-9..=high + 1e-9).contains(place));
-        marks.map(|(digit, value)| GridMark { value, step_size: if digit == 1 { 1.0 } else { 0.1 } }).collect()
+    /// Returns the number of a mark of a logarithmic axis.
+    fn text(mark: &GridMark) -> String {
+        if !ticks::has_number(mark) {
+            return String::new();
+        }
+        percent_g((10f64.powf(mark.value) * 1e6).round() / 1e6)
     }
 }
 
@@ -91,21 +86,24 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, metric: Metric, lines
             .height((height - 2.0 * f32::from(theme::CARD_MARGIN) - 30.0).max(120.0))
             .default_x_bounds(left, right)
             .default_y_bounds(bottom, top)
-            .x_axis_label(x_label)
-            .y_axis_label(y_label)
             .label_formatter(|_| None)
             .allow_scroll(false)
             .allow_drag(false)
             .show_background(false)
             .grid_color(theme::GRID.now())
             .show_crosshair(false);
+        let (x_hints, y_hints) = (ticks::x_axis(x_label), ticks::y_axis(y_label));
         let plot = if x_axis.logarithmic {
-            plot.x_axis_formatter(move |mark, _| x_axis.text(mark.value))
-                .y_axis_formatter(move |mark, _| y_axis.text(mark.value))
-                .x_grid_spacer(move |_: GridInput| x_axis.marks())
-                .y_grid_spacer(move |_: GridInput| y_axis.marks())
+            let number = |hints: AxisHints<'static>| hints.formatter(|mark, _| Axis::text(&mark));
+            plot.custom_x_axes(vec![number(x_hints)])
+                .custom_y_axes(vec![number(y_hints)])
+                .x_grid_spacer(|input| ticks::log_x_marks(&input))
+                .y_grid_spacer(|input| ticks::log_y_marks(&input))
         } else {
-            plot
+            plot.custom_x_axes(vec![x_hints])
+                .custom_y_axes(vec![y_hints])
+                .x_grid_spacer(|input| ticks::x_marks(&input))
+                .y_grid_spacer(|input| ticks::y_marks(&input))
         };
         let shown = plot.show(ui, |plot| {
             plot.set_plot_bounds_x(left..=right);
@@ -213,6 +211,8 @@ pub(super) fn best_mark(ui: &mut Ui) {
 
 #[cfg(test)]
 mod tests {
+    use egui_plot::GridInput;
+
     use super::*;
     use crate::app::command::CurveKey;
 
@@ -233,16 +233,17 @@ mod tests {
         // Without lines there is still an axis.
         for metric in [Metric::PrecisionRecall, Metric::MissRate] {
             let (x, y) = axes(metric, &[], false);
-            assert!(x.low < x.high && y.low < y.high && x.marks().len() < 100, "{x:?} {y:?}");
+            assert!(x.low < x.high && y.low < y.high, "{x:?} {y:?}");
         }
     }
 
     #[test]
     fn a_logarithmic_axis_is_marked_at_powers_of_ten() {
         let axis = Axis { low: 0.01, high: 1.0, logarithmic: true };
-        let written: Vec<String> =
-            axis.marks().iter().filter(|m| m.step_size == 1.0).map(|m| axis.text(m.value)).collect();
-        assert_eq!(written, ["0.01", "0.1", "1"]);
+        let input = GridInput { bounds: axis.ends(), base_step_size: 2.0 / 200.0 * 8.0 };
+        let written =
+            ticks::log_x_marks(&input).into_iter().map(|mark| Axis::text(&mark)).filter(|text| !text.is_empty());
+        assert_eq!(written.collect::<Vec<_>>(), ["0.01", "0.1", "1"]);
         assert_eq!(axis.place(0.0), axis.place(0.01), "what is below stands at the end");
     }
 }

@@ -19,6 +19,7 @@ use egui::{ComboBox, Panel, RichText, ScrollArea, Ui};
 
 use super::super::command::{Command, CurveKey, CurvesCommand, ExportFormat};
 use super::super::theme;
+use super::super::widgets::lists;
 use crate::domain::Output;
 use crate::evaluation::roc_file::ColumnOrder;
 use crate::evaluation::{Metric, ScoreKind};
@@ -180,7 +181,7 @@ impl CurvesView<'_> {
         const ALL: &str = "All classes";
         let picked = self.model.metrics.class();
         ui.name_inputs("Class", |ui| {
-            ComboBox::from_id_salt("class").selected_text(picked.unwrap_or(ALL)).width(200.0).show_ui(ui, |ui| {
+            lists::combo(ui, ComboBox::from_id_salt("class").selected_text(picked.unwrap_or(ALL)).width(200.0), |ui| {
                 for class in std::iter::once(None).chain(classes.iter().copied().map(Some)) {
                     if ui.selectable_label(class == picked, class.unwrap_or(ALL)).clicked() {
                         self.push(CurvesCommand::PickClass(class.map(str::to_owned)));

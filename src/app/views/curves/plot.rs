@@ -7,6 +7,7 @@ use super::readout::Readout;
 use super::{CurvesView, DrawnLine, Published};
 use crate::app::command::{Command, CurvesCommand, ImagesCommand};
 use crate::app::theme;
+use crate::app::widgets::ticks;
 use crate::evaluation::axes::{FalsePositiveAxis, RateAxis, spread_apart};
 use crate::evaluation::palette::{CurveStyle, strokes};
 use crate::evaluation::{PlotCurve, ScoreKind};
@@ -35,10 +36,12 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, kind: ScoreKind, heig
             .height((height - 2.0 * f32::from(theme::CARD_MARGIN) - 30.0).max(120.0))
             .default_x_bounds(start, right)
             .default_y_bounds(y_axis.low, y_axis.top())
-            .x_axis_label(if is_wide { "false positives" } else { "" })
-            .y_axis_label("true positive rate")
-            .x_axis_formatter(move |mark, _| x_axis.text(mark.value))
-            .x_grid_spacer(move |_: GridInput| x_marks(&x_axis))
+            .custom_x_axes(vec![ticks::x_axis(if is_wide { "false positives" } else { "" }).formatter(
+                move |mark, _| if ticks::has_number(&mark) { x_axis.text(mark.value) } else { String::new() },
+            )])
+            .custom_y_axes(vec![ticks::y_axis("true positive rate")])
+            .x_grid_spacer(move |input: GridInput| x_marks(&x_axis, &input))
+            .y_grid_spacer(|input| ticks::y_marks(&input))
             .label_formatter(|_| None)
             .allow_scroll(false)
             .allow_drag(false)
@@ -203,18 +206,23 @@ pub(super) fn color(style: CurveStyle) -> Color32 {
     }
 }
 
-/// Every tick of a linear axis; for a logarithmic one also the lines between its powers of ten.
-fn x_marks(axis: &FalsePositiveAxis) -> Vec<GridMark> {
-    let marks = axis.marks();
+/// Numbers of a linear axis that fit; for a logarithmic one powers of ten, and lines between them.
+fn x_marks(axis: &FalsePositiveAxis, input: &GridInput) -> Vec<GridMark> {
+    let (low, end) = axis.range();
     if !axis.logarithmic {
-        let step_size = marks.get(1).copied().unwrap_or(1.0);
-        return marks.into_iter().map(|value| GridMark { value, step_size }).collect();
+        // Counts are whole numbers.
+        let is_shown = |mark: &GridMark| mark.value <= end && mark.value.fract() == 0.0;
+        return ticks::x_marks(input).into_iter().filter(is_shown).collect();
     }
-    let (_, end) = axis.range();
-    let between = (0..=end.floor() as i32)
-        .flat_map(|decade| (2..10).map(move |digit| f64::from(decade) + f64::from(digit).log10()));
-    let between = between.filter(|value| *value <= end).map(|value| GridMark { value, step_size: 0.1 });
-    marks.into_iter().map(|value| GridMark { value, step_size: 1.0 }).chain(between).collect()
+    let apart = ticks::decades_apart(input);
+    let none = GridMark { value: low, step_size: 1.0 };
+    let within = |mark: &GridMark| mark.value >= 0.0 && mark.value <= end;
+    let of_decade = |decade: i32| (1..10).map(move |digit| (decade, digit));
+    let marks = (0..=end.floor() as i32).flat_map(of_decade).map(|(decade, digit)| {
+        let step_size = if digit == 1 && decade % apart == 0 { f64::from(apart) } else { ticks::LINE };
+        GridMark { value: f64::from(decade) + f64::from(digit).log10(), step_size }
+    });
+    std::iter::once(none).chain(marks.filter(within)).collect()
 }
 
 /// Positions labels at the ends of lines, highest first, each at least `height` below the previous one, and inside `frame` if there is
@@ -267,10 +275,19 @@ mod tests {
 
     #[test]
     fn an_axis_has_a_mark_for_none_and_for_each_power_of_ten() {
+        let written = |axis: FalsePositiveAxis, points: f64| -> Vec<String> {
+            let ((low, end), spacing) = (axis.range(), 8.0);
+            let input = GridInput { bounds: (low, end), base_step_size: (end - low) / points * spacing };
+            let marks = x_marks(&axis, &input).into_iter().filter(ticks::has_number);
+            marks.map(|mark| axis.text(mark.value)).collect()
+        };
         let axis = FalsePositiveAxis { logarithmic: true, end: 2000.0 };
-        let written = x_marks(&axis).iter().filter(|mark| mark.step_size == 1.0).count();
-        assert_eq!(written, 5, "0, 1, 10, 100, 1000");
-        assert_eq!(x_marks(&FalsePositiveAxis { logarithmic: false, ..axis }).len(), 11);
+        assert_eq!(written(axis, 265.0), ["0", "1", "10", "100", "1000"]);
+        // Where they would touch, every other one.
+        assert_eq!(written(axis, 140.0), ["0", "1", "100"]);
+        let linear = FalsePositiveAxis { logarithmic: false, ..axis };
+        assert_eq!(written(linear, 265.0), ["0", "500", "1000", "1500", "2000"]);
+        assert_eq!(written(FalsePositiveAxis { end: 2.0, ..linear }, 265.0), ["0", "1", "2"]);
     }
 
     #[test]

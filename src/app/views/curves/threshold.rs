@@ -1,18 +1,19 @@
 //! The score threshold of the Images screen: a slider, and the counts of the project's curves there.
 
-use egui::{Grid, RichText, Slider, Ui, vec2};
+use egui::{Grid, RichText, Ui, vec2};
 
 use super::CurvesView;
 use super::plot::color;
 use crate::app::command::{Command, ImagesCommand};
 use crate::app::theme;
 use crate::app::views::start::card;
+use crate::app::widgets::score::score_slider;
 
 pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>) {
     card(ui, "Score threshold", |ui| {
         let mut threshold = view.threshold;
         ui.spacing_mut().slider_width = 120.0;
-        let slider = Slider::new(&mut threshold, 0.0..=1.0).step_by(0.01).max_decimals(6);
+        let slider = score_slider(&mut threshold);
         let hint =
             "The same as on the Images screen: detections from this score on count. A ring marks it on the curves";
         if ui.name_inputs("Score from", |ui| ui.add(slider)).on_hover_text(hint).changed() {

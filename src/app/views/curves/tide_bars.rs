@@ -6,6 +6,7 @@ use super::CurvesModel;
 use super::plot::color;
 use crate::app::command::CurveKey;
 use crate::app::theme;
+use crate::domain::counted;
 use crate::evaluation::tide::{ErrorKind, TideReport};
 
 /// Space below the bars for the types, and above them for the numbers.
@@ -68,5 +69,5 @@ pub(super) fn show(ui: &mut Ui, model: &CurvesModel, shown: &[&CurveKey], height
 
 fn hover(key: &CurveKey, kind: ErrorKind, cost: f64, count: usize) -> String {
     let (name, meaning) = words(kind);
-    format!("{}: {name}\n{meaning}\n{cost:.2} points of AP, {count} errors", key.name())
+    format!("{}: {name}\n{meaning}\n{cost:.2} points of AP, {}", key.name(), counted(count, "error"))
 }

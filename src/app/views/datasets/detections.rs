@@ -9,7 +9,8 @@ use super::{Command, close, model_name, title};
 use crate::app::command::DatasetCommand;
 use crate::app::theme;
 use crate::app::widgets::growing::growing;
-use crate::domain::{Class, printable};
+use crate::app::widgets::lists;
+use crate::domain::{Class, counted, printable};
 use crate::workflow::detections::ClassSample;
 
 /// The user's choices, and what is known about the file.
@@ -121,10 +122,10 @@ fn class_row(
         ui.vertical(|ui| {
             ui.set_width(190.0);
             ui.label(RichText::new(&text).color(theme::STRONG));
-            ui.label(RichText::new(format!("{} detections", sample.detections)).small().color(theme::WEAK));
+            ui.label(RichText::new(counted(sample.detections, "detection")).small().color(theme::WEAK));
             if let (Some(number), 2..) = (sample.number, classes.len()) {
                 let now = chosen.get(&number).map_or("choose its class", String::as_str);
-                ComboBox::from_id_salt(("class", number)).selected_text(now).width(170.0).show_ui(ui, |ui| {
+                lists::combo(ui, ComboBox::from_id_salt(("class", number)).selected_text(now).width(170.0), |ui| {
                     for class in classes {
                         let is_chosen = chosen.get(&number) == Some(&class.name);
                         if ui.selectable_label(is_chosen, &class.name).clicked() {

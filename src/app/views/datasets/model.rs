@@ -9,7 +9,8 @@ use super::{Command, close, model_name, title};
 use crate::app::command::DatasetCommand;
 use crate::app::theme;
 use crate::app::widgets::growing::growing;
-use crate::domain::{Class, printable};
+use crate::app::widgets::lists;
+use crate::domain::{Class, counted, printable};
 use crate::workflow::detections::{DEFAULT_MIN_SCORE, ModelClass, ModelPreview, ModelRequest};
 
 /// The user's choices, and what is known about the model.
@@ -58,7 +59,7 @@ impl ModelForm {
             let hint = "A run of the same model becomes its next round; a stopped run is resumed";
             model_name(ui, &self.name, hint, commands);
             ui.label(RichText::new("Device").color(theme::WEAK));
-            ComboBox::from_id_salt("device").selected_text(&self.device).width(90.0).show_ui(ui, |ui| {
+            lists::combo(ui, ComboBox::from_id_salt("device").selected_text(&self.device).width(90.0), |ui| {
                 for device in DEVICES {
                     if ui.selectable_label(self.device == device, device).clicked() {
                         commands.push(Command::Dataset(DatasetCommand::SetModelDevice(device.to_owned())));
@@ -68,7 +69,8 @@ impl ModelForm {
         });
         ui.add_space(6.0);
         ui.label(
-            RichText::new(format!("What it finds on {} images of the project:", self.look.images)).color(theme::WEAK),
+            RichText::new(format!("What it finds on {} of the project:", counted(self.look.images, "image")))
+                .color(theme::WEAK),
         );
         growing(height - 110.0).show(ui, |ui| {
             self.look.classes.iter().for_each(|class| self.class_row(ui, class, classes, commands));
@@ -93,7 +95,7 @@ impl ModelForm {
             ui.vertical(|ui| {
                 ui.set_width(300.0);
                 ui.label(RichText::new(printable(&class.name)).color(theme::STRONG));
-                ui.label(RichText::new(format!("{} detections", class.detections)).small().color(theme::WEAK));
+                ui.label(RichText::new(counted(class.detections, "detection")).small().color(theme::WEAK));
             });
             let now = self.chosen.get(&class.name).map_or(LEFT_OUT, String::as_str);
             let mut choose = |text: Option<&str>| {
@@ -101,7 +103,7 @@ impl ModelForm {
                 commands.push(Command::Dataset(command));
             };
             let combo = ComboBox::from_id_salt(("model class", &class.name)).selected_text(now).width(200.0);
-            combo.show_ui(ui, |ui| {
+            lists::combo(ui, combo, |ui| {
                 if ui.selectable_label(now == LEFT_OUT, LEFT_OUT).clicked() {
                     choose(None);
                 }

@@ -1,12 +1,14 @@
 //! The bar above the list and the image: the round, the round compared with, and the score threshold.
 
-use egui::{Button, ComboBox, RichText, Slider, Ui};
+use egui::{Button, ComboBox, RichText, Ui};
 
 use super::ImagesView;
 use crate::app::action::Action;
 use crate::app::command::ImagesCommand;
 use crate::app::theme;
 use crate::app::widgets::key_button::key_button;
+use crate::app::widgets::lists;
+use crate::app::widgets::score::score_slider;
 use crate::app::widgets::together::{together, together_with_list};
 use crate::domain::RoundId;
 use crate::workflow::inspect::{Change, ImageQuery, OutputShape, Role};
@@ -21,6 +23,9 @@ pub(super) fn back(ui: &mut Ui, view: &mut ImagesView<'_>) {
         view.push(ImagesCommand::Back);
     }
 }
+
+/// The list of second rounds. Read with the first: what the first made and the second does not is fixed.
+const FOLLOWED_BY: &str = "Followed by";
 
 /// The selection of rounds and threshold.
 pub(super) fn rounds(ui: &mut Ui, view: &mut ImagesView<'_>) {
@@ -37,7 +42,7 @@ pub(super) fn rounds(ui: &mut Ui, view: &mut ImagesView<'_>) {
     if query.round.is_none() {
         return;
     }
-    let against = choose_round(ui, view, "Compared with", query.against, "Nothing");
+    let against = choose_round(ui, view, FOLLOWED_BY, query.against, "Nothing");
     if against != query.against {
         view.set_query(|query| {
             query.against = against.filter(|round| query.round != Some(*round));
@@ -55,7 +60,7 @@ pub(super) fn rounds(ui: &mut Ui, view: &mut ImagesView<'_>) {
     together(ui, "Score from", SLIDER_WIDTH + NUMBER_WIDTH);
     ui.label("Score from");
     let mut threshold = query.threshold;
-    let slider = Slider::new(&mut threshold, 0.0..=1.0).step_by(0.01).max_decimals(6);
+    let slider = score_slider(&mut threshold);
     let hint = "Detections below this score do not count and are not drawn";
     ui.spacing_mut().slider_width = SLIDER_WIDTH;
     if ui.name_inputs("Score from", |ui| ui.add(slider)).on_hover_text(hint).changed() {
@@ -76,7 +81,7 @@ fn choose_round(
     ui.label(name);
     let mut picked = chosen;
     ui.name_inputs(name, |ui| {
-        ComboBox::from_id_salt(name).selected_text(text).width(120.0).show_ui(ui, |ui| {
+        lists::combo(ui, ComboBox::from_id_salt(name).selected_text(text).width(120.0), |ui| {
             if ui.selectable_label(chosen.is_none(), none).clicked() {
                 picked = None;
             }

@@ -10,8 +10,10 @@ use crate::app::command::ImagesCommand;
 use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::canvas;
+use crate::app::widgets::lists;
 use crate::app::widgets::tiles::ImageSource;
 use crate::app::widgets::together::{together, together_with_list};
+use crate::domain::counted;
 use crate::workflow::inspect::{FileProblem, ImageSort, ListedImage, Listing, Role, TableImage};
 
 const GAP: f32 = 10.0;
@@ -69,13 +71,17 @@ fn order(ui: &mut Ui, view: &mut ImagesView<'_>) {
         _ => true,
     };
     ui.name_inputs("Order", |ui| {
-        ComboBox::from_id_salt("image order").selected_text(sort_text(query.sort)).width(150.0).show_ui(ui, |ui| {
-            for (sort, descending) in SORTS.into_iter().filter(|(sort, _)| is_offered(*sort)) {
-                if ui.selectable_label(query.sort == sort, sort_text(sort)).clicked() {
-                    chosen = (sort, descending);
+        lists::combo(
+            ui,
+            ComboBox::from_id_salt("image order").selected_text(sort_text(query.sort)).width(150.0),
+            |ui| {
+                for (sort, descending) in SORTS.into_iter().filter(|(sort, _)| is_offered(*sort)) {
+                    if ui.selectable_label(query.sort == sort, sort_text(sort)).clicked() {
+                        chosen = (sort, descending);
+                    }
                 }
-            }
-        });
+            },
+        );
     });
     let text = if query.descending { "Descending" } else { "Ascending" };
     if ui.button(text).on_hover_text("Reverse the order").clicked() {
@@ -116,13 +122,13 @@ fn totals(ui: &mut Ui, view: &ImagesView<'_>) {
     let Some(listing) = &view.model.listing else { return };
     let small = |text: String| RichText::new(text).small();
     ui.label(small(format!("{} of {} images", listing.images.len(), listing.table.images.len())).color(theme::TEXT));
-    ui.label(small(format!("{} objects", listing.objects)).color(theme::WEAK));
+    ui.label(small(counted(listing.objects, "object")).color(theme::WEAK));
     if view.model.query.round.is_none() {
         return;
     }
     let counts = listing.counts;
-    ui.label(small(format!("{} true positives", counts.true_positives)).color(theme::GOOD));
-    ui.label(small(format!("{} false positives", counts.false_positives)).color(theme::CANDIDATE));
+    ui.label(small(counted(counts.true_positives, "true positive")).color(theme::GOOD));
+    ui.label(small(counted(counts.false_positives, "false positive")).color(theme::CANDIDATE));
     ui.label(small(format!("{} missed", counts.missed)).color(theme::ERROR));
     let unseen = listing.images.len() as u64 - listing.was_run;
     if unseen > 0 {
@@ -243,10 +249,11 @@ fn source_size(image: &TableImage) -> crate::geometry::BoundingBox {
 
 /// Returns an image's label for screen readers.
 fn label(row: &ListedImage, image: &TableImage) -> String {
-    let mut text = format!("{}, {} objects", image.record.name, image.objects);
+    let mut text = format!("{}, {}", image.record.name, counted(image.objects, "object"));
     if let Some(counts) = row.counts {
-        let (tp, fp) = (counts.true_positives, counts.false_positives);
-        text = format!("{text}, {tp} true positives, {fp} false positives, {} missed", counts.missed);
+        let right = counted(counts.true_positives, "true positive");
+        let wrong = counted(counts.false_positives, "false positive");
+        text = format!("{text}, {right}, {wrong}, {} missed", counts.missed);
     }
     if row.role == Some(Role::HeldOut) {
         text.push_str(", held out");

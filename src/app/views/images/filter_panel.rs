@@ -6,6 +6,7 @@ use super::ImagesView;
 use super::bar::{change_text, problem_text, role_text};
 use crate::app::command::ImagesCommand;
 use crate::app::theme;
+use crate::app::widgets::lists;
 use crate::app::widgets::together::{together, together_with_list};
 use crate::workflow::inspect::{ANY_COUNT, Change, CountRange, FileProblem, ImageQuery, NO_LIMIT, OutputShape, Role};
 
@@ -151,7 +152,7 @@ fn choose(ui: &mut Ui, name: &str, selected: &str, content: impl FnOnce(&mut Ui)
     together_with_list(ui, name, selected, 100.0);
     ui.label(name);
     ui.name_inputs(name, |ui| {
-        ComboBox::from_id_salt(name).selected_text(selected).width(100.0).show_ui(ui, content);
+        lists::combo(ui, ComboBox::from_id_salt(name).selected_text(selected).width(100.0), content);
     });
     ui.add_space(4.0);
 }

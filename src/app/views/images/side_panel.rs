@@ -10,6 +10,7 @@ use crate::app::action::Action;
 use crate::app::command::{Command, ImagesCommand, Layers, Pick, Tool, verdict_text};
 use crate::app::theme;
 use crate::app::widgets::key_button::{key_button, key_button_colored, key_button_saying, key_switch};
+use crate::app::widgets::lists;
 use crate::app::widgets::marks::MarkStyle;
 use crate::domain::{Annotation, Class, FalsePositiveKind, ObjectChange, ObjectState, Verdict};
 use crate::workflow::inspect::{Change, ErrorKind, OpenedImage, Side, Status};
@@ -100,7 +101,7 @@ fn verdicts(ui: &mut Ui, view: &mut ImagesView<'_>) {
         let color = theme::verdict(Some(Verdict::WrongClass));
         let text = format!("Wrong class  ({})", view.keymap.text(Action::WrongClass));
         let mut chosen = None;
-        ui.menu_button(RichText::new(text).color(color), |ui| {
+        lists::menu(ui, RichText::new(text).color(color), |ui| {
             for class in view.classes() {
                 let mark = if Some(class.id) == nearest { "  (object here)" } else { "" };
                 if ui.button(format!("{}{mark}", class.name)).clicked() {
@@ -207,7 +208,7 @@ fn corrections(ui: &mut Ui, view: &mut ImagesView<'_>) {
         }
         if view.classes().len() > 1 {
             let mut chosen = None;
-            ui.menu_button(format!("Class…  ({})", view.keymap.text(Action::WrongClass)), |ui| {
+            lists::menu(ui, format!("Class…  ({})", view.keymap.text(Action::WrongClass)), |ui| {
                 for class in view.classes() {
                     if ui.button(&class.name).clicked() {
                         chosen = Some(class.id);
@@ -269,7 +270,7 @@ fn new_class(ui: &mut Ui, view: &mut ImagesView<'_>) {
     let mut picked = None;
     ui.horizontal(|ui| {
         ui.label("Class");
-        egui::ComboBox::from_id_salt("class of new objects").selected_text(text).show_ui(ui, |ui| {
+        lists::combo(ui, egui::ComboBox::from_id_salt("class of new objects").selected_text(text), |ui| {
             for class in view.classes() {
                 if ui.selectable_label(chosen == Some(class.id), &class.name).clicked() {
                     picked = Some(class.id);

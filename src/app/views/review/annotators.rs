@@ -41,7 +41,17 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
 }
 
 fn annotators(ui: &mut Ui, statistics: &AnnotatorStatistics) {
-    let titles = ["Name", "Hard negatives", "Rejected", "Missed objects", "Skipped", "Left", "A minute", "Time left"];
+    let titles = [
+        "Name",
+        "Hard negatives",
+        "Rejected",
+        "Missed objects",
+        "Wrong class",
+        "Skipped",
+        "Left",
+        "A minute",
+        "Time left",
+    ];
     Grid::new("annotators").num_columns(titles.len()).spacing(vec2(24.0, 6.0)).striped(true).show(ui, |ui| {
         for title in titles {
             ui.label(RichText::new(title).small().color(theme::WEAK));
@@ -56,14 +66,15 @@ fn annotators(ui: &mut Ui, statistics: &AnnotatorStatistics) {
     });
 }
 
-fn cells(annotator: &AnnotatorProgress) -> [String; 8] {
+fn cells(annotator: &AnnotatorProgress) -> [String; 9] {
     let VerdictCounts { undecided, confirmed, rejected, missed_object, wrong_class, skipped, .. } = annotator.counts;
     let none = || "–".to_owned();
     [
         annotator.name.clone(),
         confirmed.to_string(),
         rejected.to_string(),
-        (missed_object + wrong_class).to_string(),
+        missed_object.to_string(),
+        wrong_class.to_string(),
         skipped.to_string(),
         undecided.to_string(),
         annotator.per_minute.map_or_else(none, |rate| format!("{rate:.0}")),
@@ -85,4 +96,24 @@ fn pairs(ui: &mut Ui, pairs: &[PairAgreement]) {
             ui.end_row();
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_decision_has_its_own_column() {
+        let counts = VerdictCounts {
+            undecided: 1,
+            confirmed: 2,
+            rejected: 3,
+            missed_object: 4,
+            wrong_class: 5,
+            skipped: 6,
+            ..VerdictCounts::default()
+        };
+        let annotator = AnnotatorProgress { name: "ada".to_owned(), counts, per_minute: None };
+        assert_eq!(cells(&annotator), ["ada", "2", "3", "4", "5", "6", "1", "–", "–"]);
+    }
 }

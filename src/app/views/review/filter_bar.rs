@@ -5,6 +5,7 @@ use egui::{Button, RichText, Ui};
 use super::{Action, Command, ReviewView, filter_panel};
 use crate::app::command::{Order, ReviewCommand};
 use crate::app::theme;
+use crate::domain::counted;
 use crate::mining::Proportion;
 use crate::store::Inheritable;
 use crate::workflow::review::SampleEstimate;
@@ -32,8 +33,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         let found = match view.model.total {
             None => "counting…".to_owned(),
             Some(n) if filter.lists_alike_as_one() && view.model.counts.has_fewer_decisions() => format!("{n} listed"),
-            Some(1) => "1 candidate".to_owned(),
-            Some(n) => format!("{n} candidates"),
+            Some(n) => counted(n, "candidate"),
         };
         ui.label(RichText::new(found).small().color(theme::TEXT));
         ui.label(RichText::new(filter.order.text()).small().color(theme::WEAK));
@@ -64,10 +64,9 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     if confirmed + rejected > 0 && !filter.blind {
         ui.horizontal_wrapped(|ui| {
             let (all, were) = (confirmed + rejected, if confirmed + rejected == 1 { "was" } else { "were" });
-            let negatives = if confirmed == 1 { "hard negative" } else { "hard negatives" };
-            let text = format!(
-                "{all} of these {were} decided in an earlier round: {confirmed} {negatives}, {rejected} rejected"
-            );
+            let negatives = counted(confirmed, "hard negative");
+            let text =
+                format!("{all} of these {were} decided in an earlier round: {negatives}, {rejected} rejected");
             ui.label(RichText::new(text).color(theme::STRONG)).on_hover_text(
                 "The same region of the image (IoU 0.7 or more), or the same group where all that was decided on it agrees",
             );

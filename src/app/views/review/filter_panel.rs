@@ -8,8 +8,9 @@ use egui::{Button, ComboBox, DragValue, Label, RichText, ScrollArea, Slider, Tex
 use super::{Action, ReviewView};
 use crate::app::command::{Order, ReviewCommand, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text};
 use crate::app::theme;
+use crate::app::widgets::lists;
 use crate::app::widgets::together::{together, together_with_list};
-use crate::domain::{FalsePositiveKind, fold_number};
+use crate::domain::{FalsePositiveKind, counted, fold_number};
 use crate::mining::{Centre, GroupConfig};
 
 /// Width of the field for a part of the name, and the padding of the last two buttons, in points.
@@ -211,7 +212,7 @@ fn grouping(ui: &mut Ui, view: &mut ReviewView<'_>) {
 fn preview_text(view: &ReviewView<'_>) -> String {
     match view.model.group_preview {
         Some((config, preview)) if config == view.model.grouping => {
-            format!("{} decisions for {} candidates", preview.decisions, preview.waiting)
+            format!("{} for {}", counted(preview.decisions, "decision"), counted(preview.waiting, "candidate"))
         }
         _ => "counting…".to_owned(),
     }
@@ -239,7 +240,7 @@ fn choose(ui: &mut Ui, name: &str, selected: &str, content: impl FnOnce(&mut Ui)
     together_with_list(ui, name, selected, 110.0);
     ui.add(Label::new(name).extend());
     ui.name_inputs(name, |ui| {
-        ComboBox::from_id_salt(name).selected_text(selected).width(110.0).show_ui(ui, content);
+        lists::combo(ui, ComboBox::from_id_salt(name).selected_text(selected).width(110.0), content);
     });
     ui.add_space(4.0);
 }

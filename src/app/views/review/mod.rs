@@ -42,8 +42,9 @@ use super::super::keymap::Keymap;
 use super::super::textures::Textures;
 use super::super::theme;
 use super::super::widgets::key_button::{key_button, key_button_colored, key_switch};
+use super::super::widgets::lists;
 use super::super::widgets::viewport::Viewport;
-use crate::domain::{Verdict, VerdictCounts};
+use crate::domain::{Verdict, VerdictCounts, counted};
 use crate::jobs::DecodeRequest;
 use crate::store::CandidateRow;
 
@@ -202,7 +203,7 @@ impl ReviewView<'_> {
         // The maximum height of the data so far at this width: the crop does not jump between candidates.
         let height_key = ui.scope_id().with(("height of facts", crop_width.round() as i32));
         let wanted = ui.data(|data| data.get_temp::<f32>(height_key)).unwrap_or(INFO_HEIGHT);
-        let info_height = wanted.min(rect.height() * INFO_PART);
+        let info_height = wanted.min(rect.height() * INFO_PART).min((rect.height() - CROP_LEAST).max(INFO_LEAST));
         let left = egui::Rect::from_min_size(rect.min, egui::vec2(crop_width, rect.height()));
         let mut right = rect;
         right.min.x = left.max.x + theme::GAP;
@@ -249,6 +250,7 @@ impl ReviewView<'_> {
         let needed = if has_classes { 5.0 } else { 4.0 } * LARGE_BUTTON + UNDO_AND_PROGRESS;
         // In a narrow window the keys wrap to several rows, followed by the progress as plain text.
         let is_wide = ui.available_width() >= needed;
+        let is_low = !is_wide && ui.ctx().content_rect().height() < LOW;
         let row = if is_wide { egui::Layout::left_to_right(Align::Center) } else { wrapped() };
         let size = egui::vec2(ui.available_width(), ui.spacing().interact_size.y);
         ui.allocate_ui_with_layout(size, row, |ui| {
@@ -267,6 +269,9 @@ impl ReviewView<'_> {
                     self.commands.push(Command::Do(action));
                 }
             }
+            if is_low {
+                return;
+            }
             ui.add_space(theme::GAP);
             for action in [Action::Undo, Action::Redo] {
                 self.small(ui, action);
@@ -279,20 +284,14 @@ impl ReviewView<'_> {
         ui.spacing_mut().item_spacing.x = 6.0;
         ui.spacing_mut().button_padding.x = 8.0;
         ui.horizontal_wrapped(|ui| {
-            use Action as A;
-            for action in [A::Previous, A::Next, A::NextUndecided, A::Zoom, A::Grid] {
-                self.small(ui, action);
-            }
-            let Drawn { ground_truth, detections, candidate } = self.model.drawn;
-            for (action, is_on) in
-                [(A::GroundTruth, ground_truth), (A::Detections, detections), (A::CandidateBox, candidate)]
-            {
-                if key_switch(ui, self.keymap, action, is_on).clicked() {
-                    self.commands.push(Command::Do(action));
+            if is_low {
+                for action in [Action::Undo, Action::Redo] {
+                    self.small(ui, action);
                 }
-            }
-            for action in [A::ImageComplete, A::Filter, A::History, A::Annotators] {
-                self.small(ui, action);
+                // The image needs the height that their rows would take.
+                lists::menu(ui, "More", |ui| self.looks_and_places(ui));
+            } else {
+                self.looks_and_places(ui);
             }
             self.offer(ui);
             if !is_wide {
@@ -300,6 +299,25 @@ impl ReviewView<'_> {
                 ui.add(egui::Label::new(text).extend()).on_hover_text(self.annotator);
             }
         });
+    }
+
+    /// The actions that decide nothing.
+    fn looks_and_places(&mut self, ui: &mut Ui) {
+        use Action as A;
+        for action in [A::Previous, A::Next, A::NextUndecided, A::Zoom, A::Grid] {
+            self.small(ui, action);
+        }
+        let Drawn { ground_truth, detections, candidate } = self.model.drawn;
+        for (action, is_on) in
+            [(A::GroundTruth, ground_truth), (A::Detections, detections), (A::CandidateBox, candidate)]
+        {
+            if key_switch(ui, self.keymap, action, is_on).clicked() {
+                self.commands.push(Command::Do(action));
+            }
+        }
+        for action in [A::ImageComplete, A::Filter, A::History, A::Annotators] {
+            self.small(ui, action);
+        }
     }
 
     /// Offers the rest of the last decided group.
@@ -404,6 +422,11 @@ pub fn decode_requests(rows: &[CandidateRow]) -> Vec<Vec<DecodeRequest>> {
 /// Height of a candidate's data in points until it is known, and its maximum fraction of the screen.
 const INFO_HEIGHT: f32 = 100.0;
 const INFO_PART: f32 = 0.6;
+/// Minimum heights in points of the crop with the gap below it, and of the data, which scrolls.
+const CROP_LEAST: f32 = 170.0;
+const INFO_LEAST: f32 = 70.0;
+/// A narrow window below this height in points has fewer buttons, so that there is space for the image.
+const LOW: f32 = 640.0;
 
 /// Width of a verdict button with its gap in points, and of undo, redo and the progress.
 const LARGE_BUTTON: f32 = 160.0;
@@ -417,7 +440,7 @@ fn wrapped() -> egui::Layout {
 pub fn left_text(counts: &VerdictCounts) -> String {
     let VerdictCounts { undecided, decisions, .. } = counts;
     if counts.has_fewer_decisions() {
-        format!("{undecided} left in {decisions} decisions")
+        format!("{undecided} left in {}", counted(*decisions, "decision"))
     } else {
         format!("{undecided} left")
     }

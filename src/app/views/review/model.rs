@@ -120,6 +120,8 @@ pub struct ReviewModel<Key> {
     loading: bool,
     /// The candidate to select again once it is loaded.
     returning: Option<CandidateId>,
+    /// That candidate is from the last session: it is not selected if the filter no longer lists it.
+    returning_if_listed: bool,
     /// That candidate was already decided.
     returning_past: Option<Past>,
     /// The next rows could not be read: they are requested on user action, not automatically.
@@ -165,6 +167,7 @@ impl<Key> Default for ReviewModel<Key> {
             seeking: None,
             loading: false,
             returning: None,
+            returning_if_listed: false,
             returning_past: None,
             stalled: false,
             complete: false,
@@ -191,6 +194,12 @@ impl<Key> ReviewModel<Key> {
     /// Whether the last row was decided, so that keys typed ahead have no effect.
     pub fn is_past_end(&self) -> bool {
         self.past_end
+    }
+
+    /// Returns the number of rows before the current one that the filter lists, as far as a row can tell.
+    pub fn listed_before(&self) -> usize {
+        let before = self.rows.get(..self.position);
+        before.map_or(self.position, |rows| rows.iter().filter(|row| self.is_found(row)).count())
     }
 
     /// Returns the rows after the current one, for prefetching.
@@ -247,7 +256,13 @@ impl<Key> ReviewModel<Key> {
         self.seeking = None;
         self.stalled = false;
         self.loading = true;
+        self.returning_if_listed &= stays;
         self.returning = back_to;
+    }
+
+    /// Selects the last session's candidate once the rows are loaded, if it is among them. `position`: its row then.
+    pub fn reopen_at(&mut self, candidate: CandidateId, position: usize) {
+        (self.returning, self.returning_if_listed, self.position) = (Some(candidate), true, position);
     }
 
     /// Returns the candidate that the next key applies to, possibly after it is reloaded.
@@ -264,6 +279,11 @@ impl<Key> ReviewModel<Key> {
     pub fn return_loaded(&mut self, row: Option<CandidateRow>) {
         let returning = self.returning.take();
         let past = self.returning_past.take();
+        let if_listed = std::mem::take(&mut self.returning_if_listed);
+        let row = row.filter(|row| !if_listed || self.index_of(row.candidate.id).is_some());
+        if if_listed && row.is_none() {
+            self.position = 0;
+        }
         match row {
             // An ellipse restored meanwhile is on another candidate, and stays.
             Some(row) if self.adjusting.as_ref().is_some_and(|adjusting| adjusting.candidate != row.candidate.id) => {}

@@ -5,6 +5,8 @@ use egui::{Button, RichText, Ui, vec2};
 use super::OpenProject;
 use crate::app::command::{Command, DatasetCommand, FolderPurpose, Screen};
 use crate::app::theme;
+use crate::app::widgets::lists;
+use crate::domain::counted;
 use crate::jobs::Overview;
 use crate::workflow::training_export::TrainingFormat;
 
@@ -69,9 +71,10 @@ fn next_step(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Command>
     } else if project.counts.undecided > 0 {
         let counts = project.counts;
         let text = if counts.has_fewer_decisions() {
-            format!("Next: decide on {} candidates in {} decisions.", counts.undecided, counts.decisions)
+            let decisions = counted(counts.decisions, "decision");
+            format!("Next: decide on {} in {decisions}.", counted(counts.undecided, "candidate"))
         } else {
-            format!("Next: decide on {} candidates.", counts.undecided)
+            format!("Next: decide on {}.", counted(counts.undecided, "candidate"))
         };
         (text, Some("Review"), Screen::Review)
     } else if overview.rounds.is_empty() {
@@ -103,7 +106,7 @@ fn datasets(ui: &mut Ui, overview: &Overview, busy: bool, commands: &mut Vec<Com
         ui.horizontal(|ui| {
             ui.label(RichText::new("Datasets").size(16.0).strong().color(theme::STRONG));
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                ui.menu_button("Export for training", |ui| {
+                lists::menu(ui, "Export for training", |ui| {
                     for (text, format) in [("As YOLO…", TrainingFormat::Yolo), ("As COCO…", TrainingFormat::Coco)] {
                         let hint = "Images, labels and confirmed hard negatives in a new folder. `quarry export training` has more choices";
                         if ui.button(text).on_hover_text(hint).clicked() {

@@ -9,6 +9,7 @@ use crate::app::theme;
 use crate::app::views::review::minutes_text;
 use crate::app::views::settings::device_list;
 use crate::app::views::start::card;
+use crate::app::widgets::lists;
 use crate::detector::{GpuState, SamplerKind};
 use crate::domain::{HardNegativeSource, RoundInit};
 use crate::training::{PRESETS, RoundConfig, meaning};
@@ -120,7 +121,7 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str], gpu: Option<&GpuState
 
 fn test_dataset(ui: &mut Ui, chosen: &mut String, datasets: &[&str]) {
     let text = |name: &str| if name.is_empty() { "Folds".to_owned() } else { format!("All of {name}") };
-    ComboBox::from_id_salt("test_dataset").selected_text(text(chosen)).width(180.0).show_ui(ui, |ui| {
+    lists::combo(ui, ComboBox::from_id_salt("test_dataset").selected_text(text(chosen)).width(180.0), |ui| {
         for name in std::iter::once(&"").chain(datasets) {
             ui.selectable_value(chosen, (*name).to_owned(), text(name));
         }
@@ -129,7 +130,7 @@ fn test_dataset(ui: &mut Ui, chosen: &mut String, datasets: &[&str]) {
 
 fn preset(ui: &mut Ui, form: &mut Form) {
     row(ui, "Preset", "preset", |ui| {
-        ComboBox::from_id_salt("preset").selected_text(form.config.preset.clone()).show_ui(ui, |ui| {
+        lists::combo(ui, ComboBox::from_id_salt("preset").selected_text(form.config.preset.clone()), |ui| {
             for (name, what_for) in PRESETS {
                 let chosen = form.config.preset == *name;
                 if ui.selectable_label(chosen, *name).on_hover_text(*what_for).clicked()
@@ -190,7 +191,7 @@ fn row(ui: &mut Ui, name: &'static str, key: &str, value: impl FnOnce(&mut Ui)) 
 }
 
 fn choose<T: PartialEq + Copy>(ui: &mut Ui, id: &str, value: &mut T, all: &[T], text: impl Fn(T) -> &'static str) {
-    ComboBox::from_id_salt(id).selected_text(text(*value)).width(180.0).show_ui(ui, |ui| {
+    lists::combo(ui, ComboBox::from_id_salt(id).selected_text(text(*value)).width(180.0), |ui| {
         for one in all {
             ui.selectable_value(value, *one, text(*one));
         }

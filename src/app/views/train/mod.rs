@@ -18,7 +18,6 @@ use super::review::minutes_text;
 use super::start::card;
 use crate::detector::GpuState;
 use crate::domain::{Progress, RoundRecord, RoundState};
-use crate::workflow::FoldProgress;
 
 /// The state of the round job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +30,9 @@ pub enum JobState {
     Stopping,
 }
 
-/// Minimum height of the log and the rounds, in points.
-const LISTS_MIN: f32 = 150.0;
+/// Minimum height of the log and the rounds in points, and their maximum fraction of the height below the running round.
+const LISTS_MIN: f32 = 120.0;
+const LISTS_PART: f32 = 0.3;
 
 pub struct TrainView<'a> {
     pub model: &'a TrainModel,
@@ -74,7 +74,7 @@ impl TrainView<'_> {
         egui::CentralPanel::default().frame(main).show(ui, |ui| {
             self.run(ui);
             ui.add_space(theme::GAP);
-            let bottom = 210.0_f32.min(ui.available_height() * 0.4).max(LISTS_MIN);
+            let bottom = 210.0_f32.min(ui.available_height() * LISTS_PART).max(LISTS_MIN);
             let height = ui.available_height() - bottom - theme::GAP;
             match &self.model.opened {
                 Some(opened) => report::show(ui, self, opened, height),
@@ -94,15 +94,9 @@ impl TrainView<'_> {
 
     fn run(&mut self, ui: &mut Ui) {
         let is_running = self.state != JobState::Idle;
-        let fold = self.model.run.as_ref().and_then(|run| run.fold);
-        let title = match (is_running, self.model.run.as_ref().and_then(|run| run.round)) {
-            _ if fold.is_some() => fold.map(|at| fold_text(&at, self.state)).unwrap_or_default(),
-            (true, Some(round)) if self.state == JobState::Paused => format!("Round {round} is paused"),
-            (true, Some(round)) => format!("Round {round} is running"),
-            (true, None) => "Getting ready".to_owned(),
-            (false, Some(round)) => format!("Round {round}"),
-            (false, None) => "No round is running".to_owned(),
-        };
+        let title = self.model.run.as_ref().and_then(|run| Some(run_text(run, &run.title()?, self.state)));
+        let title =
+            title.unwrap_or_else(|| if is_running { "Getting ready" } else { "No round is running" }.to_owned());
         card(ui, &title, |ui| {
             let Some(run) = &self.model.run else {
                 ui.label(RichText::new("Losses, learning rate and the log appear here.").color(theme::WEAK));
@@ -120,7 +114,7 @@ impl TrainView<'_> {
             ui.add(ProgressBar::new(share).desired_height(10.0).fill(theme::ACCENT.now()));
             ui.horizontal(|ui| {
                 ui.label(RichText::new(text).color(theme::STRONG));
-                if let Some(phase) = &run.phase {
+                if let Some(phase) = run.activity() {
                     ui.label(RichText::new(phase).color(theme::WEAK));
                 }
             });
@@ -203,16 +197,17 @@ fn height_in_card(ui: &Ui) -> f32 {
     (ui.available_height() - f32::from(theme::CARD_MARGIN)).max(60.0)
 }
 
-/// Formats the progress of a cross-validation.
-fn fold_text(at: &FoldProgress, state: JobState) -> String {
-    let FoldProgress { fold, place, folds, round, rounds } = at;
-    let note = match state {
-        JobState::Paused => ", paused",
+/// Formats a round's title with its state.
+fn run_text(run: &Run, title: &str, state: JobState) -> String {
+    let paused = if run.has_paused() { "paused" } else { "pausing" };
+    match (run.fold.is_some(), state) {
+        (true, JobState::Paused) => format!("{title}, {paused}"),
         // A fold's round is not the project's, whose steps are other ones.
-        JobState::Idle => ", not running",
-        _ => "",
-    };
-    format!("Fold {fold} ({place} of {folds}), round {round} of {rounds}{note}")
+        (true, JobState::Idle) => format!("{title}, not running"),
+        (false, JobState::Paused) => format!("{title} is {paused}"),
+        (false, JobState::Running | JobState::Stopping) => format!("{title} is running"),
+        (true, JobState::Running | JobState::Stopping) | (false, JobState::Idle) => title.to_owned(),
+    }
 }
 
 fn step_text(run: &model::Run, is_running: bool) -> String {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use super::series::Series;
 use crate::app::command::{Cross, Form};
-use crate::domain::{RoundId, RoundRecord, RoundState, fold_number, parse_splits, sort_splits};
+use crate::domain::{RoundId, RoundRecord, RoundState, counted, fold_number, parse_splits, sort_splits};
 use crate::training::{
     Difference, Losses, Outcome, RoundConfig, RoundStart, StepClock, StepReport, TrainEvent, is_reserved_split,
     rough_step_seconds, scaled_step_seconds,
@@ -41,7 +41,29 @@ pub struct Run {
     pub phase: Option<String>,
 }
 
+/// The phase of a round that has paused; until then it completes its step.
+const PAUSED: &str = "Paused";
+
 impl Run {
+    /// Returns what runs: a round of the project, or a fold of a cross-validation, whose rounds are not the project's.
+    pub fn title(&self) -> Option<String> {
+        match (self.fold, self.round) {
+            (Some(fold), _) => Some(fold.to_string()),
+            (None, Some(round)) => Some(format!("Round {round}")),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether it has paused: a round that was told to pause first completes its step.
+    pub fn has_paused(&self) -> bool {
+        self.phase.as_deref() == Some(PAUSED)
+    }
+
+    /// Returns the current activity, unless that is a pause, which is shown as the state.
+    pub fn activity(&self) -> Option<&str> {
+        self.phase.as_deref().filter(|_| !self.has_paused())
+    }
+
     /// Returns the fraction of completed steps, 0..=1.
     pub fn share(&self) -> Option<f32> {
         let iterations = self.start.as_ref()?.iterations.max(1);
@@ -255,10 +277,7 @@ impl TrainModel {
     /// Called when a fold's round starts.
     pub fn fold_started(&mut self, at: FoldProgress) {
         self.run = Some(Run { fold: Some(at), ..Run::default() });
-        self.say(
-            format!("Fold {} ({} of {}), round {} of {}", at.fold, at.place, at.folds, at.round, at.rounds),
-            false,
-        );
+        self.say(at.to_string(), false);
     }
 
     /// Whether the running or last job is a cross-validation, whose rounds are not the project's.
@@ -328,10 +347,10 @@ impl TrainModel {
             TrainEvent::Started(start) => {
                 let step = start.step;
                 let text = format!(
-                    "Training on {} images with {} objects and {} hard negatives, on {}",
-                    start.images,
-                    start.faces,
-                    start.hard_negatives,
+                    "Training on {} with {} and {}, on {}",
+                    counted(start.images, "image"),
+                    counted(start.faces, "object"),
+                    counted(start.hard_negatives, "hard negative"),
                     start.device.to_uppercase()
                 );
                 run.start = Some(start);
@@ -355,7 +374,7 @@ impl TrainModel {
                 self.say(format!("Tested at step {step}{score}"), false);
             }
             TrainEvent::Paused { step } => {
-                run.phase = Some("Paused".to_owned());
+                run.phase = Some(PAUSED.to_owned());
                 self.say(format!("Paused at step {step}; a checkpoint is written"), false);
             }
             TrainEvent::Resumed { .. } => {
@@ -404,6 +423,23 @@ mod tests {
 
     fn step(step: u64, total: f64) -> TrainEvent {
         TrainEvent::Step(StepReport { step, total, eta_s: 90.0, ..StepReport::default() })
+    }
+
+    #[test]
+    fn a_folds_round_is_not_the_projects_and_a_pause_is_a_state() {
+        let mut model = TrainModel::default();
+        model.begin();
+        model.round_started(1);
+        assert_eq!(model.run.as_ref().unwrap().title().unwrap(), "Round 1");
+        model.fold_started(FoldProgress { fold: 9, place: 3, folds: 8, round: 2, rounds: 4 });
+        model.round_started(2);
+        assert_eq!(model.run.as_ref().unwrap().title().unwrap(), "Fold 9 (3 of 8), round 2 of 4");
+        model.train_event(TrainEvent::Evaluating { step: 5 });
+        let run = model.run.as_ref().unwrap();
+        assert!(!run.has_paused() && run.activity().is_some());
+        model.train_event(TrainEvent::Paused { step: 5 });
+        let run = model.run.as_ref().unwrap();
+        assert!(run.has_paused() && run.activity().is_none());
     }
 
     fn start() -> TrainEvent {

@@ -7,12 +7,17 @@ use super::{TrainView, facts_row, memory_text};
 use crate::app::command::{Command, DatasetCommand, TrainCommand};
 use crate::app::theme;
 use crate::app::views::review::minutes_text;
+use crate::app::widgets::lists;
 use crate::domain::RoundRecord;
 use crate::training::SamplerTotals;
 use crate::workflow::round_report::{ClassDrawn, RoundReport};
 
 /// Height of a table row in points.
 const ROW: f32 = 14.0;
+/// Minimum width in points of each of two columns: the sampler's table fits.
+const COLUMN: f32 = 430.0;
+/// Space between the cells of the changed settings in points.
+const CELL_GAP: f32 = 16.0;
 /// Number of visible rows for the notes.
 const NOTE_ROWS: usize = 4;
 
@@ -21,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>, opened: &OpenedRound, 
     theme::card().show(ui, |ui| {
         ui.take_available_width();
         ui.set_height((height - 2.0 * f32::from(theme::CARD_MARGIN)).max(120.0));
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             ui.label(RichText::new(format!("Report of round {}", round.number)).strong().color(theme::STRONG));
             view.state_label(ui, &round);
             if ui.add(Button::new(RichText::new("Back to the losses").small()).frame(false)).clicked() {
@@ -29,6 +34,13 @@ pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>, opened: &OpenedRound, 
             }
         });
         ScrollArea::vertical().id_salt("report").auto_shrink(false).show(ui, |ui| {
+            // The scroll bar is drawn over the content.
+            ui.set_max_width(ui.available_width() - theme::SCROLL_BAR);
+            if ui.available_width() < 2.0 * COLUMN {
+                left(ui, opened.report.as_ref());
+                ui.add_space(theme::GAP);
+                return right(ui, view, opened, &round);
+            }
             ui.columns(2, |columns| {
                 left(&mut columns[0], opened.report.as_ref());
                 right(&mut columns[1], view, opened, &round);
@@ -123,12 +135,14 @@ fn right(ui: &mut Ui, view: &mut TrainView<'_>, opened: &OpenedRound, round: &Ro
     heading(ui, "Settings");
     let others: Vec<u32> = view.model.rounds.iter().map(|r| r.number).filter(|n| *n != round.number).collect();
     let text = |compared: Option<u32>| compared.map_or("All of them".to_owned(), |n| format!("Changes from round {n}"));
-    ComboBox::from_id_salt("compared").selected_text(text(opened.compared)).width(180.0).show_ui(ui, |ui| {
-        for compared in std::iter::once(None).chain(others.into_iter().map(Some)) {
-            if ui.selectable_label(opened.compared == compared, text(compared)).clicked() {
-                view.push(TrainCommand::Compare(compared));
+    ui.name_inputs("Settings shown", |ui| {
+        lists::combo(ui, ComboBox::from_id_salt("compared").selected_text(text(opened.compared)).width(180.0), |ui| {
+            for compared in std::iter::once(None).chain(others.into_iter().map(Some)) {
+                if ui.selectable_label(opened.compared == compared, text(compared)).clicked() {
+                    view.push(TrainCommand::Compare(compared));
+                }
             }
-        }
+        });
     });
     let Some(before) = opened.compared else {
         ui.label(RichText::new(&round.config_toml).monospace().small().color(theme::WEAK));
@@ -138,7 +152,10 @@ fn right(ui: &mut Ui, view: &mut TrainView<'_>, opened: &OpenedRound, round: &Ro
     if differences.is_empty() {
         ui.label(RichText::new("The same settings.").small().color(theme::WEAK));
     }
-    Grid::new("differences").num_columns(3).min_row_height(ROW).striped(true).spacing(vec2(16.0, 4.0)).show(ui, |ui| {
+    // Long values, e.g. names of datasets, wrap.
+    let width = (ui.available_width() - 2.0 * CELL_GAP) / 3.0;
+    let grid = Grid::new("differences").num_columns(3).min_row_height(ROW).max_col_width(width);
+    grid.striped(true).spacing(vec2(CELL_GAP, 4.0)).show(ui, |ui| {
         if !differences.is_empty() {
             small_row(ui, &["", &format!("Round {before}"), &format!("Round {}", round.number)], true);
         }
