@@ -55,6 +55,7 @@ mod round_log;
 pub mod round_metrics;
 #[cfg(feature = "torch")]
 mod round_mining;
+#[cfg(feature = "torch")]
 mod round_negatives;
 pub mod round_report;
 pub mod run_curves;
