@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+#[path = "support/exif.rs"]
+mod exif;
+
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -12,6 +15,8 @@ use quarry::dataset::{
     DatasetError, ImportedDataset, decode_rgb, decode_rgb_bytes, fddb, read_fddb, read_folder, read_header,
 };
 use quarry::domain::{Cancel, Progress, Shape};
+
+use exif::with_orientation;
 
 fn import(dir: &Path) -> Result<ImportedDataset, DatasetError> {
     read_fddb(dir, &mut |_| {}, &Cancel::new())
@@ -34,18 +39,6 @@ fn encode(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
 
 fn jpeg(width: u32, height: u32) -> Vec<u8> {
     encode(&two_colours(width, height).into(), ImageFormat::Jpeg)
-}
-
-/// The JPEG with an EXIF segment that only contains an orientation.
-fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
-    let mut exif = b"Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
-    exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
-    let mut bytes = jpeg[..2].to_vec();
-    bytes.extend([0xFF, 0xE1]);
-    bytes.extend(u16::try_from(exif.len() + 2).unwrap().to_be_bytes());
-    bytes.extend(exif);
-    bytes.extend(&jpeg[2..]);
-    bytes
 }
 
 /// An FDDB dataset with one fold, given lists, and images `a/1` (24 x 16) and `a/2` (20 x 30).

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+#[path = "support/exif.rs"]
+mod exif;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +13,8 @@ use assert_cmd::Command;
 use quarry::domain::HardNegativeSource;
 use quarry::store::Store;
 use serde_json::Value;
+
+use exif::with_orientation;
 
 /// A project `p` with an FDDB dataset: `one` (an object) and `two` (none) in fold 1, `three` (an object) in the test fold 10.
 struct Scene {
@@ -674,9 +679,7 @@ fn quarrys_own_exports_are_imported_where_datasets_have_images_of_one_name() {
 fn turned_jpeg() -> Vec<u8> {
     let mut jpeg = std::io::Cursor::new(Vec::new());
     image::RgbImage::new(64, 48).write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
-    let jpeg = jpeg.into_inner();
-    let exif = b"\xFF\xE1\0\x22Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
-    [&jpeg[..2], &exif[..], &jpeg[2..]].concat()
+    with_orientation(&jpeg.into_inner(), 6)
 }
 
 #[test]

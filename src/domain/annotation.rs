@@ -21,6 +21,16 @@ impl Shape {
         }
     }
 
+    /// Returns the shape with x and y multiplied by these factors. With different ones an ellipse would be distorted: its semi-axes are
+    /// scaled along the image's axes, which is right for axis-aligned ones.
+    #[must_use]
+    pub fn scaled(&self, x: f64, y: f64) -> Self {
+        match *self {
+            Self::Rectangle(b) => Self::Rectangle(BoundingBox::new(b.x1 * x, b.y1 * y, b.x2 * x, b.y2 * y)),
+            Self::Ellipse(e) => Self::Ellipse(Ellipse::new(e.ra * x, e.rb * y, e.theta, e.cx * x, e.cy * y)),
+        }
+    }
+
     pub fn ellipse(&self) -> Option<Ellipse> {
         match self {
             Self::Rectangle(_) => None,

@@ -232,7 +232,7 @@ impl RoundConfig {
 
     /// Returns an error for contradictory or nonsensical settings, whatever their source.
     pub fn check(&self) -> Result<(), ConfigError> {
-        self.check_with(&KeyLines::without_file("the settings of the round"))
+        self.check_with(&KeyLines::named("the settings of the round")).map_err(ConfigError::without_line)
     }
 
     pub(super) fn check_with(&self, lines: &KeyLines) -> Result<(), ConfigError> {

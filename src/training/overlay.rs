@@ -44,18 +44,11 @@ fn place(source: &str, line: usize) -> String {
 pub(super) struct KeyLines {
     file: String,
     lines: HashMap<String, usize>,
-    /// Whether the text is a file's.
-    has_lines: bool,
 }
 
 impl KeyLines {
-    fn of_file(file: &str) -> Self {
-        Self { file: file.to_owned(), lines: HashMap::new(), has_lines: true }
-    }
-
-    /// Of settings that were not read from a file, for messages.
-    pub(super) fn without_file(source: &str) -> Self {
-        Self { file: source.to_owned(), lines: HashMap::new(), has_lines: false }
+    pub(super) fn named(file: &str) -> Self {
+        Self { file: file.to_owned(), lines: HashMap::new() }
     }
 
     pub(super) fn contains(&self, key: &str) -> bool {
@@ -75,7 +68,7 @@ impl KeyLines {
     }
 
     fn line(&self, key: &str) -> usize {
-        if self.has_lines { self.lines.get(key).copied().unwrap_or(1) } else { 0 }
+        self.lines.get(key).copied().unwrap_or(1)
     }
 
     /// Creates an error about `key` at the line that sets it, or at line 1 if it has its default value.
@@ -94,7 +87,7 @@ pub(super) fn parse(text: &str, file: &str) -> Result<(Table, KeyLines), ConfigE
     };
     let spanned = DeTable::parse(text).map_err(|e| syntax(&e))?;
     let table: Table = toml::from_str(text).map_err(|e| syntax(&e))?;
-    let mut lines = KeyLines::of_file(file);
+    let mut lines = KeyLines::named(file);
     collect_lines(text, spanned.get_ref(), "", &mut lines.lines);
     Ok((table, lines))
 }

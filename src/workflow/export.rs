@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::WorkflowError;
 use super::outputs::{self, OutputPolicy};
+use super::split::is_tested_on;
 pub use crate::dataset::formats::write::WriteFormat;
 use crate::dataset::formats::write::{
     Export, ExportClass, ExportImage, ExportObject, History, Written, coco_results, fddb_detections, write,
@@ -401,15 +402,14 @@ pub fn detections(
         let text = format!("round {round} has no detections yet. Run `quarry mine` first.");
         return Err(WorkflowError::Refused(text));
     }
-    let datasets = datasets(store, scope)?;
-    let mut images = images_of(store, scope, &datasets)?;
+    let mut images = images_in(store, scope)?;
     if found.is_own() {
         // Listed without detections, images that the round is tested on would count as missed: mining does not detect on them.
         let config = RoundConfig::from_stored(&found.config_toml, &format!("round {round}"))?;
-        images.retain(|image| match config.test_dataset.as_str() {
-            "" => !config.tests_on(image.split.as_deref()),
-            tested => datasets.get(&image.dataset).is_none_or(|name| name != tested),
-        });
+        // A test dataset may have been deleted since: then none of its images is here.
+        if let Ok(is_tested) = is_tested_on(&store.datasets()?, &config) {
+            images.retain(|image| !is_tested(image));
+        }
     }
     let of =
         |image: &ImageRecord| -> Result<Vec<Detection>, WorkflowError> { Ok(store.detections(found.id, image.id)?) };

@@ -32,10 +32,10 @@ pub(super) fn negatives_of_round(
         return Ok(HashMap::new());
     }
     let chosen = store.hard_negatives_with(source, round, models)?;
-    let others: BTreeSet<String> = known.into_iter().filter(|name| !models.contains(name)).collect();
+    let others: BTreeSet<String> = known.iter().filter(|name| !models.contains(name)).cloned().collect();
     if !others.is_empty() {
         let count = |found: &HashMap<ImageId, Vec<HardNegative>>| found.values().map(Vec::len).sum::<usize>();
-        let every: Vec<String> = models.iter().chain(&others).cloned().collect();
+        let every: Vec<String> = known.into_iter().collect();
         let left_out = count(&store.hard_negatives_with(source, round, &every)?) - count(&chosen);
         if left_out > 0 {
             observer(WorkEvent::Log(format!(

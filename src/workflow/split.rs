@@ -37,13 +37,9 @@ impl Split {
                     .to_owned(),
             ));
         }
-        let test_dataset = test_dataset(datasets, config)?;
+        let in_test = is_tested_on(datasets, config)?;
         check_splits(images, "test", &config.test_splits)?;
         check_splits(images, "train", &config.train_splits)?;
-        let in_test = |image: &ImageRecord| match test_dataset {
-            Some(dataset) => image.dataset == dataset,
-            None => config.tests_on(image.split.as_deref()),
-        };
         let copies = Copies::new(images, truth);
         let (test, others): (Vec<ImageRecord>, Vec<ImageRecord>) = images.iter().cloned().partition(in_test);
         let (test, copied_test) = once_each(test, &copies);
@@ -79,6 +75,18 @@ impl Split {
         }
         notes
     }
+}
+
+/// Returns whether a round is tested on an image. Refuses an unknown test dataset.
+pub(super) fn is_tested_on(
+    datasets: &[Dataset],
+    config: &RoundConfig,
+) -> Result<impl Fn(&ImageRecord) -> bool, WorkflowError> {
+    let test_dataset = test_dataset(datasets, config)?;
+    Ok(move |image: &ImageRecord| match test_dataset {
+        Some(dataset) => image.dataset == dataset,
+        None => config.tests_on(image.split.as_deref()),
+    })
 }
 
 /// Returns the test images without copies in several datasets, and those copies.

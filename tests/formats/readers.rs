@@ -3,6 +3,7 @@
 use quarry::dataset::formats::{ExifRule, ReadOptions, read_auto, recognise};
 use quarry::domain::Cancel;
 
+use crate::exif::with_orientation;
 use crate::support::{Set, bad, check, check_bad};
 
 const COCO: &str = r#"{
@@ -721,11 +722,7 @@ fn a_folder_with_unknown_annotations_is_told() {
 fn turned_jpeg(orientation: u8) -> Vec<u8> {
     let mut jpeg = std::io::Cursor::new(Vec::new());
     image::RgbImage::new(24, 16).write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
-    let jpeg = jpeg.into_inner();
-    let mut exif = b"Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
-    exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
-    let length = (exif.len() as u16 + 2).to_be_bytes();
-    [&jpeg[..2], &[0xFF, 0xE1], &length, &exif, &jpeg[2..]].concat()
+    with_orientation(&jpeg.into_inner(), orientation)
 }
 
 #[test]

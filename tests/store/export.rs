@@ -201,6 +201,18 @@ fn detections_and_verdicts_are_written_for_other_programs() {
     let (left_out, text) = again(DetectionFormat::Fddb, true, "ellipses.txt");
     assert!(left_out == 0 && text.contains("a/two\n1\n2.5 1.5 0.25 2.5 4.25 0.5\n"), "{text}");
 
+    let mut names = |settings: &str, name: &str| {
+        p.store.set_round_config(p.round, settings).unwrap();
+        let out = p.dir.path().join(name);
+        detections(&p.store, &all, 1, DetectionFormat::Fddb, false, &out).unwrap();
+        std::fs::read_to_string(&out).unwrap()
+    };
+    let tested = images.iter().find(|image| image.split.is_some()).unwrap();
+    let listed = names("test_splits = [\"10\"]", "all.txt");
+    assert!(listed.contains(&format!("{}\n", tested.name)), "{listed}");
+    let listed = names(&format!("test_splits = [{:?}]", tested.split.as_ref().unwrap()), "training.txt");
+    assert!(!listed.contains(&format!("{}\n", tested.name)), "the round is tested on it: {listed}");
+
     let (list, table) = (p.dir.path().join("verdicts.json"), p.dir.path().join("verdicts.csv"));
     let ids = p.candidates();
     p.store.record_verdicts(&ids[1..2], "Ada, B.", Verdict::Rejected, Some("=1+1"), 5).unwrap();

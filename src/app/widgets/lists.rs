@@ -1,19 +1,12 @@
 //! Drop-down lists and menus that work with the keyboard alone: egui closes them after a click, but not after Enter on an entry.
 
+use std::cell::Cell;
+
 use egui::{ComboBox, InnerResponse, IntoAtoms, Key, Ui};
 
 /// Shows a list. A key that chooses an entry, or Esc, closes it and returns the focus to it.
 pub fn combo<R>(ui: &mut Ui, list: ComboBox<'_>, contents: impl FnOnce(&mut Ui) -> R) -> InnerResponse<Option<R>> {
-    let mut is_left = false;
-    let shown = list.show_ui(ui, |ui| {
-        let result = contents(ui);
-        is_left = left_by_key(ui);
-        result
-    });
-    if is_left {
-        shown.response.request_focus();
-    }
-    shown
+    left_by_keys(contents, |contents| list.show_ui(ui, contents))
 }
 
 /// Shows a menu, which is left as [`combo`] is.
@@ -22,13 +15,20 @@ pub fn menu<'a, R>(
     text: impl IntoAtoms<'a>,
     contents: impl FnOnce(&mut Ui) -> R,
 ) -> InnerResponse<Option<R>> {
-    let mut is_left = false;
-    let shown = ui.menu_button(text, |ui| {
+    left_by_keys(contents, |contents| ui.menu_button(text, contents))
+}
+
+fn left_by_keys<R>(
+    contents: impl FnOnce(&mut Ui) -> R,
+    show: impl FnOnce(Box<dyn FnOnce(&mut Ui) -> R + '_>) -> InnerResponse<Option<R>>,
+) -> InnerResponse<Option<R>> {
+    let is_left = Cell::new(false);
+    let shown = show(Box::new(|ui: &mut Ui| {
         let result = contents(ui);
-        is_left = left_by_key(ui);
+        is_left.set(left_by_key(ui));
         result
-    });
-    if is_left {
+    }));
+    if is_left.get() {
         shown.response.request_focus();
     }
     shown

@@ -12,7 +12,6 @@ use crate::dataset::images::{Probe, SeenContent, probe_all};
 use crate::dataset::imported::LeftOut;
 use crate::dataset::{DatasetError, ImportedDataset, ImportedImage, ImportedObject};
 use crate::domain::{Cancel, Progress, Shape, check_shape, check_sides, printable};
-use crate::geometry::{BoundingBox, Ellipse};
 
 /// Class names in order of first occurrence.
 #[derive(Debug, Default)]
@@ -278,7 +277,7 @@ impl Draft {
         let scale = if self.fractions { upright.annotated_size(size) } else { (1.0, 1.0) };
         let mut objects = Vec::with_capacity(draft.objects.len());
         for object in &draft.objects {
-            let shape = upright.shape(scaled(object.shape, scale));
+            let shape = upright.shape(object.shape.scaled(scale.0, scale.1));
             let sides = object.sides.map(|sides| sides.lengths(scale));
             let checked = check_shape(&shape, probe.width, probe.height);
             match checked.and_then(|()| sides.map_or(Ok(()), |(width, height)| check_sides(width, height))) {
@@ -304,17 +303,6 @@ impl Draft {
 pub(super) fn name_of(path: &Path) -> String {
     let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
     parts.join("/")
-}
-
-fn scaled(shape: Shape, (x, y): (f64, f64)) -> Shape {
-    if (x, y) == (1.0, 1.0) {
-        return shape;
-    }
-    match shape {
-        Shape::Rectangle(b) => Shape::Rectangle(BoundingBox::new(b.x1 * x, b.y1 * y, b.x2 * x, b.y2 * y)),
-        // With different side lengths, fractions are only used for axis-aligned ellipses.
-        Shape::Ellipse(e) => Shape::Ellipse(Ellipse::new(e.ra * x, e.rb * y, e.theta, e.cx * x, e.cy * y)),
-    }
 }
 
 /// Counts images whose size differs from the annotation.

@@ -2,25 +2,10 @@
 
 use std::io::{self, Write};
 
-use serde::Serialize;
-
 use super::FoundInList;
+use crate::dataset::formats::write::CocoResult;
 pub use crate::dataset::formats::write::fddb_detections as fddb_text;
 use crate::detector::LabelledDetection;
-
-/// One entry of COCO's result list. `ellipse` is Quarry's own: centre, semi-axes, angle in radians.
-#[derive(Serialize)]
-struct CocoResult<'a> {
-    image_id: usize,
-    file_name: &'a str,
-    category_id: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    category_name: Option<&'a str>,
-    bbox: [f64; 4],
-    score: f32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ellipse: Option<[f64; 5]>,
-}
 
 /// Writes COCO's result list image by image.
 pub(super) struct CocoWriter<'a> {
@@ -38,15 +23,9 @@ impl<'a> CocoWriter<'a> {
     pub fn image(&mut self, image: &FoundInList, classes: &[String], ellipses: bool) -> io::Result<()> {
         for LabelledDetection { detection: d, label } in &image.found {
             let place = usize::try_from(label - 1).ok();
-            let result = CocoResult {
-                image_id: image.place,
-                file_name: &image.name,
-                category_id: *label,
-                category_name: place.and_then(|place| classes.get(place)).map(String::as_str),
-                bbox: [d.bbox.x1, d.bbox.y1, d.bbox.width(), d.bbox.height()],
-                score: d.score,
-                ellipse: d.ellipse.filter(|_| ellipses).map(|e| [e.cx, e.cy, e.ra, e.rb, e.theta]),
-            };
+            let mut result = CocoResult::new(image.place as i64, *label, d, ellipses);
+            result.file_name = Some(&image.name);
+            result.category_name = place.and_then(|place| classes.get(place)).map(String::as_str);
             let comma = if self.is_first { "" } else { "," };
             write!(self.out, "{comma}{}", serde_json::to_string(&result)?)?;
             self.is_first = false;

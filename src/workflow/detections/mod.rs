@@ -364,7 +364,7 @@ impl Taken {
         }
         // Highest score first, as detectors return them; ties in file order.
         taken.found.iter_mut().for_each(|of_image| of_image.sort_by(|a, b| b.score.total_cmp(&a.score)));
-        notes.extend(pixels.note());
+        notes.extend(pixels.note(scene));
         notes.extend(corners.warning(&request.path));
         notes.extend(repeated::count_once(&mut taken.found, scene));
         taken.facts.notes = notes;

@@ -10,20 +10,21 @@ use crate::dataset::formats::{ExifRule, Upright};
 use crate::dataset::results::{GivenImage, Results, Unit};
 use crate::dataset::{read_image_file, read_size};
 use crate::domain::{ImageRecord, Shape};
-use crate::geometry::{BoundingBox, Ellipse};
 
 /// How to read the coordinates of one file.
 pub(super) struct Pixels {
     unit: Unit,
     /// By the image's index in the scene, where the coordinates are those of the stored pixels.
     stored: HashMap<usize, Upright>,
-    /// Images that have an EXIF orientation that moves pixels, with coordinates of the upright image.
+    /// Images with an EXIF orientation and coordinates of the upright image.
     upright: usize,
+    /// Images with detections whose orientation does not matter for their coordinates, and was not read.
+    unread: Vec<usize>,
 }
 
 impl Pixels {
-    /// `places`: the index of each record's image in the scene; `given`: the images of a ground truth file by id. Reads the headers of images
-    /// with detections, except where `rule` says that orientation was applied. A file that cannot be read counts as upright.
+    /// `places`: the index of each record's image in the scene; `given`: the images of a ground truth file by id. Reads the headers of the
+    /// images whose coordinates may be those of the stored pixels. A file that cannot be read counts as upright.
     pub fn new(
         scene: &Scene,
         results: &Results,
@@ -32,35 +33,31 @@ impl Pixels {
         rule: ExifRule,
         given: &BTreeMap<i64, GivenImage>,
     ) -> Self {
-        let mut all = Self { unit, stored: HashMap::new(), upright: 0 };
-        if rule == ExifRule::Apply {
-            return all;
-        }
         let declared: HashMap<usize, (u32, u32)> = results
             .records
             .iter()
             .zip(places)
             .filter_map(|(record, place)| Some((*place.as_ref().ok()?, given.get(&record.image.id?)?.size?)))
             .collect();
-        let with: BTreeSet<usize> = places.iter().filter_map(|place| place.as_ref().ok().copied()).collect();
-        let with: Vec<usize> = with.into_iter().collect();
-        let turned: Vec<(usize, Upright)> = with
+        let with: BTreeSet<usize> = match rule {
+            ExifRule::Apply => BTreeSet::new(),
+            ExifRule::Auto | ExifRule::Ignore => {
+                places.iter().filter_map(|place| place.as_ref().ok().copied()).collect()
+            }
+        };
+        let is_unclear = |at: &usize| rule == ExifRule::Ignore || declared.contains_key(at);
+        let (unclear, unread): (Vec<usize>, Vec<usize>) = with.into_iter().partition(is_unclear);
+        let turned: Vec<(usize, Upright)> = unclear
             .par_iter()
             .filter_map(|at| {
                 let image = scene.images.get(*at)?;
-                let orientation = orientation_of(scene, image).filter(|orientation| *orientation > 1)?;
-                let size = (image.width, image.height);
+                let (orientation, size) = (orientation_of(scene, *at)?, (image.width, image.height));
                 Some((*at, Upright::of(rule, orientation, size, declared.get(at).copied())))
             })
             .collect();
-        for (at, upright) in turned {
-            if upright.moves() {
-                all.stored.insert(at, upright);
-            } else {
-                all.upright += 1;
-            }
-        }
-        all
+        let count = turned.len();
+        let stored: HashMap<usize, Upright> = turned.into_iter().filter(|(_, upright)| upright.moves()).collect();
+        Self { unit, upright: count - stored.len(), stored, unread }
     }
 
     /// Returns the shape in pixels of the upright image, the scene's image number `at`.
@@ -77,10 +74,10 @@ impl Pixels {
         self.stored.contains_key(&at)
     }
 
-    /// Returns what was assumed, if any image has an orientation.
-    pub fn note(&self) -> Option<String> {
-        let Self { stored, upright, .. } = self;
-        match (stored.len(), *upright) {
+    /// Returns what was assumed, if any image with detections has an orientation. Reads the headers of all that were not read yet.
+    pub fn note(&self, scene: &Scene) -> Option<String> {
+        let turned = self.unread.par_iter().filter(|at| orientation_of(scene, **at).is_some()).count();
+        match (self.stored.len(), self.upright + turned) {
             (0, 0) => None,
             (0, upright) => Some(format!(
                 "{upright} images with detections have an EXIF orientation; their boxes are read as those of the upright image. If the \
@@ -98,21 +95,19 @@ impl Pixels {
     }
 }
 
-fn orientation_of(scene: &Scene, image: &ImageRecord) -> Option<u8> {
+/// Returns the EXIF orientation of an image that is not stored upright.
+fn orientation_of(scene: &Scene, at: usize) -> Option<u8> {
+    let image = scene.images.get(at)?;
     let dataset = scene.datasets.iter().find(|dataset| dataset.id == image.dataset)?;
     let path = dataset.root.join(&image.path);
-    let bytes = read_image_file(&path).ok()?;
-    Some(read_size(&bytes, &path).ok()?.exif_orientation)
+    let header = read_size(&read_image_file(&path).ok()?, &path).ok()?;
+    Some(header.exif_orientation).filter(|orientation| *orientation > 1)
 }
 
 /// Converts the shape to pixels of an image of `width` x `height`.
-fn in_pixels(shape: &Shape, unit: Unit, (w, h): (f64, f64)) -> Shape {
-    if unit == Unit::Pixels {
-        return *shape;
-    }
-    match *shape {
-        Shape::Rectangle(b) => Shape::Rectangle(BoundingBox::new(b.x1 * w, b.y1 * h, b.x2 * w, b.y2 * h)),
-        // With different scales per axis, an ellipse would be distorted; its semi-axes are scaled along the image's axes.
-        Shape::Ellipse(e) => Shape::Ellipse(Ellipse::new(e.ra * w, e.rb * h, e.theta, e.cx * w, e.cy * h)),
+fn in_pixels(shape: &Shape, unit: Unit, (width, height): (f64, f64)) -> Shape {
+    match unit {
+        Unit::Pixels => *shape,
+        Unit::Fractions => shape.scaled(width, height),
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn show(ui: &mut Ui, model: &TrainModel, height: f32) {
         let hidden = ui.scope_builder(UiBuilder::new().max_rect(names), |ui| legend(ui, &lines)).inner;
         ui.scope_builder(UiBuilder::new().max_rect(plots), |ui| {
             let height = height - ui.spacing().item_spacing.y;
-            losses(ui, &lines, &hidden, height * (1.0 - RATE_SHARE));
+            losses(ui, lines, &hidden, height * (1.0 - RATE_SHARE));
             rate(ui, run, height * RATE_SHARE, height < LOW);
         });
     });
@@ -101,16 +101,16 @@ fn legend(ui: &mut Ui, lines: &[Loss]) -> Hidden {
 }
 
 /// Its steps are those of the learning rate's plot below, which has the numbers.
-fn losses(ui: &mut Ui, lines: &[Loss], hidden: &Hidden, height: f32) {
+fn losses(ui: &mut Ui, lines: Vec<Loss>, hidden: &Hidden, height: f32) {
     // Fixed bounds stop following the lines, so the empty plot is a separate one.
-    let plot = match lines {
+    let plot = match lines[..] {
         [] => Plot::new("no losses").default_x_bounds(0.0, 100.0).default_y_bounds(0.0, 2.0),
         _ => Plot::new("losses"),
     };
     let plot = plain(plot, height).custom_x_axes(Vec::new()).custom_y_axes(vec![y_axis("loss")]);
     plot.show(ui, |plot| {
-        for line in lines.iter().filter(|line| !hidden.contains(line.name)) {
-            let points = PlotPoints::new(line.points.clone());
+        for line in lines.into_iter().filter(|line| !hidden.contains(line.name)) {
+            let points = PlotPoints::new(line.points);
             plot.line(Line::new(line.name, points).color(line.color).width(line.width));
         }
     });

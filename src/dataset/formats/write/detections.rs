@@ -32,10 +32,15 @@ fn on_one_line(name: &str) -> Cow<'_, str> {
     if name.contains(['\n', '\r']) { name.replace('\n', "\\n").replace('\r', "\\r").into() } else { name.into() }
 }
 
-#[derive(Serialize)]
-struct CocoResult {
+/// An entry of COCO's result list.
+#[derive(Debug, Serialize)]
+pub struct CocoResult<'a> {
     image_id: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_name: Option<&'a str>,
     category_id: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category_name: Option<&'a str>,
     bbox: [f64; 4],
     score: f32,
     /// Quarry's own key: centre, semi-axes, angle in radians.
@@ -43,16 +48,26 @@ struct CocoResult {
     ellipse: Option<[f64; 5]>,
 }
 
+impl CocoResult<'_> {
+    /// An entry without names. `ellipses`: with the detection's ellipse, if it has one.
+    pub fn new(image_id: i64, category_id: i64, detection: &Detection, ellipses: bool) -> Self {
+        let b = &detection.bbox;
+        Self {
+            image_id,
+            file_name: None,
+            category_id,
+            category_name: None,
+            bbox: [b.x1, b.y1, b.width(), b.height()],
+            score: detection.score,
+            ellipse: detection.ellipse.filter(|_| ellipses).map(|e| [e.cx, e.cy, e.ra, e.rb, e.theta]),
+        }
+    }
+}
+
 /// Formats COCO's result list of detections on images with these ids. The category is the detection's class id.
 pub fn coco_results<'a>(found: impl Iterator<Item = (i64, &'a [Detection])>, ellipses: bool) -> String {
     let results = found.flat_map(|(image_id, detections)| {
-        detections.iter().map(move |d| CocoResult {
-            image_id,
-            category_id: d.class.0,
-            bbox: [d.bbox.x1, d.bbox.y1, d.bbox.width(), d.bbox.height()],
-            score: d.score,
-            ellipse: d.ellipse.filter(|_| ellipses).map(|e| [e.cx, e.cy, e.ra, e.rb, e.theta]),
-        })
+        detections.iter().map(move |d| CocoResult::new(image_id, d.class.0, d, ellipses))
     });
     let results: Vec<CocoResult> = results.collect();
     // Plain numbers: this cannot fail.

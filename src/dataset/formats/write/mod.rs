@@ -11,7 +11,7 @@ mod yolo;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-pub use self::detections::{coco_results, fddb_detections};
+pub use self::detections::{CocoResult, coco_results, fddb_detections};
 pub use self::yolo::listed_path as yolo_image_path;
 use crate::domain::Shape;
 
