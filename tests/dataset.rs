@@ -151,7 +151,7 @@ fn bytes_that_are_no_text_are_refused_with_their_line() {
     let tiny = TinyFddb::good();
     tiny.write("FDDB-folds/FDDB-fold-03.txt", b"a/1\na/\xFF\n");
     let error = tiny.import().unwrap_err().to_string();
-    assert!(error.contains("FDDB-fold-03.txt:2: not UTF-8"), "{error}");
+    assert!(error.contains("FDDB-fold-03.txt:2: the text is not UTF-8"), "{error}");
 }
 
 #[test]

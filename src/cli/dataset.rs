@@ -73,12 +73,13 @@ enum Action {
 The same seed gives the same splits again. Imports leave them alone from then on, and give new images none; --take-back lets the next import
 bring the dataset's own splits back.")]
     Split {
-        /// Names and shares: train=0.8,val=0.1,test=0.1
+        /// Names and shares: fractions (train=0.8,val=0.1,test=0.1) or percentages (train=80%,val=10%,test=10%) that add up, or whole parts (1=1,2=1)
         #[arg(value_parser = parse_shares, required_unless_present = "take_back")]
         shares: Option<Shares>,
         /// Only this dataset [default: all of the project's together]
         #[arg(long, value_name = "NAME")]
         dataset: Option<String>,
+        /// Another seed divides differently
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// Maximum distance of two images' perceptual hashes to stay together, in bits of 64
@@ -90,6 +91,7 @@ bring the dataset's own splits back.")]
         /// Change nothing; print what would be done
         #[arg(long)]
         dry_run: bool,
+        /// Divide nothing; the next import brings the dataset's own splits back
         #[arg(long, conflicts_with_all = ["shares", "dry_run"])]
         take_back: bool,
     },
@@ -258,8 +260,12 @@ fn check_all(project: &Project, name: Option<&str>, decode: bool, context: &Cont
         let line = |report: &IntegrityReport| format!("{}: {}", printable(&report.dataset), check_text(report));
         reports.iter().map(line).collect::<Vec<_>>().join("\n")
     })?;
-    let others: usize = reports.iter().map(|report| report.images - report.same).sum();
-    anyhow::ensure!(others == 0, "{others} images have changed since the import");
+    let (away, unsound): (Vec<&IntegrityReport>, Vec<&IntegrityReport>) =
+        reports.iter().filter(|report| !report.is_sound()).partition(|report| report.away.is_some());
+    let changed = unsound.iter().map(|report| format!("{}: {}", printable(&report.dataset), report.others()));
+    let away = away.iter().map(|report| format!("{} is away", printable(&report.dataset)));
+    let found: Vec<String> = away.chain(changed).collect();
+    anyhow::ensure!(found.is_empty(), "not as imported: {}", found.join("; "));
     Ok(())
 }
 
@@ -286,6 +292,9 @@ fn left_out_text(report: &ImportReport) -> String {
 const SHOWN: usize = 5;
 
 fn check_text(report: &IntegrityReport) -> String {
+    if let Some(away) = &report.away {
+        return printable(away).into_owned();
+    }
     let mut text = format!("{} of {} images are unchanged since the import", report.same, report.images);
     let unreadable: Vec<String> =
         report.unreadable.iter().map(|(name, why)| format!("{} ({})", printable(name), printable(why))).collect();
@@ -304,6 +313,9 @@ fn check_text(report: &IntegrityReport) -> String {
 fn stats_text(found: &DatasetStatistics) -> String {
     let DatasetStatistics { images, removed, objects, ignored, promoted, edited, .. } = found;
     let mut text = format!("{} ({}, {})", printable(&found.name), found.kind, printable(&found.root));
+    if let Some(away) = &found.away {
+        let _ = write!(text, "\nAway: {}", printable(away));
+    }
     let _ = write!(text, "\n{images} images");
     for (count, what) in [
         (found.background_images, "without objects"),

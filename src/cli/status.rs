@@ -40,6 +40,7 @@ fn text(status: &Status) -> String {
     for d in &status.datasets {
         let (name, kind, root) = (printable(&d.name), printable(&d.kind), printable(&d.root));
         lines.push(format!("Dataset {name} ({kind}): {} images, {} objects, at {root}", d.images, d.objects));
+        lines.extend(d.away.iter().map(|away| format!("  Away: {}", printable(away))));
         if d.removed > 0 {
             lines.push(format!(
                 "  {} images were removed: kept with their verdicts, not used for training or testing",

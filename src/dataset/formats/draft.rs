@@ -84,6 +84,8 @@ pub(super) struct DraftImage {
 pub(super) struct Draft {
     /// Absolute, links resolved.
     pub root: PathBuf,
+    /// Whether the user named `root`, as the folder of the images.
+    is_named: bool,
     pub classes: Classes,
     /// The annotation files.
     pub files: Vec<PathBuf>,
@@ -101,6 +103,7 @@ impl Draft {
     pub fn new(root: PathBuf, options: &ReadOptions) -> Self {
         Self {
             root,
+            is_named: options.images.is_some(),
             classes: Classes::default(),
             files: Vec::new(),
             images: Vec::new(),
@@ -246,10 +249,16 @@ impl Draft {
                 self.missing.len()
             )),
             (Some(first), true) => {
-                let problem = format!(
-                    "none of the {listed} listed images exists; the first is '{}'. Name the folder of the images with --images DIR",
-                    printable(first)
-                );
+                let advice = if self.is_named {
+                    "--images takes the folder that these names are relative to: another one, or one above or below"
+                } else {
+                    "Name the folder of the images with --images DIR"
+                };
+                let none = match listed {
+                    1 => "the only listed image does not exist: it".to_owned(),
+                    _ => format!("none of the {listed} listed images exists; the first"),
+                };
+                let problem = format!("{none} is '{}'. {advice}", printable(first));
                 return Err(DatasetError::layout(&self.root, problem));
             }
             (None, true) => {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use super::super::WorkflowError;
-use crate::domain::{Annotation, AnnotationSource, ClassId, ImageRecord, sort_splits};
+use crate::domain::{Annotation, AnnotationSource, Away, ClassId, ImageRecord, sort_splits};
 use crate::store::{Dataset, Store};
 
 /// Numbers of one dataset. Objects are the current ones, including corrected and promoted ones.
@@ -17,6 +17,9 @@ pub struct DatasetStatistics {
     pub name: String,
     pub kind: String,
     pub root: String,
+    /// Set if the dataset's folder is away: what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub away: Option<String>,
     pub images: usize,
     /// Images that the last import no longer found; they are kept with their verdicts and otherwise unused.
     pub removed: usize,
@@ -151,6 +154,7 @@ fn of_images(
         name: dataset.name.clone(),
         kind: dataset.kind.clone(),
         root: dataset.root.to_string_lossy().into_owned(),
+        away: Away::of_folder(&dataset.root).filter(|_| !images.is_empty()).map(|away| away.to_string()),
         images: images.len(),
         removed: 0,
         background_images: images.iter().filter(|image| of(image).is_empty()).count(),
