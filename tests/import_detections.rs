@@ -417,6 +417,21 @@ fn odd_files_are_understood_or_refused_by_name() {
     check("utf16.json", b"\xff\xfe[\0]\0", Err(&["utf16.json: the text is UTF-16", "iconv"]));
     check("utf16.csv", b"i\0m\0a\0g\0e\0,\0", Err(&["utf16.csv: the text is UTF-16"]));
     check("utf16/one.txt", b"\xfe\xff\x000\0 ", Err(&["one.txt: the text is UTF-16"]));
+    check("latin1.json", b"[\n{\"file_name\": \"caf\xe9\"}]", Err(&["latin1.json:2: the text is not UTF-8", "iconv"]));
+    check(
+        "latin1.csv",
+        b"image,x1,y1,x2,y2\ncaf\xe9,1,1,9,9\n",
+        Err(&["latin1.csv:2: the text is not UTF-8", "iconv"]),
+    );
+    // YOLOv5's `results.pandas().xyxy[0].to_csv()`.
+    let pandas = ",xmin,ymin,xmax,ymax,confidence,class,name\n0,1.5,2.5,30.5,40.5,0.9,0,face\n";
+    check(
+        "pandas.csv",
+        pandas.as_bytes(),
+        Err(&["pandas.csv:1: ", "no image column", "YOLOv5", "add a column `image`"]),
+    );
+    let pandas = "image,xmin,ymin,xmax,ymax,confidence,class,name\nbig/one,1.5,2.5,30.5,40.5,0.9,0,face\n";
+    check("pandas-image.csv", pandas.as_bytes(), Ok((1, 0, 0)));
     check("bom.json", &[b"\xef\xbb\xbf", format!("[{good}]").as_bytes()].concat(), Ok((1, 0, 0)));
     check("header.csv", format!("{corners}\n").as_bytes(), Ok((0, 0, 0)));
     check("empty/one.txt", b"", Ok((0, 0, 0)));

@@ -320,7 +320,7 @@ fn stats_text(found: &DatasetStatistics) -> String {
     for (count, what) in [
         (found.background_images, "without objects"),
         (found.complete_images, "marked as complete"),
-        (found.copies, "with the same bytes as another"),
+        (found.copies, "with the same bytes as an earlier one"),
         (*removed, "more removed from the dataset"),
     ] {
         if count > 0 {

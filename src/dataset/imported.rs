@@ -265,7 +265,7 @@ impl fmt::Display for ImportSummary {
         listed(f, self.unreadable.len(), "unreadable, left out", unreadable, " ")?;
         let same =
             self.duplicates.iter().map(|(later, earlier)| format!("{} = {}", printable(later), printable(earlier)));
-        listed(f, self.duplicates.len(), "with the same bytes as another", same, " ")
+        listed(f, self.duplicates.len(), "with the same bytes as an earlier one", same, " ")
     }
 }
 

@@ -281,6 +281,17 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_file_that_cannot_be_written_says_what_to_do() {
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
+            let error = at(Path::new("p/runs/training.lock"), "opening the lock file")(kind.into()).to_string();
+            assert!(
+                error.starts_with("p/runs/training.lock: opening") && error.contains("write access to the project"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
     fn a_second_taker_is_told_who_holds_the_lock() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");

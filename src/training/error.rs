@@ -136,5 +136,7 @@ mod tests {
         let full = TrainingError::io(Path::new("/x"), "writing")(io::ErrorKind::StorageFull.into());
         let full = full.explained(7, Path::new("/y"));
         assert!(matches!(full, TrainingError::DiskFull { path } if path == Path::new("/x")));
+        let denied = TrainingError::io(Path::new("/x"), "opening")(io::ErrorKind::PermissionDenied.into()).to_string();
+        assert!(denied.contains("write access to the project's folder"), "{denied}");
     }
 }

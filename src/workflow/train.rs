@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::classes::LabelMap;
 use super::copies::Truth;
 use super::device::check_device;
-use super::good_model::good_model;
 use super::held_out::HeldOut;
+use super::previous_weights::{previous_weights, tested_on_training_images};
 use super::retry::with_retries;
 use super::round_data;
 use super::round_hooks::{Hooks, LastTest};
@@ -18,7 +18,7 @@ use super::round_negatives::negatives_of_round;
 use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError, backbone};
 use crate::dataset::decode_rgb;
-use crate::detector::{Detector, SamplerCounts};
+use crate::detector::SamplerCounts;
 use crate::domain::{
     Annotation, AnnotationSource, CANDIDATE_MAX_IOU, Cancel, ClassId, DatasetId, ImageId, ImageRecord, RoundInit,
     RoundRecord, RoundState, Shape, Sources, printable_path, shown_path_if_any, shown_paths,
@@ -384,9 +384,13 @@ fn plan(
     let read = training.iter().enumerate().filter(|(k, _)| !left_out.contains(k));
     let training_sources = sources(store, read.map(|(_, image)| image.path.as_path()))?;
     training_sources.check()?;
-    let previous = if begun { None } else { previous_checkpoint(project, number, config, observer)? };
+    let previous = if begun { None } else { previous_weights(project, number, config, observer)? };
     let backbone = if config.init == RoundInit::Backbone && !begun { backbone::find(config, observer)? } else { None };
-    let (changes, log_lines) = (Vec::new(), Vec::new());
+    let (changes, mut log_lines) = (Vec::new(), Vec::new());
+    if let Some(weights) = &previous {
+        log_lines.extend(tested_on_training_images(project, store, weights, &held_out.images)?);
+    }
+    let previous = previous.map(|weights| weights.file);
     let held_out_files = (held_out_files, held_out_sources);
     Ok(Plan {
         training,
@@ -629,35 +633,4 @@ fn check_memory(config: &RoundConfig) -> Result<(), WorkflowError> {
         gigabytes(least),
         gigabytes(has)
     )))
-}
-
-/// Returns the initial weights of a round with `init = "previous"`: from the last round that has any, finished or not.
-fn previous_checkpoint(
-    project: &Project,
-    round: u32,
-    config: &RoundConfig,
-    observer: &mut Observer,
-) -> Result<Option<PathBuf>, WorkflowError> {
-    if config.init == RoundInit::Backbone {
-        return Ok(None);
-    }
-    let has_any = |n: &u32| last_model(&project.run_dir(*n)).is_some();
-    let newest = (1..round).rev().find(has_any).map(|n| good_model(&project.run_dir(n), observer)).transpose()?;
-    let Some(found) = newest.flatten() else {
-        return Err(WorkflowError::Refused(
-            "init is `previous`, but no earlier round has a checkpoint. Use `--init backbone`.".to_owned(),
-        ));
-    };
-    Detector::check_architecture(&found, config.detector.architecture)?;
-    let known = Detector::config_of(&found)?.class_names();
-    if known != config.detector.class_names() {
-        return Err(WorkflowError::Refused(format!(
-            "init is `previous`, but {} has the classes {} and this round {}. Set the same ones with `detector.classes`, or use `--init backbone`.",
-            found.display(),
-            known.join(", "),
-            config.detector.class_names().join(", ")
-        )));
-    }
-    observer(WorkEvent::Log(format!("Round {round} starts from the weights of {}", found.display())));
-    Ok(Some(found))
 }

@@ -158,6 +158,13 @@ fn broken_json_names_its_line() {
     check("{\"images\": [\n{\"id\": 1, ", "c.json:2: ");
     check("{\"images\": [\n{\"id\": NaN}]}", "c.json:2: ");
     check("[1, 2]", "expected an object with images");
+    set.write("c.json", b"{\"images\": [\n{\"id\": 1, \"file_name\": \"caf\xe9.png\"}]}");
+    for format in ["coco", "label-studio"] {
+        set.write("l.json", b"[\n{\"data\": {\"image\": \"caf\xe9.png\"}}]");
+        let file = if format == "coco" { "c.json" } else { "l.json" };
+        let error = set.read(format, file).unwrap_err().to_string();
+        assert!(error.contains(":2: the text is not UTF-8") && error.contains("iconv"), "{error}");
+    }
     check("{\"images\": 7}", "a list of records");
     check("{}", "no list `images`");
     check("", "c.json:1: ");
@@ -700,6 +707,20 @@ fn what_other_tools_write_is_read_or_told() {
     check("labelme", &["a.png"], "x.json", &labelme(r"C:\\data\\a.png"), &["a.png\n"]);
     check("labelme", &["a.png"], "x.json", &labelme(r"..\\..\\data\\a.png"), &["a.png\n"]);
     check("labelme", &["a.png"], "x.json", &labelme(r"C:\\data\\b.png"), &["leaves the dataset's folder"]);
+}
+
+#[test]
+fn an_import_that_is_stopped_before_its_file_is_read_is_cancelled() {
+    let set = Set::new(&["a.png"]);
+    set.write("c.json", COCO).write("x.json", r#"[{"data": {"image": "a.png"}}]"#).write("a.xml", voc("a.png", ""));
+    set.write("cvat.xml", "<annotations><image name=\"a.png\" width=\"100\" height=\"80\"></image></annotations>");
+    let stopped = Cancel::new();
+    stopped.cancel();
+    for (format, file) in [("coco", "c.json"), ("label-studio", "x.json"), ("voc", "a.xml"), ("cvat", "cvat.xml")] {
+        let format = quarry::dataset::formats::format_named(format).unwrap();
+        let read = format.read(&set.path(file), &ReadOptions::default(), &mut |_| {}, &stopped);
+        assert!(matches!(read, Err(quarry::dataset::DatasetError::Cancelled)), "{}: {read:?}", format.name());
+    }
 }
 
 /// Images without known annotations, and files that may contain some in an unknown form.

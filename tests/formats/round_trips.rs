@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use proptest::prelude::*;
-use quarry::dataset::formats::{ReadOptions, recognise};
 use quarry::dataset::formats::write::{Export, ExportClass, ExportImage, ExportObject, WriteFormat, write};
+use quarry::dataset::formats::{ReadOptions, recognise};
 use quarry::domain::Shape;
 use quarry::geometry::{BoundingBox, Ellipse};
 
@@ -217,7 +217,8 @@ fn what_a_format_cannot_hold_is_counted_and_said() {
 
 #[test]
 fn exports_of_images_in_folders_are_recognised() {
-    let export = one_image("2002/08/11/big/img_591.jpg", vec![plain(Shape::Rectangle(BoundingBox::new(1.0, 1.0, 9.0, 9.0)))]);
+    let export =
+        one_image("2002/08/11/big/img_591.jpg", vec![plain(Shape::Rectangle(BoundingBox::new(1.0, 1.0, 9.0, 9.0)))]);
     for format in [WriteFormat::Coco, WriteFormat::Yolo, WriteFormat::Voc, WriteFormat::Cvat] {
         let out = tempfile::tempdir().unwrap();
         // The file's name says nothing, but an ending is needed.

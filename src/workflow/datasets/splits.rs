@@ -324,9 +324,9 @@ impl std::fmt::Display for SplitReport {
         if self.groups > 0 {
             write!(
                 f,
-                "\n{} images are nearly the same as another, in {} groups; each group is in one split, e.g. {}",
+                "\n{}, {} images in all, are nearly the same or have the same bytes; each group is in one split, e.g. {}",
+                counted(self.groups, "group"),
                 self.grouped_images,
-                self.groups,
                 self.examples.first().map_or(String::new(), |names| {
                     names.iter().take(3).map(|name| printable(name).into_owned()).collect::<Vec<_>>().join(" = ")
                 })

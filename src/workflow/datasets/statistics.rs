@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use super::super::WorkflowError;
-use crate::domain::{Annotation, AnnotationSource, Away, ClassId, ImageRecord, sort_splits};
+use crate::domain::{Annotation, AnnotationSource, Away, ClassId, ImageId, ImageRecord, sort_splits};
 use crate::store::{Dataset, Store};
 
 /// Numbers of one dataset. Objects are the current ones, including corrected and promoted ones.
@@ -27,7 +27,7 @@ pub struct DatasetStatistics {
     pub background_images: usize,
     /// Images that an annotator marked as complete.
     pub complete_images: usize,
-    /// Images with the same content as another one in the project.
+    /// Images with the same bytes as an earlier one in the project. Of two such images one is a copy.
     pub copies: usize,
     pub objects: usize,
     pub ignored: usize,
@@ -97,17 +97,17 @@ pub fn statistics(store: &Store, name: Option<&str>) -> Result<Vec<DatasetStatis
     let truth = store.all_ground_truth()?;
     let complete = store.complete_images()?;
     let classes: HashMap<ClassId, String> = store.classes()?.into_iter().map(|class| (class.id, class.name)).collect();
-    let mut by_hash: HashMap<&str, usize> = HashMap::new();
+    let mut first: HashMap<&str, ImageId> = HashMap::new();
     for image in &images {
-        *by_hash.entry(image.content_hash.as_str()).or_default() += 1;
+        let first = first.entry(image.content_hash.as_str()).or_insert(image.id);
+        *first = (*first).min(image.id);
     }
     let mut all = Vec::new();
     for dataset in &datasets {
         let own: Vec<&ImageRecord> = images.iter().filter(|image| image.dataset == dataset.id).collect();
         let mut found = of_images(dataset, &own, &truth, &classes);
         found.complete_images = own.iter().filter(|image| complete.contains_key(&image.id)).count();
-        found.copies =
-            own.iter().filter(|image| by_hash.get(image.content_hash.as_str()).is_some_and(|count| *count > 1)).count();
+        found.copies = own.iter().filter(|image| first.get(image.content_hash.as_str()) != Some(&image.id)).count();
         found.removed = store.count_removed_images(dataset.id)? as usize;
         if let Some(report) = store.import_reports(dataset.id)?.first() {
             let report: serde_json::Value = serde_json::from_str(&report.report).unwrap_or_default();

@@ -108,7 +108,7 @@ fn problems(ui: &mut Ui, report: &ImportReport) {
     let twins = summary.duplicates.iter().map(|(a, b)| format!("{} = {}", printable(a), printable(b)));
     list(
         ui,
-        ("image with the same bytes as another", "images with the same bytes as another"),
+        ("image with the same bytes as an earlier one", "images with the same bytes as an earlier one"),
         summary.duplicates.len(),
         twins,
     );
