@@ -245,7 +245,7 @@ fn import_auto_says_which_format_it_sees_and_strict_refuses_bad_records() {
     assert!(stderr(&refused).contains("instances_train.json:2: annotations[1]"), "{}", stderr(&refused));
     let shown = quarry(&import).success();
     let shown = String::from_utf8_lossy(&shown.get_output().stdout).into_owned();
-    for words in ["Imported 1 images, 1 objects", "Read as coco", "Classes: car: 1", "1 bad records, skipped:"] {
+    for words in ["Imported 1 image, 1 object", "Read as coco", "Classes: car: 1", "1 bad record, skipped:"] {
         assert!(shown.contains(words), "no {words:?} in {shown}");
     }
 }
@@ -312,7 +312,7 @@ fn ground_truth_is_exported_with_its_sources() {
     let shown = quarry(&yolo).success();
     let shown = String::from_utf8_lossy(&shown.get_output().stdout).into_owned();
     assert!(
-        shown.contains("3 faces on 2 images") && shown.contains("3 ellipses are written as their boxes"),
+        shown.contains("3 faces on 2 images") && shown.contains("3 ellipses are written as boxes"),
         "{shown}"
     );
     assert!(folder.join("labels/originalPics/2002/08/11/big/img_1.txt").is_file());

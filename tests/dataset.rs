@@ -188,7 +188,7 @@ fn missing_and_truncated_pictures_are_left_out_and_told() {
     assert!(name == "a/2" && why.contains("originalPics/a/2.jpg") && why.contains("truncated"), "{why}");
     let shown = summary.to_string();
     assert!(
-        shown.contains("1 images, 1 faces") && shown.contains("1 unreadable") && shown.contains("missing"),
+        shown.contains("1 image, 1 face") && shown.contains("1 unreadable") && shown.contains("missing"),
         "{shown}"
     );
 }
@@ -211,7 +211,7 @@ fn a_plain_folder_is_walked_and_what_cannot_be_used_is_told() {
     assert_eq!(summary.duplicates, [("a/copy.jpeg".to_owned(), "a/2.jpg".to_owned())]);
     let unreadable: Vec<&str> = summary.unreadable.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(unreadable, ["a/empty.jpg", "a/text.png"]);
-    assert!(summary.warnings[0].contains("1 files"), "{:?}", summary.warnings);
+    assert!(summary.warnings[0].contains("1 file that is no image"), "{:?}", summary.warnings);
     let last = seen.last().unwrap();
     assert_eq!((last.done, last.total), (6, 6));
 }

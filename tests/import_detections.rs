@@ -334,7 +334,7 @@ fn what_can_be_understood_in_two_ways_is_asked() {
     };
     let list = result_list();
     check("cut.json", &list[..list.len() - 9], &[], &["cut.json:5", "cut off"]);
-    check("strangers.json", &format!("[{}]", record("x", BESIDE, 0.5)), &[], &["none of its 1 detections", "'x'"]);
+    check("strangers.json", &format!("[{}]", record("x", BESIDE, 0.5)), &[], &["none of its 1 detection is", "'x'"]);
     check("fractions.json", &format!("[{}]", record("big/one", [0.2, 0.2, 0.3, 0.3], 0.5)), &[], &["--coordinates"]);
     check("percent.json", &format!("[{}]", record("big/one", BESIDE, 80.0)), &[], &["80", "--scores percent"]);
     check("dataset.json", r#"{"images": [], "annotations": []}"#, &[], &["COCO dataset", "--ground-truth"]);
@@ -412,7 +412,7 @@ fn odd_files_are_understood_or_refused_by_name() {
     // Invalid or empty files.
     check("blank.json", b" \n", Err(&["blank.json"]));
     check("nested.json", b"[[]]", Err(&["nested.json:1", "record"]));
-    check("object.json", b"{}", Err(&["none of 1 records", "object.json:1"]));
+    check("object.json", b"{}", Err(&["none of 1 record can", "object.json:1"]));
     check("deep.json", "[".repeat(100_000).as_bytes(), Err(&["deep.json:1"]));
     check("utf16.json", b"\xff\xfe[\0]\0", Err(&["utf16.json: the text is UTF-16", "iconv"]));
     check("utf16.csv", b"i\0m\0a\0g\0e\0,\0", Err(&["utf16.csv: the text is UTF-16"]));
@@ -447,7 +447,7 @@ fn odd_files_are_understood_or_refused_by_name() {
     check("polygon/one.txt", b"0 0.7 0.1 0.9 0.1 0.9 0.3 0.7 0.3 0.6\n", Ok((1, 0, 0)));
     check("plain/one.txt", b"0 0.75 0.2 0.2 0.2\n", Ok((1, 0, 1)));
     check("mixed/one.txt", b"0 0.75 0.2 0.2 0.2 0.9\n0 0.25 0.2 0.2 0.2\n", Ok((2, 0, 1)));
-    check("short/one.txt", b"0 0.5 0.5 0.5\n", Err(&["none of 1 records", "one.txt:1"]));
+    check("short/one.txt", b"0 0.5 0.5 0.5\n", Err(&["none of 1 record can", "one.txt:1"]));
     check("negative/one.txt", b"0 -0.75 0.2 0.2 0.2 0.9\n", Err(&["--confidence"]));
     check("nan/one.txt", b"0 nan 0.2 0.2 0.2 0.9\n", Err(&["one.txt:1", "not a finite number"]));
     check("strange/nobody.txt", b"0 0.75 0.2 0.2 0.2 0.9\n", Err(&["nobody"]));
@@ -505,7 +505,7 @@ fn a_row_with_swapped_corners_or_a_side_below_0_is_no_box() {
         ("image,cx,cy,w,h", "big/one,50,10,-12,12", flat),
     ] {
         scene.write("sides.csv", &format!("{header}\n{row}\n"));
-        scene.refused("sides.csv", &["--dry-run"], &["none of 1 records", "sides.csv:2", words]);
+        scene.refused("sides.csv", &["--dry-run"], &["none of 1 record can", "sides.csv:2", words]);
     }
     scene.write("some.csv", &format!("{corners}\nbig/one,44,4,56,16,0.8\nbig/one,56,4,44,16,0.8\n"));
     let report = scene.import("some.csv", &["--name", "m", "--dry-run"]);

@@ -10,7 +10,7 @@ use clap::Subcommand;
 
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
-use crate::domain::{WorkLock, limits, printable, read_text};
+use crate::domain::{WorkLock, counted, limits, printable, read_text};
 use crate::store::Store;
 use crate::workflow::Project;
 use crate::workflow::datasets::dataset_named;
@@ -238,7 +238,9 @@ pub fn run(args: &DatasetArgs, context: &Context) -> anyhow::Result<()> {
             let report = mark(&mut project.open_store()?, &scope.get(), &names, annotator, !take_back)?;
             let what = if *take_back { "no longer marked as complete" } else { "marked as complete" };
             context.print_done(&report, || {
-                format!("{} of {} images are now {what} by {}", report.changed, report.images, printable(annotator))
+                let images = counted(report.images, "image");
+                let are = if report.changed == 1 { "is" } else { "are" };
+                format!("{} of {images} {are} now {what} by {}", report.changed, printable(annotator))
             })
         }
     }
@@ -295,7 +297,12 @@ fn check_text(report: &IntegrityReport) -> String {
     if let Some(away) = &report.away {
         return printable(away).into_owned();
     }
-    let mut text = format!("{} of {} images are unchanged since the import", report.same, report.images);
+    let mut text = format!(
+        "{} of {} {} unchanged since the import",
+        report.same,
+        counted(report.images, "image"),
+        if report.same == 1 { "is" } else { "are" }
+    );
     let unreadable: Vec<String> =
         report.unreadable.iter().map(|(name, why)| format!("{} ({})", printable(name), printable(why))).collect();
     let missing: Vec<String> = report.missing.iter().map(|name| printable(name).into_owned()).collect();
@@ -316,7 +323,7 @@ fn stats_text(found: &DatasetStatistics) -> String {
     if let Some(away) = &found.away {
         let _ = write!(text, "\nAway: {}", printable(away));
     }
-    let _ = write!(text, "\n{images} images");
+    let _ = write!(text, "\n{}", counted(*images, "image"));
     for (count, what) in [
         (found.background_images, "without objects"),
         (found.complete_images, "marked as complete"),
@@ -327,7 +334,7 @@ fn stats_text(found: &DatasetStatistics) -> String {
             let _ = write!(text, ", {count} {what}");
         }
     }
-    let _ = write!(text, "\n{objects} objects");
+    let _ = write!(text, "\n{}", counted(*objects, "object"));
     for (count, what) in [(*ignored, "ignored"), (*promoted, "promoted"), (*edited, "edited")] {
         if count > 0 {
             let _ = write!(text, ", {count} {what}");
@@ -340,7 +347,7 @@ fn stats_text(found: &DatasetStatistics) -> String {
     }
     for split in &found.splits {
         let name = split.split.as_deref().map_or("no split".into(), |name| format!("split {}", printable(name)));
-        let _ = write!(text, "\n{name}: {} images, {} objects", split.images, split.objects);
+        let _ = write!(text, "\n{name}: {}, {}", counted(split.images, "image"), counted(split.objects, "object"));
         if found.classes.len() > 1 {
             let classes: Vec<String> =
                 split.classes.iter().map(|(class, count)| format!("{} {count}", printable(class))).collect();
@@ -366,8 +373,10 @@ fn stats_text(found: &DatasetStatistics) -> String {
     if found.missing + found.unreadable + found.bad_records > 0 {
         let _ = write!(
             text,
-            "\nLeft out by the last import: {} missing images, {} unreadable, {} bad records",
-            found.missing, found.unreadable, found.bad_records
+            "\nLeft out by the last import: {}, {} unreadable, {}",
+            counted(found.missing, "missing image"),
+            found.unreadable,
+            counted(found.bad_records, "bad record")
         );
     }
     text

@@ -40,7 +40,7 @@ pub use annotation::{Annotation, AnnotationSource, Shape};
 pub use candidate::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, Candidate, FalsePositiveKind, Overlaps, overlaps_ignored};
 pub use class::Class;
 pub use correction::{Correction, CorrectionAct, DeletedObject, ObjectChange, ObjectState};
-pub use counted::counted;
+pub use counted::{counted, counted_as};
 pub use crash_report::{crash_folder, mark_seen, new_crash_reports, remember_log};
 pub use data_folder::data_folder;
 pub use detection::Detection;

@@ -21,7 +21,7 @@ use crate::dataset::decode_rgb;
 use crate::detector::SamplerCounts;
 use crate::domain::{
     Annotation, AnnotationSource, CANDIDATE_MAX_IOU, Cancel, ClassId, DatasetId, ImageId, ImageRecord, RoundInit,
-    RoundRecord, RoundState, Shape, Sources, printable_path, shown_path_if_any, shown_paths,
+    RoundRecord, RoundState, Shape, Sources, counted, counted_as, printable_path, shown_path_if_any, shown_paths,
 };
 use crate::evaluation::RocCurve;
 use crate::geometry::BoundingBox;
@@ -359,12 +359,12 @@ fn plan(
         let own = own - test.len();
         let trained = drop_trained(&mut test, store, kept)?;
         let log_lines = [
-            (left_out.len(), "are left out: an import found that their dataset no longer holds them"),
-            (own, "are not tested on: the round trains on them, although they are held out now"),
-            (trained, "are not tested on: the round trains on the same bytes of another dataset"),
+            (left_out.len(), "left out: an import found that the dataset no longer has this image"),
+            (own, "not tested on: the round trains on what is held out now"),
+            (trained, "not tested on: the round trains on the same bytes of another dataset"),
         ];
         for (count, what) in log_lines.into_iter().filter(|(count, _)| *count > 0) {
-            observer(WorkEvent::Log(format!("{count} images {what}")));
+            observer(WorkEvent::Log(format!("{} {what}", counted_as(count, "image is", "images are"))));
         }
     }
     let tested_with = split.copies.tested_with(&test, &store.own_ground_truth()?);
@@ -470,12 +470,15 @@ fn run(
         start,
         lock,
     } = plan;
-    let hard_negatives = training.iter().map(|i| i.hard_negatives.len() + i.misclassified.len()).sum();
+    let hard_negatives: usize = training.iter().map(|i| i.hard_negatives.len() + i.misclassified.len()).sum();
     let (training_images, test_images) = (training.len(), held_out.images.len());
     observer(WorkEvent::Log(format!(
-        "Round {}: {training_images} training images, {test_images} test images with {} objects, {hard_negatives} hard negatives",
+        "Round {}: {}, {} with {}, {}",
         round.number,
-        held_out.face_count(),
+        counted(training_images, "training image"),
+        counted(test_images, "test image"),
+        counted(held_out.face_count(), "object"),
+        counted(hard_negatives, "hard negative"),
     )));
     let run_dir = project.run_dir(round.number);
     if is_new {
@@ -614,7 +617,8 @@ fn training_images(
     }
     if repeated > 0 {
         observer(WorkEvent::Log(format!(
-            "{repeated} duplicate hard negatives are left out (IoU of at least {SAME_HARD_NEGATIVE_IOU} with one of a higher score)"
+            "{} left out (IoU of at least {SAME_HARD_NEGATIVE_IOU} with one of a higher score)",
+            counted_as(repeated, "duplicate hard negative is", "duplicate hard negatives are")
         )));
     }
     Ok(out)

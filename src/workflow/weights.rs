@@ -16,7 +16,7 @@ use crate::detector::weights::{
     read_backbone, sha256_hex, write_safetensors,
 };
 use crate::detector::{Anchors, Architecture, CONFIG_KEY, DetectorConfig, DetectorError, verify_file};
-use crate::domain::{Output, data_folder, read_weights, shown_path};
+use crate::domain::{Output, counted, counted_as, data_folder, read_weights, shown_path};
 #[cfg(feature = "torch")]
 use crate::training::last_model;
 
@@ -161,8 +161,8 @@ pub fn export(file: &Path, to: impl Into<Output>) -> Result<WrittenWeights, Weig
     let mut notes = Vec::new();
     if let Some(first) = ours.first() {
         notes.push(format!(
-            "left out {} tensors that torchvision does not have; the first is `{}`",
-            ours.len(),
+            "left out {} that torchvision does not have; the first is `{}`",
+            counted(ours.len(), "tensor"),
             first.name
         ));
     }
@@ -264,7 +264,8 @@ fn import_detector(request: &ImportRequest, path: &Path) -> Result<(usize, Vec<S
     let made = Detector::from_arrays(&config, &adapted.arrays, &adapted.dropped);
     let (detector, randomly_initialised) = made.map_err(DetectorError::in_file(&request.file))?;
     if !adapted.dropped.is_empty() {
-        notes.push(format!("{randomly_initialised} tensors start from random values"));
+        notes
+            .push(format!("{} from random values", counted_as(randomly_initialised, "tensor starts", "tensors start")));
     }
     std::fs::create_dir_all(&request.models).map_err(|source| WeightError::io(&request.models, source))?;
     detector.save(path)?;

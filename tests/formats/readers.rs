@@ -271,7 +271,11 @@ fn voc_counts_pixels_from_one_and_both_corners_belong_to_the_object() {
         let dataset = set.read("voc", path).unwrap();
         if path.is_empty() {
             check(&dataset, expected);
-            assert!(dataset.summary.warnings[0].contains("1 images in JPEGImages/"), "{:?}", dataset.summary.warnings);
+            assert!(
+                dataset.summary.warnings[0].contains("1 image in JPEGImages/ has"),
+                "{:?}",
+                dataset.summary.warnings
+            );
         }
         check_bad(&dataset, &[]);
     }
@@ -699,7 +703,7 @@ fn what_other_tools_write_is_read_or_told() {
         &["Skipped regions without a box: 1 brushlabels, 1 keypointlabels."],
     );
     let predicted = r#""annotations": [], "predictions": [{"result": []}]"#;
-    check("label-studio", a, "t.json", &task(predicted), &["1 tasks have predictions and no annotation"]);
+    check("label-studio", a, "t.json", &task(predicted), &["1 task has predictions and no annotation"]);
     let createml = r#""annotations": [{"label": "car", "coordinates": {"x": 10, "y": 10, "width": 5, "height": 5}}]"#;
     check("label-studio", a, "t.json", &task(createml), &["its annotation has no `result`"]);
 

@@ -210,9 +210,9 @@ fn what_a_format_cannot_hold_is_counted_and_said() {
     check(
         WriteFormat::Yolo,
         1,
-        &["1 ignored", "2 ellipses", "1 objects are promoted", "1 boxes that reach", "1 scores"],
+        &["1 ignored", "2 ellipses", "1 object is promoted", "1 box that reaches", "1 score is"],
     );
-    check(WriteFormat::Fddb, 1, &["1 ignored", "1 rectangles", "3 objects are of other classes", "1 scores"]);
+    check(WriteFormat::Fddb, 1, &["1 ignored", "1 rectangle is", "3 objects are of other classes", "1 score is"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::text_lines::{numbered, text_of};
 use super::xml::{XmlEvent, XmlReader};
 use super::{Format, ReadOptions};
 use crate::dataset::{DatasetError, ImportedDataset};
-use crate::domain::{Cancel, Progress, Shape};
+use crate::domain::{Cancel, Progress, Shape, counted_as};
 use crate::geometry::BoundingBox;
 
 /// Pascal VOC.
@@ -419,8 +419,12 @@ fn report_unannotated(draft: &mut Draft) -> Result<(), DatasetError> {
         let used = draft.images.len();
         if there > used {
             draft.warnings.push(format!(
-                "{} images in JPEGImages/ have no annotation that is read, and were left out.",
-                there - used
+                "{} left out.",
+                counted_as(
+                    there - used,
+                    "image in JPEGImages/ has no annotation that is read, and was",
+                    "images in JPEGImages/ have no annotation that is read, and were"
+                )
             ));
         }
     }

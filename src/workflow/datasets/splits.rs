@@ -10,7 +10,7 @@ use super::super::image_files::files_of;
 use super::super::{Observer, WorkEvent, WorkflowError};
 use super::strata::{Strata, assign};
 use crate::dataset::decode_rgb;
-use crate::domain::{Cancel, ClassId, DatasetId, ImageId, ImageRecord, Progress, counted, printable};
+use crate::domain::{Cancel, ClassId, DatasetId, ImageId, ImageRecord, Progress, counted, counted_as, printable};
 use crate::geometry::BoundingBox;
 use crate::mining::hashes_of;
 use crate::store::Store;
@@ -306,7 +306,7 @@ fn join(parent: &mut [usize], a: usize, b: usize) {
 
 impl std::fmt::Display for SplitReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} images", self.images)?;
+        write!(f, "{}", counted(self.images, "image"))?;
         let classes: BTreeSet<&String> = self.splits.values().flat_map(|counts| counts.classes.keys()).collect();
         let several = classes.len() > 1;
         for (name, share) in &self.plan.shares {
@@ -336,7 +336,8 @@ impl std::fmt::Display for SplitReport {
             let count = self.unread.len();
             write!(
                 f,
-                "\n{count} images could not be read and were compared by their bytes alone, e.g. {}",
+                "\n{} compared by bytes alone, e.g. {}",
+                counted_as(count, "image could not be read and was", "images could not be read and were"),
                 printable(first)
             )?;
         }
