@@ -407,7 +407,7 @@ fn a_dataset_that_is_away_is_said_to_be_that_everywhere() {
             assert!(text.contains("`quarry dataset move NAME FOLDER`"), "{text}");
         }
         let text = stderr(&quarry(&checked).code(1));
-        assert!(text.contains("FDDB is away") && !text.contains("changed"), "{text}");
+        assert!(text.contains("fddb is away") && !text.contains("changed"), "{text}");
     }
     let text = stderr(&quarry(&["train", "--project", &p, "--preset", "quick", "--test-splits", "2"]).code(1));
     assert!(!cfg!(feature = "torch") || text.contains("`quarry dataset move NAME FOLDER`"), "{text}");
