@@ -311,10 +311,7 @@ fn ground_truth_is_exported_with_its_sources() {
     let yolo = ["export", "ground-truth", "--project", p, "--format", "yolo", "--out", folder.to_str().unwrap()];
     let shown = quarry(&yolo).success();
     let shown = String::from_utf8_lossy(&shown.get_output().stdout).into_owned();
-    assert!(
-        shown.contains("3 faces on 2 images") && shown.contains("3 ellipses are written as boxes"),
-        "{shown}"
-    );
+    assert!(shown.contains("3 faces on 2 images") && shown.contains("3 ellipses are written as boxes"), "{shown}");
     assert!(folder.join("labels/originalPics/2002/08/11/big/img_1.txt").is_file());
     let refused = quarry(&[&export[..], &["xls"]].concat()).code(2);
     assert!(stderr(&refused).contains("fddb"), "{}", stderr(&refused));

@@ -102,7 +102,7 @@ impl ImportedDataset {
     pub(super) fn only_split(self, wanted: &str) -> Result<Self, DatasetError> {
         let Self { name, kind, root, classes, mut images, summary } = self;
         if !summary.splits.contains_key(wanted) {
-            let known = if summary.splits.is_empty() { "no splits".to_owned() } else { counted(&summary.splits) };
+            let known = if summary.splits.is_empty() { "no splits".to_owned() } else { by_name(&summary.splits) };
             let problem = format!("there is no split `{wanted}`; it has {known}");
             return Err(DatasetError::layout(&root, problem));
         }
