@@ -183,7 +183,7 @@ fn missing_and_truncated_pictures_are_left_out_and_told() {
     let summary = tiny.import().unwrap().summary;
     assert_eq!((summary.images, summary.objects), (1, 1));
     assert_eq!(summary.missing, ["a/3"]);
-    assert!(summary.warnings[0].contains("1 of 3 listed images are missing"), "{:?}", summary.warnings);
+    assert!(summary.warnings[0].contains("1 of 3 listed images is missing"), "{:?}", summary.warnings);
     let [(name, why)] = summary.unreadable.as_slice() else { panic!("{summary:?}") };
     assert!(name == "a/2" && why.contains("originalPics/a/2.jpg") && why.contains("truncated"), "{why}");
     let shown = summary.to_string();

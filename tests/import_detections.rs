@@ -289,7 +289,7 @@ fn an_empty_list_is_a_round_with_recall_0_and_missing_scores_stay_unknown() {
     scene.write("unscored.json", &result_list().replace("\"score\": 0.7", "\"score\": null"));
     let report = scene.import("unscored.json", &["--name", "unscored"]);
     assert_eq!((report["without_score"].as_u64(), report["candidates"].as_u64()), (Some(1), Some(2)));
-    assert!(report["recall"].is_null() && report["notes"].to_string().contains("have no score"), "{report}");
+    assert!(report["recall"].is_null() && report["notes"].to_string().contains("has no score"), "{report}");
     assert_eq!(scene.rounds()[1]["without_score"].as_u64(), Some(1));
 }
 

@@ -39,9 +39,10 @@ pub(super) fn negatives_of_round(
         let left_out = count(&store.hard_negatives_with(source, round, &every)?) - count(&chosen);
         if left_out > 0 {
             observer(WorkEvent::Log(format!(
-                "{} of imported models ({}) left out of the training; `hard_negative_models` names the models whose are",
+                "{} of imported models ({}) {} not trained on; `hard_negative_models` names the models whose are",
                 counted(left_out, "hard negative"),
-                quoted(&others)
+                quoted(&others),
+                if left_out == 1 { "is" } else { "are" }
             )));
         }
     }
