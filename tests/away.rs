@@ -214,7 +214,7 @@ fn a_curve_with_unreadable_test_images_says_so_everywhere() {
     let round = status(&project).unwrap().rounds.remove(0);
     assert!(!round.curves.is_empty() && round.curves.iter().all(|curve| curve.unreadable == 1));
     let shown = String::from_utf8(quarry(&["status"], project.dir()).stdout).unwrap();
-    assert!(shown.contains("1 test images could not be read"), "{shown}");
+    assert!(shown.contains("1 test image could not be read"), "{shown}");
 
     // Without the test images there is no curve.
     for k in [3, 5, 7] {

@@ -245,7 +245,7 @@ fn import_auto_says_which_format_it_sees_and_strict_refuses_bad_records() {
     assert!(stderr(&refused).contains("instances_train.json:2: annotations[1]"), "{}", stderr(&refused));
     let shown = quarry(&import).success();
     let shown = String::from_utf8_lossy(&shown.get_output().stdout).into_owned();
-    for words in ["Imported 1 images, 1 objects", "Read as coco", "Classes: car: 1", "1 bad records, skipped:"] {
+    for words in ["Imported 1 image, 1 object", "Read as coco", "Classes: car: 1", "1 bad record, skipped:"] {
         assert!(shown.contains(words), "no {words:?} in {shown}");
     }
 }
@@ -311,10 +311,7 @@ fn ground_truth_is_exported_with_its_sources() {
     let yolo = ["export", "ground-truth", "--project", p, "--format", "yolo", "--out", folder.to_str().unwrap()];
     let shown = quarry(&yolo).success();
     let shown = String::from_utf8_lossy(&shown.get_output().stdout).into_owned();
-    assert!(
-        shown.contains("3 faces on 2 images") && shown.contains("3 ellipses are written as their boxes"),
-        "{shown}"
-    );
+    assert!(shown.contains("3 faces on 2 images") && shown.contains("3 ellipses are written as boxes"), "{shown}");
     assert!(folder.join("labels/originalPics/2002/08/11/big/img_1.txt").is_file());
     let refused = quarry(&[&export[..], &["xls"]].concat()).code(2);
     assert!(stderr(&refused).contains("fddb"), "{}", stderr(&refused));
@@ -381,6 +378,81 @@ fn every_metric_of_coco_files_is_told_to_people_and_machines() {
     }
     let refused = quarry(&["evaluate", "tide", "--ground-truth", "a", "--detections", "b", "--iou", "0"]).code(2);
     assert!(stderr(&refused).contains("above 0 and up to 1"), "{}", stderr(&refused));
+}
+
+#[test]
+fn a_dataset_that_is_away_is_said_to_be_that_everywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (p, data) = (at("p"), dir.path().join("fddb"));
+    write_fddb(&data, GOOD);
+    quarry(&["new", &p]).success();
+    quarry(&["import", "fddb", data.to_str().unwrap(), "--project", &p]).success();
+    let stdout = |args: &[&str]| String::from_utf8(quarry(args).get_output().stdout.clone()).unwrap();
+    let status = || stdout(&["status", "--project", &p]);
+    assert!(!status().contains("Away"), "{}", status());
+    std::fs::rename(&data, dir.path().join("moved")).unwrap();
+    // Then the mount point of an unmounted disk.
+    for is_empty in [false, true] {
+        if is_empty {
+            std::fs::create_dir(&data).unwrap();
+        }
+        let checked = ["dataset", "check", "--project", &p];
+        let told = [status(), stdout(&["dataset", "stats", "--project", &p]), stdout(&checked)];
+        for text in told {
+            assert!(text.contains("fddb: the dataset's folder") && text.contains("Nothing is lost"), "{text}");
+            assert!(text.contains("`quarry dataset move NAME FOLDER`"), "{text}");
+        }
+        let text = stderr(&quarry(&checked).code(1));
+        assert!(text.contains("fddb is away") && !text.contains("changed"), "{text}");
+    }
+    let text = stderr(&quarry(&["train", "--project", &p, "--preset", "quick", "--test-splits", "2"]).code(1));
+    assert!(!cfg!(feature = "torch") || text.contains("`quarry dataset move NAME FOLDER`"), "{text}");
+}
+
+#[test]
+fn paths_and_shares_that_are_wrong_are_refused_with_advice() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (p, data) = (at("p"), dir.path().join("fddb"));
+    write_fddb(&data, GOOD);
+    quarry(&["new", &p]).success();
+    let coco = at("c.json");
+    std::fs::write(&coco, r#"{"images": [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}], "annotations": [], "categories": []}"#)
+        .unwrap();
+    let refused = |args: &[&str], words: &str| {
+        let text = stderr(&quarry(args).failure());
+        assert!(text.contains(words), "{args:?}: {text}");
+        text
+    };
+    let text = refused(&["import", "coco", &coco, "--project", &p], "Name the folder of the images with --images DIR");
+    assert!(text.contains("only listed image"), "{text}");
+    let folder = data.to_str().unwrap();
+    let text = refused(&["import", "coco", &coco, "--images", folder, "--project", &p], "--images takes the folder");
+    assert!(!text.contains("Name the folder"), "{text}");
+    refused(
+        &["import", "coco", &coco, "--images", &at("none"), "--project", &p],
+        "none does not exist or is not a folder: --images takes",
+    );
+    refused(&["import", "coco", &at("none.json"), "--project", &p], "Check the path");
+    quarry(&["dataset", "split", "train=60%,val=0.2", "--project", &p]).code(2);
+    refused(&["dataset", "split", "train=60%,val=0.2", "--project", &p], "write all as fractions");
+    refused(&["dataset", "split", "train=0.9,val=0.2", "--project", &p], "add up to 1.1, not to 1");
+    quarry(&["import", "fddb", folder, "--project", &p]).success();
+    let divided = json(&["dataset", "split", "a=50%,b=50%", "--by-bytes", "--project", &p, "--json"]);
+    assert_eq!(
+        (&divided["splits"]["a"]["images"], &divided["splits"]["b"]["images"]),
+        (&1.into(), &1.into()),
+        "{divided}"
+    );
+    assert_eq!(divided["shares"], serde_json::json!([["a", 0.5], ["b", 0.5]]));
+    if cfg!(feature = "torch") {
+        refused(&["weights", "import", &at("none.pth"), "--as", "resnet50"], "there is no such file. Check the path");
+        refused(&["weights", "export", &at("none"), &at("out.safetensors")], "there is no such file. Check the path");
+        refused(&["train", "--project", &p, "--set", "preset=paper"], "--preset NAME");
+        quarry(&["train", "--project", &p, "--resume", "--set", "preset=paper"]).code(1);
+    }
+    quarry(&["help", "--help"]).success();
 }
 
 /// The file is named once, whichever layer opens it.

@@ -151,7 +151,7 @@ fn bytes_that_are_no_text_are_refused_with_their_line() {
     let tiny = TinyFddb::good();
     tiny.write("FDDB-folds/FDDB-fold-03.txt", b"a/1\na/\xFF\n");
     let error = tiny.import().unwrap_err().to_string();
-    assert!(error.contains("FDDB-fold-03.txt:2: not UTF-8"), "{error}");
+    assert!(error.contains("FDDB-fold-03.txt:2: the text is not UTF-8"), "{error}");
 }
 
 #[test]
@@ -183,12 +183,12 @@ fn missing_and_truncated_pictures_are_left_out_and_told() {
     let summary = tiny.import().unwrap().summary;
     assert_eq!((summary.images, summary.objects), (1, 1));
     assert_eq!(summary.missing, ["a/3"]);
-    assert!(summary.warnings[0].contains("1 of 3 listed images are missing"), "{:?}", summary.warnings);
+    assert!(summary.warnings[0].contains("1 of 3 listed images is missing"), "{:?}", summary.warnings);
     let [(name, why)] = summary.unreadable.as_slice() else { panic!("{summary:?}") };
     assert!(name == "a/2" && why.contains("originalPics/a/2.jpg") && why.contains("truncated"), "{why}");
     let shown = summary.to_string();
     assert!(
-        shown.contains("1 images, 1 faces") && shown.contains("1 unreadable") && shown.contains("missing"),
+        shown.contains("1 image, 1 face") && shown.contains("1 unreadable") && shown.contains("missing"),
         "{shown}"
     );
 }
@@ -211,7 +211,7 @@ fn a_plain_folder_is_walked_and_what_cannot_be_used_is_told() {
     assert_eq!(summary.duplicates, [("a/copy.jpeg".to_owned(), "a/2.jpg".to_owned())]);
     let unreadable: Vec<&str> = summary.unreadable.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(unreadable, ["a/empty.jpg", "a/text.png"]);
-    assert!(summary.warnings[0].contains("1 files"), "{:?}", summary.warnings);
+    assert!(summary.warnings[0].contains("1 file that is no image"), "{:?}", summary.warnings);
     let last = seen.last().unwrap();
     assert_eq!((last.done, last.total), (6, 6));
 }

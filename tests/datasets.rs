@@ -109,6 +109,11 @@ fn a_check_finds_what_is_missing_changed_and_unreadable_and_a_moved_folder_has_t
     fs::rename(&root, &moved).unwrap();
     let gone = check(&made.store, &dataset, false, &mut quiet, &cancel).unwrap();
     assert_eq!((gone.same, gone.missing.len()), (0, 4));
+    let away = statistics(&made.store, None).unwrap()[0].away.clone();
+    for away in [gone.away, away].map(Option::unwrap) {
+        assert!(away.contains(root.to_str().unwrap()) && away.contains("Nothing is lost"), "{away}");
+        assert!(away.contains("`quarry dataset move NAME FOLDER`"), "{away}");
+    }
     // One level too low, and an unrelated folder.
     let refused = move_to(&mut made.store, &dataset, &moved.join("in"), false, &mut quiet, &cancel).unwrap_err();
     assert!(refused.to_string().contains("Did you mean") && refused.to_string().contains("elsewhere"), "{refused}");
@@ -127,6 +132,7 @@ fn a_check_finds_what_is_missing_changed_and_unreadable_and_a_moved_folder_has_t
     fs::remove_file(moved.join("in/2.png")).unwrap();
     fs::create_dir(moved.join("in/2.png")).unwrap();
     let found = check(&made.store, &dataset, false, &mut quiet, &cancel).unwrap();
+    assert_eq!((found.others().as_str(), found.away.as_deref()), ("1 missing, 1 changed, 1 unreadable", None));
     assert_eq!((found.same, &found.missing, &found.changed), (1, &vec!["in/0".to_owned()], &vec!["in/1".to_owned()]));
     assert_eq!((found.unreadable.len(), found.unreadable[0].0.as_str()), (1, "in/2"));
     let refused = move_to(&mut made.store, &dataset, &moved, false, &mut quiet, &cancel).unwrap_err().to_string();
@@ -528,6 +534,19 @@ fn exports_of_images_stop_while_their_dataset_is_away() {
     fs::remove_file(made.path("data/rejected.png")).unwrap();
     let found = crops(&made.store, &scope, negatives, &out, &mut quiet, &Cancel::new()).unwrap();
     assert!(found.crops > 0 && found.left_out.len() <= 1, "{found:?}");
+}
+
+/// As imports count them: of two images with the same bytes one is a copy.
+#[test]
+fn copies_are_counted_without_their_originals() {
+    let mut made = Made::new();
+    let root = made.path("faces");
+    let image = |name: &str, pattern: u32| picture(&root, name, (pattern, 0), None, vec![]);
+    let mut images = vec![image("a", 1), image("b", 1), image("c", 1), image("d", 2)];
+    let same = images[0].content_hash.clone();
+    images[1..3].iter_mut().for_each(|image| image.content_hash.clone_from(&same));
+    made.add("faces", images);
+    assert_eq!(statistics(&made.store, None).unwrap()[0].copies, 2);
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn a_checkpoint_with_wrong_tensors_is_named() {
         assert!(message.contains("model.safetensors: ") && message.contains(expected), "{message}");
         assert!(message.contains("choose weights") || message.contains("take an earlier"), "{message}");
     };
-    check(&|a| drop(a.remove(0)), "lack 1 tensors");
+    check(&|a| drop(a.remove(0)), "lack 1 tensor ");
     check(&|a| a.push(NamedArray::new("fc.weight", vec![1], vec![0.0])), "does not know, first fc.weight");
     check(&|a| a[0].data[0] = f32::NAN, "NaN");
     check(&|a| a[0] = NamedArray::new(a[0].name.clone(), vec![1], vec![0.0]), "has shape [1]");

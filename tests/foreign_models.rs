@@ -252,7 +252,7 @@ fn classes_that_the_project_lacks_are_told_or_mapped() {
     assert_eq!(scene.json(&["status", "--project", "p"])["rounds"].as_array().unwrap().len(), 0);
     let report = scene.json(&[&mine[..], &["--map", "leaf=green"]].concat());
     assert_eq!((&report["detections"], &report["candidates"]), (&Value::from(1), &Value::from(0)), "{report}");
-    assert!(report["notes"].to_string().contains("1 detections were left out"), "{report}");
+    assert!(report["notes"].to_string().contains("1 detection was left out"), "{report}");
     // Settings that do not match the file are reported with the file's name.
     with("[input]\nsize = [32, 32]");
     let refused = scene.run(&[&mine[..], &["--map", "leaf=green"]].concat()).code(1);

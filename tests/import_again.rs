@@ -99,7 +99,7 @@ fn a_changed_fddb_folder_is_the_same_dataset() {
     let dataset = &status["datasets"][0];
     assert_eq!((&dataset["images"], &dataset["faces"], &dataset["removed"]), (&3.into(), &3.into(), &1.into()));
     let shown = p.quarry(&["status", "--project", p.path("p").to_str().unwrap()]);
-    assert!(shown.contains("1 images were removed: kept with their verdicts"), "{shown}");
+    assert!(shown.contains("1 image was removed: kept with its verdicts"), "{shown}");
 
     // A copy elsewhere with the image again, a renamed one, one with other bytes, one in another fold and a new one.
     fs::remove_dir_all(p.path("FDDB/FDDB-folds")).unwrap();

@@ -289,7 +289,7 @@ fn an_empty_list_is_a_round_with_recall_0_and_missing_scores_stay_unknown() {
     scene.write("unscored.json", &result_list().replace("\"score\": 0.7", "\"score\": null"));
     let report = scene.import("unscored.json", &["--name", "unscored"]);
     assert_eq!((report["without_score"].as_u64(), report["candidates"].as_u64()), (Some(1), Some(2)));
-    assert!(report["recall"].is_null() && report["notes"].to_string().contains("have no score"), "{report}");
+    assert!(report["recall"].is_null() && report["notes"].to_string().contains("has no score"), "{report}");
     assert_eq!(scene.rounds()[1]["without_score"].as_u64(), Some(1));
 }
 
@@ -334,7 +334,7 @@ fn what_can_be_understood_in_two_ways_is_asked() {
     };
     let list = result_list();
     check("cut.json", &list[..list.len() - 9], &[], &["cut.json:5", "cut off"]);
-    check("strangers.json", &format!("[{}]", record("x", BESIDE, 0.5)), &[], &["none of its 1 detections", "'x'"]);
+    check("strangers.json", &format!("[{}]", record("x", BESIDE, 0.5)), &[], &["none of its 1 detection is", "'x'"]);
     check("fractions.json", &format!("[{}]", record("big/one", [0.2, 0.2, 0.3, 0.3], 0.5)), &[], &["--coordinates"]);
     check("percent.json", &format!("[{}]", record("big/one", BESIDE, 80.0)), &[], &["80", "--scores percent"]);
     check("dataset.json", r#"{"images": [], "annotations": []}"#, &[], &["COCO dataset", "--ground-truth"]);
@@ -412,11 +412,26 @@ fn odd_files_are_understood_or_refused_by_name() {
     // Invalid or empty files.
     check("blank.json", b" \n", Err(&["blank.json"]));
     check("nested.json", b"[[]]", Err(&["nested.json:1", "record"]));
-    check("object.json", b"{}", Err(&["none of 1 records", "object.json:1"]));
+    check("object.json", b"{}", Err(&["none of 1 record can", "object.json:1"]));
     check("deep.json", "[".repeat(100_000).as_bytes(), Err(&["deep.json:1"]));
     check("utf16.json", b"\xff\xfe[\0]\0", Err(&["utf16.json: the text is UTF-16", "iconv"]));
     check("utf16.csv", b"i\0m\0a\0g\0e\0,\0", Err(&["utf16.csv: the text is UTF-16"]));
     check("utf16/one.txt", b"\xfe\xff\x000\0 ", Err(&["one.txt: the text is UTF-16"]));
+    check("latin1.json", b"[\n{\"file_name\": \"caf\xe9\"}]", Err(&["latin1.json:2: the text is not UTF-8", "iconv"]));
+    check(
+        "latin1.csv",
+        b"image,x1,y1,x2,y2\ncaf\xe9,1,1,9,9\n",
+        Err(&["latin1.csv:2: the text is not UTF-8", "iconv"]),
+    );
+    // YOLOv5's `results.pandas().xyxy[0].to_csv()`.
+    let pandas = ",xmin,ymin,xmax,ymax,confidence,class,name\n0,1.5,2.5,30.5,40.5,0.9,0,face\n";
+    check(
+        "pandas.csv",
+        pandas.as_bytes(),
+        Err(&["pandas.csv:1: ", "no image column", "YOLOv5", "add a column `image`"]),
+    );
+    let pandas = "image,xmin,ymin,xmax,ymax,confidence,class,name\nbig/one,1.5,2.5,30.5,40.5,0.9,0,face\n";
+    check("pandas-image.csv", pandas.as_bytes(), Ok((1, 0, 0)));
     check("bom.json", &[b"\xef\xbb\xbf", format!("[{good}]").as_bytes()].concat(), Ok((1, 0, 0)));
     check("header.csv", format!("{corners}\n").as_bytes(), Ok((0, 0, 0)));
     check("empty/one.txt", b"", Ok((0, 0, 0)));
@@ -432,7 +447,7 @@ fn odd_files_are_understood_or_refused_by_name() {
     check("polygon/one.txt", b"0 0.7 0.1 0.9 0.1 0.9 0.3 0.7 0.3 0.6\n", Ok((1, 0, 0)));
     check("plain/one.txt", b"0 0.75 0.2 0.2 0.2\n", Ok((1, 0, 1)));
     check("mixed/one.txt", b"0 0.75 0.2 0.2 0.2 0.9\n0 0.25 0.2 0.2 0.2\n", Ok((2, 0, 1)));
-    check("short/one.txt", b"0 0.5 0.5 0.5\n", Err(&["none of 1 records", "one.txt:1"]));
+    check("short/one.txt", b"0 0.5 0.5 0.5\n", Err(&["none of 1 record can", "one.txt:1"]));
     check("negative/one.txt", b"0 -0.75 0.2 0.2 0.2 0.9\n", Err(&["--confidence"]));
     check("nan/one.txt", b"0 nan 0.2 0.2 0.2 0.9\n", Err(&["one.txt:1", "not a finite number"]));
     check("strange/nobody.txt", b"0 0.75 0.2 0.2 0.2 0.9\n", Err(&["nobody"]));
@@ -490,7 +505,7 @@ fn a_row_with_swapped_corners_or_a_side_below_0_is_no_box() {
         ("image,cx,cy,w,h", "big/one,50,10,-12,12", flat),
     ] {
         scene.write("sides.csv", &format!("{header}\n{row}\n"));
-        scene.refused("sides.csv", &["--dry-run"], &["none of 1 records", "sides.csv:2", words]);
+        scene.refused("sides.csv", &["--dry-run"], &["none of 1 record can", "sides.csv:2", words]);
     }
     scene.write("some.csv", &format!("{corners}\nbig/one,44,4,56,16,0.8\nbig/one,56,4,44,16,0.8\n"));
     let report = scene.import("some.csv", &["--name", "m", "--dry-run"]);

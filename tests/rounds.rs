@@ -629,10 +629,33 @@ fn a_resumed_round_is_not_tested_on_what_it_trains_on() {
     drop(store);
     let resumed = finished(quarry(&project, &["--resume"]));
     let text = stderr(&resumed) + &String::from_utf8_lossy(&resumed.stdout);
-    assert!(text.contains("1 images are not tested on: the round trains on them"), "{text}");
+    assert!(text.contains("1 image is not tested on: the round trains on what is held out now"), "{text}");
     let tested = fs::read_to_string(project.run_dir(1).join("held-out-rectangle.txt")).unwrap();
     assert!(!tested.lines().any(|line| line == trained.name), "{tested}");
     let longer = finished(quarry(&project, &["--extend", "2"]));
     let text = stderr(&longer) + &String::from_utf8_lossy(&longer.stdout);
-    assert!(text.contains("1 images are not tested on"), "{text}");
+    assert!(text.contains("1 image is not tested on"), "{text}");
+}
+
+/// The same for the weights that a round starts from: they may have learned what is held out by now.
+#[test]
+fn a_round_whose_first_weights_saw_its_test_images_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = tiny_project::make(dir.path(), "p", 6, 2);
+    let run = |init: &str| {
+        let file = settings(&project, &format!("test_folds = [2]\ninit = \"{init}\""));
+        let output = finished(quarry(&project, &["--config", file.to_str().unwrap()]));
+        stderr(&output)
+    };
+    run("backbone");
+    assert!(!run("previous").contains("were trained on"), "the splits are those of round 1");
+    let mut store = project.open_store().unwrap();
+    let trained = store.images().unwrap().into_iter().find(|image| image.split.as_deref() == Some("1")).unwrap();
+    store.set_splits(trained.dataset, &[(trained.id, Some("2".to_owned()))], None).unwrap();
+    drop(store);
+    // Round 2 was trained on it, from the weights of round 1.
+    let text = run("previous");
+    assert!(text.contains("1 of 4 test images are among those that the weights of round 2 were trained on"), "{text}");
+    assert!(fs::read_to_string(project.run_dir(3).join("log.txt")).unwrap().contains("1 of 4 test images"));
+    assert!(!run("backbone").contains("were trained on"));
 }

@@ -134,7 +134,7 @@ fn export_keeps_torchvisions_part_of_a_checkpoint() {
     ];
     write_safetensors(&from, &names.map(array), None).unwrap();
     let written = export(&from, &to).unwrap();
-    assert!(written.notes[0].starts_with("left out 1 tensors"), "{:?}", written.notes);
+    assert!(written.notes[0].starts_with("left out 1 tensor "), "{:?}", written.notes);
     let exported: Vec<String> = read(&to).unwrap().arrays.into_iter().map(|a| a.name).collect();
     assert_eq!(exported, names[..2]);
 }
@@ -285,7 +285,7 @@ mod whole_detector {
             assert!(message.contains(expected), "{message}");
             assert!(!dir.path().join("resnet50-fpn.safetensors").exists(), "nothing is written");
         };
-        check(|a| a.retain(|a| a.name != "backbone.body.conv1.weight"), "lack 1 tensors");
+        check(|a| a.retain(|a| a.name != "backbone.body.conv1.weight"), "lack 1 tensor ");
         check(|a| a.push(NamedArray::new("fc.weight", vec![1], vec![0.0])), "does not know, first fc.weight");
         check(|a| a.iter_mut().for_each(|a| a.data[0] = f32::NAN), "NaN");
         check(

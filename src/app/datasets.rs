@@ -447,6 +447,9 @@ fn report_of(project: &Project, id: DatasetId) -> Result<DatasetText, WorkflowEr
 }
 
 fn checked(title: &str, report: &IntegrityReport) -> DatasetText {
+    if let Some(away) = &report.away {
+        return DatasetText { title: title.to_owned(), text: away.clone(), is_problem: true, action: None };
+    }
     let mut text = format!("{} of {} images are unchanged since the import.", report.same, report.images);
     let unreadable: Vec<String> = report.unreadable.iter().map(|(name, why)| format!("{name}: {why}")).collect();
     for (what, names) in [("missing", &report.missing), ("changed", &report.changed), ("unreadable", &unreadable)] {

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::Context;
-use crate::domain::ClassId;
+use crate::domain::{ClassId, counted};
 use crate::store::Store;
 use crate::workflow::Project;
 
@@ -96,8 +96,11 @@ fn text(classes: &[Listed]) -> String {
     let line = |c: &Listed| {
         let name = &c.name;
         format!(
-            "{name}: {} objects, {} candidates, {} verdicts (from {})",
-            c.objects, c.candidates, c.verdicts, c.origin
+            "{name}: {}, {}, {} (from {})",
+            counted(c.objects, "object"),
+            counted(c.candidates, "candidate"),
+            counted(c.verdicts, "verdict"),
+            c.origin
         )
     };
     classes.iter().map(line).collect::<Vec<_>>().join("\n")

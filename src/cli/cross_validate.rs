@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
 use super::round_options::{Folds, RoundOptions, folds};
-use crate::domain::HardNegativeSource;
+use crate::domain::{HardNegativeSource, counted, counted_as};
 use crate::workflow::Project;
 use crate::workflow::cross_validate::{CrossValidation, CrossValidationReport, DEFAULT_NAME, cross_validate, merge};
 
@@ -55,9 +55,21 @@ fn text(report: &CrossValidationReport) -> String {
         let done = round.folds.len();
         lines.push(format!("Round {}: {done} of {} folds ({:?})", round.round, report.all_folds.len(), round.folds));
         for shape in &round.shapes {
-            lines.push(format!("  {}: {} objects on {} images, pooled", shape.shape, shape.faces, shape.images));
+            lines.push(format!(
+                "  {}: {} on {}, pooled",
+                shape.shape,
+                counted(shape.faces, "object"),
+                counted(shape.images, "image")
+            ));
             if shape.unreadable > 0 {
-                lines.push(format!("    {} images could not be read; their objects count as missed", shape.unreadable));
+                lines.push(format!(
+                    "    {}",
+                    counted_as(
+                        shape.unreadable,
+                        "image could not be read; its objects count as missed",
+                        "images could not be read; their objects count as missed"
+                    )
+                ));
             }
             lines.push("    false positives   discrete TPR   continuous TPR".to_owned());
             let row = |r: &crate::workflow::evaluate::RateRow| {

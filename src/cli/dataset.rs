@@ -10,7 +10,7 @@ use clap::Subcommand;
 
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
-use crate::domain::{WorkLock, limits, printable, read_text};
+use crate::domain::{WorkLock, counted, limits, printable, read_text};
 use crate::store::Store;
 use crate::workflow::Project;
 use crate::workflow::datasets::dataset_named;
@@ -73,12 +73,13 @@ enum Action {
 The same seed gives the same splits again. Imports leave them alone from then on, and give new images none; --take-back lets the next import
 bring the dataset's own splits back.")]
     Split {
-        /// Names and shares: train=0.8,val=0.1,test=0.1
+        /// Names and shares: fractions (train=0.8,val=0.1,test=0.1) or percentages (train=80%,val=10%,test=10%) that add up, or whole parts (1=1,2=1)
         #[arg(value_parser = parse_shares, required_unless_present = "take_back")]
         shares: Option<Shares>,
         /// Only this dataset [default: all of the project's together]
         #[arg(long, value_name = "NAME")]
         dataset: Option<String>,
+        /// Another seed divides differently
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// Maximum distance of two images' perceptual hashes to stay together, in bits of 64
@@ -90,6 +91,7 @@ bring the dataset's own splits back.")]
         /// Change nothing; print what would be done
         #[arg(long)]
         dry_run: bool,
+        /// Divide nothing; the next import brings the dataset's own splits back
         #[arg(long, conflicts_with_all = ["shares", "dry_run"])]
         take_back: bool,
     },
@@ -236,7 +238,9 @@ pub fn run(args: &DatasetArgs, context: &Context) -> anyhow::Result<()> {
             let report = mark(&mut project.open_store()?, &scope.get(), &names, annotator, !take_back)?;
             let what = if *take_back { "no longer marked as complete" } else { "marked as complete" };
             context.print_done(&report, || {
-                format!("{} of {} images are now {what} by {}", report.changed, report.images, printable(annotator))
+                let images = counted(report.images, "image");
+                let are = if report.changed == 1 { "is" } else { "are" };
+                format!("{} of {images} {are} now {what} by {}", report.changed, printable(annotator))
             })
         }
     }
@@ -258,8 +262,12 @@ fn check_all(project: &Project, name: Option<&str>, decode: bool, context: &Cont
         let line = |report: &IntegrityReport| format!("{}: {}", printable(&report.dataset), check_text(report));
         reports.iter().map(line).collect::<Vec<_>>().join("\n")
     })?;
-    let others: usize = reports.iter().map(|report| report.images - report.same).sum();
-    anyhow::ensure!(others == 0, "{others} images have changed since the import");
+    let (away, unsound): (Vec<&IntegrityReport>, Vec<&IntegrityReport>) =
+        reports.iter().filter(|report| !report.is_sound()).partition(|report| report.away.is_some());
+    let changed = unsound.iter().map(|report| format!("{}: {}", printable(&report.dataset), report.others()));
+    let away = away.iter().map(|report| format!("{} is away", printable(&report.dataset)));
+    let found: Vec<String> = away.chain(changed).collect();
+    anyhow::ensure!(found.is_empty(), "not as imported: {}", found.join("; "));
     Ok(())
 }
 
@@ -286,7 +294,15 @@ fn left_out_text(report: &ImportReport) -> String {
 const SHOWN: usize = 5;
 
 fn check_text(report: &IntegrityReport) -> String {
-    let mut text = format!("{} of {} images are unchanged since the import", report.same, report.images);
+    if let Some(away) = &report.away {
+        return printable(away).into_owned();
+    }
+    let mut text = format!(
+        "{} of {} {} unchanged since the import",
+        report.same,
+        counted(report.images, "image"),
+        if report.same == 1 { "is" } else { "are" }
+    );
     let unreadable: Vec<String> =
         report.unreadable.iter().map(|(name, why)| format!("{} ({})", printable(name), printable(why))).collect();
     let missing: Vec<String> = report.missing.iter().map(|name| printable(name).into_owned()).collect();
@@ -304,18 +320,21 @@ fn check_text(report: &IntegrityReport) -> String {
 fn stats_text(found: &DatasetStatistics) -> String {
     let DatasetStatistics { images, removed, objects, ignored, promoted, edited, .. } = found;
     let mut text = format!("{} ({}, {})", printable(&found.name), found.kind, printable(&found.root));
-    let _ = write!(text, "\n{images} images");
+    if let Some(away) = &found.away {
+        let _ = write!(text, "\nAway: {}", printable(away));
+    }
+    let _ = write!(text, "\n{}", counted(*images, "image"));
     for (count, what) in [
         (found.background_images, "without objects"),
         (found.complete_images, "marked as complete"),
-        (found.copies, "with the same bytes as another"),
+        (found.copies, "with the same bytes as an earlier one"),
         (*removed, "more removed from the dataset"),
     ] {
         if count > 0 {
             let _ = write!(text, ", {count} {what}");
         }
     }
-    let _ = write!(text, "\n{objects} objects");
+    let _ = write!(text, "\n{}", counted(*objects, "object"));
     for (count, what) in [(*ignored, "ignored"), (*promoted, "promoted"), (*edited, "edited")] {
         if count > 0 {
             let _ = write!(text, ", {count} {what}");
@@ -328,7 +347,7 @@ fn stats_text(found: &DatasetStatistics) -> String {
     }
     for split in &found.splits {
         let name = split.split.as_deref().map_or("no split".into(), |name| format!("split {}", printable(name)));
-        let _ = write!(text, "\n{name}: {} images, {} objects", split.images, split.objects);
+        let _ = write!(text, "\n{name}: {}, {}", counted(split.images, "image"), counted(split.objects, "object"));
         if found.classes.len() > 1 {
             let classes: Vec<String> =
                 split.classes.iter().map(|(class, count)| format!("{} {count}", printable(class))).collect();
@@ -354,8 +373,10 @@ fn stats_text(found: &DatasetStatistics) -> String {
     if found.missing + found.unreadable + found.bad_records > 0 {
         let _ = write!(
             text,
-            "\nLeft out by the last import: {} missing images, {} unreadable, {} bad records",
-            found.missing, found.unreadable, found.bad_records
+            "\nLeft out by the last import: {}, {} unreadable, {}",
+            counted(found.missing, "missing image"),
+            found.unreadable,
+            counted(found.bad_records, "bad record")
         );
     }
     text

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
+use crate::domain::counted;
 use crate::workflow::demo::{DemoOptions, DemoReport, run_headless};
 
 #[derive(Debug, clap::Args)]
@@ -54,7 +55,11 @@ fn open_window(_: &Path, _: bool) -> anyhow::Result<()> {
 
 fn text(report: &DemoReport, reviewed: bool) -> String {
     let mut lines = vec![format!("Demo project {}", report.project)];
-    lines.push(format!("{} candidates mined, {} verdicts given", report.candidates, report.verdicts));
+    lines.push(format!(
+        "{} mined, {} given",
+        counted(report.candidates, "candidate"),
+        counted(report.verdicts, "verdict")
+    ));
     for round in &report.rounds {
         let at: Vec<String> = round.at.iter().map(|(fp, d, c)| format!("{fp} FP {d:.3}/{c:.3}")).collect();
         lines.push(format!("Round {}: discrete/continuous TPR at {}", round.round, at.join(", ")));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::console::{Console, cancel_on_ctrl_c};
 use super::{Context, Replace, mine};
 use crate::detector::Precision;
+use crate::domain::{counted, counted_as};
 use crate::workflow::detect::{DetectRequest, DetectionFormat, detect};
 use crate::workflow::shards::{Shard, detect_shard};
 
@@ -73,15 +74,18 @@ pub fn run(args: &DetectArgs, context: &Context) -> anyhow::Result<()> {
     drop(console);
     context.print_done(&report, || {
         let done = format!(
-            "{} detections of {} on {} images written to {}",
-            report.detections,
+            "{} of {} on {} written to {}",
+            counted(report.detections, "detection"),
             report.checkpoint.display(),
-            report.images,
+            counted(report.images, "image"),
             report.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
         );
         match report.unreadable.len() {
             0 => done,
-            n => format!("{done}; {n} of the images could not be read and are left out of the file (see above)"),
+            n => {
+                let left_out = counted_as(n, "image could not be read and is", "images could not be read and are");
+                format!("{done}; {left_out} left out of the file (see above)")
+            }
         }
     })
 }

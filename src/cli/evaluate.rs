@@ -8,7 +8,7 @@ use super::console::Console;
 use super::evaluate_coco::{CocoArgs, MissRateArgs, PrArgs, TideArgs, VocArgs};
 use super::evaluate_round::RoundArgs;
 use super::{Context, Replace};
-use crate::domain::Cancel;
+use crate::domain::{Cancel, counted};
 use crate::evaluation::Matching;
 use crate::evaluation::fddb_text::{Order, Shape, UnreadableScores};
 use crate::evaluation::figure::FigureFormat;
@@ -239,8 +239,12 @@ impl FddbArgs {
 fn text(report: &EvaluationReport) -> String {
     let mut lines = vec![
         format!(
-            "{} images, {} faces, {} detections, {} ROC points, at most {} false positives",
-            report.images, report.faces, report.detections, report.points, report.largest_false_positives
+            "{}, {}, {}, {}, at most {}",
+            counted(report.images, "image"),
+            counted(report.faces, "face"),
+            counted(report.detections, "detection"),
+            counted(report.points, "ROC point"),
+            counted(report.largest_false_positives, "false positive")
         ),
         String::new(),
         format!("{:>16} {:>10} {:>11}", "false positives", "discrete", "continuous"),
@@ -268,8 +272,16 @@ fn text(report: &EvaluationReport) -> String {
 
 fn ap_text(report: &ApReport) -> String {
     let ApReport { images, faces, crowds, detections, precision, notes } = report;
-    let mut lines =
-        vec![format!("{images} images, {faces} objects, {crowds} crowds, {detections} detections"), String::new()];
+    let mut lines = vec![
+        format!(
+            "{}, {}, {}, {}",
+            counted(*images, "image"),
+            counted(*faces, "object"),
+            counted(*crowds, "crowd"),
+            counted(*detections, "detection")
+        ),
+        String::new(),
+    ];
     let names = ["AP", "AP50", "AP75", "AP small", "AP medium", "AP large"];
     for (name, value) in names.into_iter().zip(precision.values()) {
         // No ground truth of that size.

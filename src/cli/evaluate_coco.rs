@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Context, Replace};
+use crate::domain::counted;
 use crate::evaluation::coco::{Coco, CocoMetrics};
 use crate::evaluation::miss_rate::MissRate;
 use crate::evaluation::precision_recall::PrecisionRecall;
@@ -153,7 +154,12 @@ impl FilesArgs {
 /// Formats counts, `numbers`, the first table (the others are curves, for files), notes and file names.
 fn text<R: Tabular>(report: &MetricReport<R>, numbers: &[String]) -> String {
     let MetricReport { images, objects, ignored, detections, .. } = report;
-    let counts = format!("{images} images, {objects} objects, {ignored} ignored, {detections} detections");
+    let counts = format!(
+        "{}, {}, {ignored} ignored, {}",
+        counted(*images, "image"),
+        counted(*objects, "object"),
+        counted(*detections, "detection")
+    );
     let mut lines = vec![counts, report.meaning.to_owned(), String::new()];
     if !numbers.is_empty() {
         lines.extend(numbers.iter().cloned());

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::evaluate_coco::{overlap, table_lines};
 use super::{Context, Replace};
+use crate::domain::{counted, counted_as};
 use crate::evaluation::Metric;
 use crate::workflow::Project;
 use crate::workflow::evaluate::{RoundEvaluation, RoundEvaluationReport, evaluate_round};
@@ -95,13 +96,20 @@ fn text(report: &RoundEvaluationReport) -> String {
     let of = report.model.as_ref().map_or_else(|| format!(" at step {}", report.step), |model| format!(" ({model})"));
     let mut lines = vec![
         format!(
-            "Round {}{of}: {images} images, {objects} objects, {ignored} ignored, {detections} detections",
-            report.round
+            "Round {}{of}: {}, {}, {ignored} ignored, {}",
+            report.round,
+            counted(*images, "image"),
+            counted(*objects, "object"),
+            counted(*detections, "detection")
         ),
         format!("Ground truth {}", report.ground_truth.text()),
     ];
     if report.unreadable > 0 {
-        lines.push(format!("{} images could not be read; their objects count as missed", report.unreadable));
+        lines.push(counted_as(
+            report.unreadable,
+            "image could not be read; its objects count as missed",
+            "images could not be read; their objects count as missed",
+        ));
     }
     for metric in &report.metrics {
         lines.push(String::new());

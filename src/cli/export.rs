@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use super::console::{Console, cancel_on_ctrl_c};
 use super::{Context, Replace};
-use crate::domain::{HardNegativeSource, parse_splits};
+use crate::domain::{HardNegativeSource, counted, counted_as, parse_splits};
 use crate::store::Store;
 use crate::workflow::Project;
 use crate::workflow::crops::{CropReport, MANIFEST, crops};
@@ -276,11 +276,11 @@ pub fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<()> {
         What::HardNegatives { to, unreviewed } => {
             let (scope, out) = (to.scope.get(), to.replace.output(&to.out));
             let report = hard_negatives(&store, &scope, source(*unreviewed), to.format(), out)?;
-            context.print_done(&report, || text(&report, "hard negatives"))
+            context.print_done(&report, || text(&report, "hard negative"))
         }
         What::IgnoredRegions { to } => {
             let report = ignored_regions(&store, &to.scope.get(), to.format(), to.replace.output(&to.out))?;
-            context.print_done(&report, || text(&report, "ignored regions"))
+            context.print_done(&report, || text(&report, "ignored region"))
         }
         What::Detections { round, format, shape, scope, out, replace } => {
             let (ellipses, output) = (shape == "ellipse", replace.output(out));
@@ -292,9 +292,12 @@ pub fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<()> {
             context.print_done(&value, || {
                 let of = match ellipses_left_out {
                     0 => String::new(),
-                    n => format!("; {n} have ellipses, of which the boxes were written (--shape ellipse)"),
+                    n => format!(
+                        "; {} of which the boxes were written (--shape ellipse)",
+                        counted_as(n, "has an ellipse,", "have ellipses,")
+                    ),
                 };
-                format!("{found} detections on {images} images in {}{of}", out.display())
+                format!("{} on {} in {}{of}", counted(found, "detection"), counted(images, "image"), out.display())
             })
         }
         What::Training {
@@ -386,7 +389,7 @@ fn truth_text(report: &ExportReport) -> String {
     let ExportReport { imported, promoted, edited, added, .. } = report;
     let only_faces = report.faces == report.objects && report.faces > 0;
     let sources = format!(": {imported} imported, {promoted} promoted, {edited} edited, {added} added");
-    with_losses(format!("{}{sources}", counts(report, if only_faces { "faces" } else { "objects" })), report)
+    with_losses(format!("{}{sources}", counts(report, if only_faces { "face" } else { "object" })), report)
 }
 
 fn text(report: &ExportReport, what: &str) -> String {
@@ -395,7 +398,7 @@ fn text(report: &ExportReport, what: &str) -> String {
 
 fn counts(report: &ExportReport, what: &str) -> String {
     let files: Vec<String> = report.files.iter().map(|file| file.display().to_string()).collect();
-    format!("{} {what} on {} images in {}", report.objects, report.images, files.join(" and "))
+    format!("{} on {} in {}", counted(report.objects, what), counted(report.images, "image"), files.join(" and "))
 }
 
 fn with_losses(text: String, report: &ExportReport) -> String {
@@ -403,7 +406,7 @@ fn with_losses(text: String, report: &ExportReport) -> String {
 }
 
 fn crops_text(report: &CropReport) -> String {
-    let mut text = format!("{} crops in {}, listed in {MANIFEST}", report.crops, report.folder.display());
+    let mut text = format!("{} in {}, listed in {MANIFEST}", counted(report.crops, "crop"), report.folder.display());
     for (image, why) in report.left_out.iter().take(3) {
         let _ = write!(text, "\nLeft out: {image}: {why}");
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::console::{Console, cancel_on_ctrl_c};
 use super::{Context, Replace, mine};
+use crate::domain::{counted, counted_as};
 use crate::workflow::Project;
 use crate::workflow::detect::DetectionFormat;
 use crate::workflow::embed::embed_and_group;
@@ -63,12 +64,15 @@ fn text(report: &ShardMergeReport) -> String {
         ShardMergeResult::Detected(found) => {
             let unreadable = match found.unreadable.len() {
                 0 => String::new(),
-                n => format!("; {n} of the images could not be read and are left out of the file"),
+                n => format!(
+                    "; {} left out of the file",
+                    counted_as(n, "image could not be read and is", "images could not be read and are")
+                ),
             };
             format!(
-                "{shards} merged: {} detections on {} images written to {}{unreadable}",
-                found.detections,
-                found.images,
+                "{shards} merged: {} on {} written to {}{unreadable}",
+                counted(found.detections, "detection"),
+                counted(found.images, "image"),
                 found.out.display()
             )
         }

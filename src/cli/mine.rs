@@ -6,6 +6,7 @@ use super::console::{Console, cancel_on_ctrl_c};
 use super::import_detections::{ClassMap, Splits, class_map, splits};
 use super::{Context, Replace};
 use crate::detector::Precision;
+use crate::domain::{counted, counted_as};
 use crate::workflow::Project;
 use crate::workflow::detections::{ModelRequest, mine_model};
 use crate::workflow::embed::embed_and_group;
@@ -108,19 +109,22 @@ fn model_of(args: &MineArgs) -> anyhow::Result<Option<ModelRequest>> {
 pub(super) fn in_words(report: &MineReport) -> String {
     let unreadable = match report.unreadable.len() {
         0 => String::new(),
-        n => format!(" {n} images could not be read (see above); their candidates stay as they were."),
+        n => {
+            let (one, many) =
+                ("image could not be read (see above); its", "images could not be read (see above); their");
+            format!(" {} candidates stay as they were.", counted_as(n, one, many))
+        }
     };
     format!(
-        "Round {}: {} detections on {} images, {} candidates ({} background, {} localisation{}); {} more are second detections of an \
-         object.{unreadable}",
+        "Round {}: {} on {}, {} ({} background, {} localisation{}); {} of an object.{unreadable}",
         report.round,
-        report.detections,
-        report.images,
-        report.candidates,
+        counted(report.detections, "detection"),
+        counted(report.images, "image"),
+        counted(report.candidates, "candidate"),
         report.background,
         report.localisation,
         of_other_classes(report),
-        report.duplicate,
+        counted_as(report.duplicate, "more is a second detection", "more are second detections"),
     )
 }
 
@@ -132,10 +136,12 @@ pub(super) fn shard_in_words(report: &ShardReport) -> String {
     }
     let unreadable = match unreadable.len() {
         0 => String::new(),
-        n => format!("; {n} images could not be read (see above)"),
+        n => format!("; {} could not be read (see above)", counted(n, "image")),
     };
     format!(
-        "Shard {shard} of {of}: {detections} detections on {images} images written to {}{unreadable}",
+        "Shard {shard} of {of}: {} on {} written to {}{unreadable}",
+        counted(*detections, "detection"),
+        counted(*images, "image"),
         out.display()
     )
 }

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, which calls its use case in `workflow`. Results go to stdout (`--json` for machines),
 //! progress and errors to stderr; exit code 0 done, 1 failed or stopped before the end, 2 wrong usage.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -216,7 +217,7 @@ impl Command {
 /// The binary's main function: parses the arguments, runs the command, returns the exit code. Everything that needs libtorch is in the
 /// shared library, so that other commands start without the quarter of a second that loading libtorch takes.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parsed();
     #[cfg(feature = "torch")]
     if Command::needs_libtorch(cli.command.as_ref()) {
         match late::main() {
@@ -265,7 +266,26 @@ const NO_LIBTORCH: &str =
 /// The same with everything that the binary leaves out; called by the shared library's entry point.
 #[cfg(feature = "torch")]
 fn main_with_libtorch() -> ExitCode {
-    finish(Cli::parse(), run)
+    finish(parsed(), run)
+}
+
+fn parsed() -> Cli {
+    Cli::parse_from(without_help_of_help(std::env::args_os().collect()))
+}
+
+/// Drops `--help` after the subcommand `help`, at any depth: clap takes it for the name of a subcommand.
+fn without_help_of_help(mut words: Vec<OsString>) -> Vec<OsString> {
+    let mut command = Cli::command();
+    let mut depth = 1;
+    while let Some(inner) = words.get(depth).and_then(|word| command.find_subcommand(word)) {
+        command = inner.clone();
+        depth += 1;
+    }
+    if command.has_subcommands() && words.get(depth).is_some_and(|word| word == "help") {
+        let after = words.split_off(depth + 1);
+        words.extend(after.into_iter().filter(|word| word != "--help" && word != "-h"));
+    }
+    words
 }
 
 /// Formats an error with its causes. A cause that the message already contains is not repeated.
@@ -274,7 +294,7 @@ fn with_causes(error: &anyhow::Error) -> String {
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {
             text = cause;
-        } else if !text.ends_with(&cause) {
+        } else if !text.contains(&cause) {
             text = format!("{text}: {cause}");
         }
     }
@@ -385,7 +405,24 @@ mod tests {
         let missing = || std::io::Error::other("no such file");
         let named = crate::dataset::DatasetError::Io { action: "open", path: "a".into(), source: missing() };
         assert_eq!(with_causes(&anyhow::Error::from(named)), "cannot open a: no such file");
+        let source = std::io::ErrorKind::NotFound.into();
+        let advised = crate::dataset::DatasetError::Io { action: "open", path: "a".into(), source };
+        assert_eq!(with_causes(&anyhow::Error::from(advised)), "cannot open a: entity not found. Check the path.");
         assert_eq!(with_causes(&anyhow::Error::from(missing()).context("reading a")), "reading a: no such file");
+    }
+
+    #[test]
+    fn help_has_help() {
+        let check = |words: &[&str], shown: &str| {
+            let words = without_help_of_help(words.iter().map(OsString::from).collect());
+            let help = Cli::try_parse_from(words).unwrap_err();
+            assert!(help.kind() == ErrorKind::DisplayHelp && help.to_string().contains(shown), "{help}");
+        };
+        check(&["quarry", "help", "--help"], "Usage: quarry [OPTIONS] [COMMAND]");
+        check(&["quarry", "help", "-h", "status"], "Usage: quarry status");
+        check(&["quarry", "dataset", "help", "--help"], "Usage: quarry dataset");
+        let kept = ["quarry", "import", "folder", "help", "--help"].map(OsString::from).to_vec();
+        assert_eq!(without_help_of_help(kept.clone()), kept);
     }
 
     #[test]

@@ -176,10 +176,53 @@ fn read(file: &Path) -> anyhow::Result<String> {
 fn with(config: &RoundConfig, key: &str, value: &str) -> Result<RoundConfig, ConfigError> {
     let source = format!("--set {key}={value}");
     let changed = match config.changed_by(&format!("{key} = {value}"), &source) {
-        Err(ConfigError::Syntax { .. }) => config.changed_by(&format!("{key} = {value:?}"), &source),
+        // What is no TOML is a word, or a number that TOML writes differently or does not have.
+        Err(ConfigError::Syntax { .. }) => match config.changed_by(&format!("{key} = {value:?}"), &source) {
+            Err(ConfigError::Type { file, key, wanted, .. }) => match finite(value) {
+                Some(number) if wanted == "float" => config.changed_by(&format!("{key} = {number:?}"), &source),
+                _ => Err(ConfigError::Value { file, line: 0, key, message: misfit(wanted, value) }),
+            },
+            other => other,
+        },
         other => other,
     };
-    changed.map_err(ConfigError::without_line)
+    match changed {
+        // One key would be stored as the name of settings that the round does not have.
+        Ok(changed) if changed.preset != config.preset => Err(ConfigError::Value {
+            file: source,
+            line: 0,
+            key: "preset".to_owned(),
+            message:
+                "a preset is all settings, not one of them: choose it with `--preset NAME`, or in a file for --config"
+                    .to_owned(),
+        }),
+        changed => changed.map_err(ConfigError::without_line),
+    }
+}
+
+/// A number that TOML does not read, such as `.05`.
+fn finite(value: &str) -> Option<f64> {
+    value.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+/// Why `value`, which is no TOML, is not of the type that the setting has.
+fn misfit(wanted: &str, value: &str) -> String {
+    let kind = match wanted {
+        "float" => "a number",
+        "integer" => "a whole number",
+        "boolean" => "true or false",
+        "array" => "a list, e.g. [0.5, 0.75]",
+        other => other,
+    };
+    let is_digits = value.strip_prefix(['-', '+']).unwrap_or(value).bytes().all(|byte| byte.is_ascii_digit());
+    match value {
+        "" => format!("expected {kind}, but there is nothing after `=`"),
+        _ if wanted == "integer" && is_digits => format!("{value} is out of range: at most {LARGEST_WHOLE} fits"),
+        _ if wanted == "float" && value.parse::<f64>().is_ok() => {
+            format!("{value} is out of range: at most {:e} fits", f64::MAX)
+        }
+        _ => format!("expected {kind}, found `{value}`"),
+    }
 }
 
 #[cfg(test)]
@@ -231,7 +274,9 @@ mod tests {
             assert!(error.starts_with(expected), "{words:?}: {error}");
         };
         check(&["--set", "base_lr=fast"], "--set base_lr=fast: `base_lr`: ");
-        check(&["--set", "bas_lr=1"], "--set bas_lr=1: unknown key `bas_lr`");
+        check(&["--set", "bas_lr=1"], "--set bas_lr=1: unknown key `bas_lr`; did you mean `base_lr`?");
+        let error = Words::parse_from(["x", "--set", "nosuch=1"]).round.settings().unwrap_err().to_string();
+        assert_eq!(error, "--set nosuch=1: unknown key `nosuch`");
         check(&["--set", "base_lr=-1"], "the settings of the round: `base_lr`: ");
         let (_dir, file) = file("seed = 1\nbase_lr = -1.0\n");
         check(&["--config", &file], &format!("{file}:2: `base_lr`: "));
@@ -280,6 +325,42 @@ mod tests {
         check(&["--config", &ohem, "--sampler", "random"], Confirmed, Unreviewed);
         check(&["--config", &naming, "--sampler", "ohem"], Confirmed, Confirmed);
         check(&["--sampler", "ohem", "--hard-negatives", "unreviewed"], Unreviewed, Unreviewed);
+    }
+
+    #[test]
+    fn a_value_that_is_no_toml_is_read_as_a_number_or_refused_with_the_reason() {
+        let check = |set: &str, expected: &str| {
+            let error = Words::parse_from(["x", "--set", set]).round.settings().unwrap_err().to_string();
+            assert_eq!(error, format!("--set {set}: {expected}"));
+        };
+        check("base_lr=1e400", "`base_lr`: 1e400 is out of range: at most 1.7976931348623157e308 fits");
+        check("seed=", "`seed`: expected a whole number, but there is nothing after `=`");
+        check(
+            "seed=99999999999999999999",
+            "`seed`: 99999999999999999999 is out of range: at most 9223372036854775807 fits",
+        );
+        check("seed=soon", "`seed`: expected a whole number, found `soon`");
+        check("base_lr=fast", "`base_lr`: expected a number, found `fast`");
+        check("milestones=half", "`milestones`: expected a list, e.g. [0.5, 0.75], found `half`");
+        let exact =
+            |set: &str, expected: f64| assert!((settings(&["--set", set]).base_lr - expected).abs() < 1e-12, "{set}");
+        exact("base_lr=.05", 0.05);
+        exact("base_lr=5.", 5.0);
+    }
+
+    #[test]
+    fn a_preset_is_no_single_setting() {
+        let own = RoundConfig::preset("cpu").unwrap();
+        for set in ["preset=paper", "preset=papper", "preset=\"paper\"", "\"preset\"=paper"] {
+            let options = || Words::parse_from(["x", "--set", set]).round;
+            for error in [options().settings().unwrap_err(), options().changed(&own).unwrap_err()] {
+                assert!(
+                    error.to_string().contains("`preset`: ") && error.to_string().contains("`--preset NAME`"),
+                    "{error}"
+                );
+            }
+        }
+        assert_eq!(settings(&["--preset", "paper", "--set", "preset=paper"]), RoundConfig::preset("paper").unwrap());
     }
 
     #[test]

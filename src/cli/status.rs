@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Context;
 use super::doctor::Diagnosis;
 use crate::detector::GpuState;
-use crate::domain::printable;
+use crate::domain::{counted, counted_as, printable};
 use crate::workflow::Project;
 use crate::workflow::status::{RoundStatus, Status, status};
 
@@ -39,39 +39,49 @@ fn text(status: &Status) -> String {
     }
     for d in &status.datasets {
         let (name, kind, root) = (printable(&d.name), printable(&d.kind), printable(&d.root));
-        lines.push(format!("Dataset {name} ({kind}): {} images, {} objects, at {root}", d.images, d.objects));
+        let (images, objects) = (counted(d.images, "image"), counted(d.objects, "object"));
+        lines.push(format!("Dataset {name} ({kind}): {images}, {objects}, at {root}"));
+        lines.extend(d.away.iter().map(|away| format!("  Away: {}", printable(away))));
         if d.removed > 0 {
             lines.push(format!(
-                "  {} images were removed: kept with their verdicts, not used for training or testing",
-                d.removed
+                "  {}, not used for training or testing",
+                counted_as(
+                    d.removed,
+                    "image was removed: kept with its verdicts",
+                    "images were removed: kept with their verdicts"
+                )
             ));
         }
         if d.copies > 0 {
-            lines.push(format!("  {} images are not used: the same bytes count in another dataset", d.copies));
+            lines.push(format!(
+                "  {} not used: the same bytes count in another dataset",
+                counted_as(d.copies, "image is", "images are")
+            ));
         }
     }
     for (k, r) in status.rounds.iter().enumerate() {
         let before = status.rounds[..k].iter().rfind(|earlier| earlier.model == r.model);
         lines.push(format!(
-            "Round {}{}: {}; {} candidates: {} confirmed, {} rejected, {} missed objects, {} wrong class, {} skipped, {} undecided{}",
+            "Round {}{}: {}; {}: {} confirmed, {} rejected, {}, {} wrong class, {} skipped, {} undecided{}",
             r.round,
             of_model(r),
             if r.interrupted { "interrupted (continue with `quarry train --resume`)" } else { r.state },
-            r.candidates,
+            counted(r.candidates, "candidate"),
             r.confirmed,
             r.rejected,
-            r.missed_objects,
+            counted(r.missed_objects, "missed object"),
             r.wrong_class,
             r.skipped,
             r.undecided,
             match r.decisions {
-                decisions if decisions < r.undecided => format!(" in {decisions} decisions"),
+                decisions if decisions < r.undecided => format!(" in {}", counted(decisions, "decision")),
                 _ => String::new(),
             }
         ));
         if let Some(done) = r.mining_done {
             lines.push(format!(
-                "  mining is not finished ({done} images): continue with `quarry mine --round {}`",
+                "  mining is not finished ({}): continue with `quarry mine --round {}`",
+                counted(done, "image"),
                 r.round
             ));
         }
@@ -95,7 +105,14 @@ fn text(status: &Status) -> String {
             let at: Vec<String> = c.at.iter().map(|(fp, d, k)| format!("{fp} FP {d:.4}/{k:.4}")).collect();
             let mark = match c.unreadable {
                 0 => String::new(),
-                n => format!(" ({n} test images could not be read; their objects count as missed)"),
+                n => format!(
+                    " ({} count as missed)",
+                    counted_as(
+                        n,
+                        "test image could not be read; its objects",
+                        "test images could not be read; their objects"
+                    )
+                ),
             };
             lines.push(format!("  {} at step {}{mark}: discrete/continuous TPR at {}", c.label, c.step, at.join(", ")));
             if let Some(now) = &c.operating {

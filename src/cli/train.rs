@@ -3,7 +3,7 @@
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
 use super::round_options::{RoundOptions, Splits, splits};
-use crate::domain::printable_path;
+use crate::domain::{counted, printable_path};
 use crate::training::{LARGEST_WHOLE, RoundConfig};
 use crate::workflow::train::{TrainReport, extend, finished_settings, resume, train, unfinished_settings};
 use crate::workflow::{Project, status::rates};
@@ -76,19 +76,22 @@ fn with_test_options(mut config: RoundConfig, args: &TrainArgs) -> RoundConfig {
 fn text(report: &TrainReport) -> String {
     let ended = if report.stopped { "stopped; continue with `quarry train --resume`" } else { "done" };
     let mut lines = vec![format!(
-        "Round {} {ended}: {} steps in {:.1} minutes ({:.2} s a step) on {} images, {} hard negatives; checkpoint {}",
+        "Round {} {ended}: {} in {:.1} minutes ({:.2} s a step) on {}, {}; checkpoint {}",
         report.round,
-        report.steps,
+        counted(report.steps, "step"),
         report.seconds / 60.0,
         report.step_seconds,
-        report.training_images,
-        report.hard_negatives,
+        counted(report.training_images, "image"),
+        counted(report.hard_negatives, "hard negative"),
         report.checkpoint.as_ref().map_or_else(|| "none".to_owned(), |p| p.display().to_string())
     )];
     let n = &report.sampler;
     lines.push(format!(
-        "Sampled RoIs: {} foreground, {} background ({} forced hard negatives), {} ignored",
-        n.foreground, n.background, n.forced, n.ignored
+        "Sampled RoIs: {} foreground, {} background ({} forced), {} ignored",
+        n.foreground,
+        n.background,
+        counted(n.forced, "hard negative"),
+        n.ignored
     ));
     for (what, unreadable) in [("Training", &report.unreadable), ("Held-out", &report.unreadable_test)] {
         if !unreadable.is_empty() {

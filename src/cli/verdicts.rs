@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::console::say;
 use super::{Context, Replace};
-use crate::domain::{RoundId, Shares, printable};
+use crate::domain::{RoundId, Shares, counted, counted_as, printable};
 use crate::store::{AHEAD_DAYS, CandidateQuery, MOST_DAYS_AHEAD, Store, StoreError};
 use crate::workflow::verdicts::{MergeOptions, VerdictFormat};
 use crate::workflow::{Project, WorkflowError, verdicts};
@@ -96,14 +96,14 @@ pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
                 Err(WorkflowError::Store(StoreError::Corrupt { .. })) if format == VerdictFormat::JsonLines => {
                     let (rows, unreadable) = verdicts::export_readable(&store, replace.output(file))?;
                     if unreadable > 0 {
-                        say(format!("quarry: {unreadable} rows of the verdict log could not be read"));
+                        say(format!("quarry: {} of the verdict log could not be read", counted(unreadable, "row")));
                     }
                     rows
                 }
                 exported => exported?,
             };
             context.print_done(&json!({ "rows": rows, "file": file.to_string_lossy() }), || {
-                format!("{rows} verdicts in {}", file.display())
+                format!("{} in {}", counted(rows, "verdict"), file.display())
             })
         }
         Action::Merge { file, keep, clock_ahead } => {
@@ -112,20 +112,24 @@ pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
             let report = verdicts::merge_with(&mut store, file, options)?;
             if report.ahead > 0 {
                 say(format!(
-                    "quarry: {} verdicts are up to {} days ahead of the clock here: they count as newer than what other copies decide until \
-                     then. Check the clocks of both computers",
-                    report.ahead, report.ahead_days
+                    "quarry: {} up to {} ahead of the clock here, and newer than what other copies decide until then. Check the clocks \
+                     of both computers",
+                    counted_as(report.ahead, "verdict is", "verdicts are"),
+                    counted(report.ahead_days, "day")
                 ));
             }
             context.print_done(&report, || {
                 let waiting = match report.without_object {
                     0 => String::new(),
-                    count => format!("; {count} corrections of objects on images that it does not have: kept until it has them"),
+                    count => format!("; {} of objects on images that it does not have: kept until it has them", counted(count, "correction")),
                 };
                 format!(
-                    "{} verdicts added, {} known already, {} on candidates that this project does not have: kept until it mines them \
+                    "{} added, {} known already, {} on candidates that this project does not have: kept until it mines them \
                      ({} of these are on images that match nothing here){waiting}",
-                    report.added, report.known, report.without_candidate, report.without_image
+                    counted(report.added, "verdict"),
+                    report.known,
+                    report.without_candidate,
+                    report.without_image
                 )
             })
         }
@@ -154,7 +158,8 @@ fn agreement(store: &Store, context: &Context) -> anyhow::Result<()> {
         }
         let line = |p: &verdicts::PairAgreement| {
             let (first, second, share) = (&p.first, &p.second, p.observed * 100.0);
-            format!("{first} and {second}: {} candidates, {share:.1} % agreement, kappa {:.3}", p.both, p.kappa)
+            let both = counted(p.both, "candidate");
+            format!("{first} and {second}: {both}, {share:.1} % agreement, kappa {:.3}", p.kappa)
         };
         pairs.iter().map(line).collect::<Vec<_>>().join("\n")
     })
@@ -173,7 +178,7 @@ fn share(project: &Project, among: &[String], twice: u8, undo: bool, context: &C
             return "The queue is not divided: all annotators review all candidates".to_owned();
         };
         let line = |p: &verdicts::ShareProgress| {
-            format!("{}: {} of {} candidates left", printable(&p.annotator), p.left, p.candidates)
+            format!("{}: {} of {} left", printable(&p.annotator), p.left, counted(p.candidates, "candidate"))
         };
         let mut lines: Vec<String> = progress.iter().map(line).collect();
         lines.push(format!("{} % of the images are judged twice", shares.twice_percent));

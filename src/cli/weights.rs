@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::Replace;
 use super::console::{print, print_done};
+use crate::domain::counted;
 use crate::workflow::weights::{self, ImportRequest, ListedWeights, WrittenWeights};
 
 /// Folder of weight files
@@ -98,7 +99,7 @@ pub fn run(args: &WeightsArgs, json: bool) -> anyhow::Result<()> {
 }
 
 fn describe(written: &WrittenWeights) -> String {
-    let head = format!("{}: {} tensors, sha256 {}", written.file.display(), written.tensors, written.sha256);
+    let head = format!("{}: {}, sha256 {}", written.file.display(), counted(written.tensors, "tensor"), written.sha256);
     let notes = written.notes.iter().map(|note| format!("  {note}"));
     std::iter::once(head).chain(notes).collect::<Vec<_>>().join("\n")
 }

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::{InputError, printable_path};
+use crate::domain::{InputError, advice, printable_path};
 
 /// Errors of the dataset layer.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// A file or folder could not be read or written; the operating system's reason is at the end.
-    #[error("cannot {action} {}: {source}", printable_path(path))]
+    #[error("cannot {action} {}: {source}{}", printable_path(path), advice(source))]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
     #[error("{} does not exist or is not a folder: {hint}", printable_path(path))]
     NotAFolder { path: PathBuf, hint: &'static str },

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::images::{IMAGE_EXTENSIONS, SeenContent, probe_all};
 use super::imported::LeftOut;
 use super::{DatasetError, ImportedDataset, ImportedImage, find_images};
-use crate::domain::{Cancel, Progress};
+use crate::domain::{Cancel, Progress, counted_as};
 
 /// Reads all images below `dir` by path, without objects or folds. Unreadable images, and those with the same bytes as an earlier one, are
 /// skipped and reported in the summary; hidden files and other kinds of files are skipped.
@@ -29,7 +29,10 @@ pub fn read_folder(
     }
     let mut left_out = LeftOut { unreadable: found.left_out, ..LeftOut::default() };
     if found.passed_over > 0 {
-        left_out.warnings.push(format!("Skipped {} files that are not images.", found.passed_over));
+        left_out.warnings.push(format!(
+            "Skipped {}.",
+            counted_as(found.passed_over, "file that is no image", "files that are no images")
+        ));
     }
     let paths: Vec<&Path> = found.images.iter().map(|(_, path)| path.as_path()).collect();
     let probes = probe_all(&root, &paths, progress, cancel)?;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::DatasetError;
-use crate::domain::{Shape, check_shape, printable, printable_line, printable_path, shown_path};
+use crate::domain::{Shape, check_shape, counted, counted_as, printable, printable_line, printable_path, shown_path};
 
 /// One annotated object of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -102,7 +102,7 @@ impl ImportedDataset {
     pub(super) fn only_split(self, wanted: &str) -> Result<Self, DatasetError> {
         let Self { name, kind, root, classes, mut images, summary } = self;
         if !summary.splits.contains_key(wanted) {
-            let known = if summary.splits.is_empty() { "no splits".to_owned() } else { counted(&summary.splits) };
+            let known = if summary.splits.is_empty() { "no splits".to_owned() } else { by_name(&summary.splits) };
             let problem = format!("there is no split `{wanted}`; it has {known}");
             return Err(DatasetError::layout(&root, problem));
         }
@@ -236,7 +236,8 @@ const NAMES_SHOWN: usize = 20;
 impl fmt::Display for ImportSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let only_faces = self.classes.len() == 1 && self.classes.contains_key("face");
-        write!(f, "{} images, {} {}", self.images, self.objects, if only_faces { "faces" } else { "objects" })?;
+        let object = if only_faces { "face" } else { "object" };
+        write!(f, "{}, {}", counted(self.images, "image"), counted(self.objects, object))?;
         if self.ignored > 0 {
             write!(f, " ({} ignored)", self.ignored)?;
         }
@@ -244,33 +245,39 @@ impl fmt::Display for ImportSummary {
             write!(f, "\nRead as {}: {why}", self.format)?;
         }
         if !self.classes.is_empty() && !only_faces {
-            write!(f, "\nClasses: {}", counted(&self.classes))?;
+            write!(f, "\nClasses: {}", by_name(&self.classes))?;
         }
         if !self.splits.is_empty() {
-            write!(f, "\nSplits: {}", counted(&self.splits))?;
+            write!(f, "\nSplits: {}", by_name(&self.splits))?;
         }
         for warning in &self.warnings {
             write!(f, "\n{}", printable_line(warning))?;
         }
-        listed(f, self.bad_records.len(), "bad records, skipped", self.bad_records.iter(), "\n  ")?;
+        listed(
+            f,
+            self.bad_records.len(),
+            ["bad record, skipped", "bad records, skipped"],
+            self.bad_records.iter(),
+            "\n  ",
+        )?;
         let described = |(name, why): &(String, String)| format!("{} ({})", printable(name), printable_line(why));
         listed(
             f,
             self.shapes.len(),
-            "objects left out because of their shape",
+            ["object left out because of its shape", "objects left out because of their shape"],
             self.shapes.iter().map(described),
             " ",
         )?;
         let unreadable = self.unreadable.iter().map(described);
-        listed(f, self.unreadable.len(), "unreadable, left out", unreadable, " ")?;
+        listed(f, self.unreadable.len(), ["unreadable, left out"; 2], unreadable, " ")?;
         let same =
             self.duplicates.iter().map(|(later, earlier)| format!("{} = {}", printable(later), printable(earlier)));
-        listed(f, self.duplicates.len(), "with the same bytes as another", same, " ")
+        listed(f, self.duplicates.len(), ["with the same bytes as an earlier one"; 2], same, " ")
     }
 }
 
 /// Formats `car: 3, person: 12`; numbers (FDDB's folds) in numeric order.
-fn counted(counts: &BTreeMap<String, usize>) -> String {
+fn by_name(counts: &BTreeMap<String, usize>) -> String {
     let mut sorted: Vec<(&String, &usize)> = counts.iter().collect();
     sorted.sort_by_key(|(name, _)| name.parse::<u32>().unwrap_or(u32::MAX));
     let shown: Vec<String> =
@@ -283,14 +290,14 @@ fn counted(counts: &BTreeMap<String, usize>) -> String {
 fn listed(
     f: &mut fmt::Formatter<'_>,
     count: usize,
-    what: &str,
+    [one, many]: [&str; 2],
     entries: impl Iterator<Item = impl fmt::Display>,
     before: &str,
 ) -> fmt::Result {
     if count == 0 {
         return Ok(());
     }
-    write!(f, "\n{count} {what}:")?;
+    write!(f, "\n{}:", counted_as(count, one, many))?;
     for (k, entry) in entries.take(3).enumerate() {
         write!(f, "{}{before}{entry}", if k > 0 && before == " " { "," } else { "" })?;
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::GpuState;
 #[cfg(feature = "torch")]
-use crate::domain::Panic;
+use crate::domain::{Panic, counted};
 
 /// Errors of the detector, each with advice.
 #[derive(Debug, thiserror::Error)]
@@ -26,11 +26,11 @@ pub enum DetectorError {
     #[error("these weights belong to {found}, not to {expected}; choose the preset {found} or other weights")]
     WrongArchitecture { expected: String, found: String },
     #[error(
-        "the weights lack {count} tensors that {architecture} needs, first {first}; choose weights of this architecture"
+        "the weights lack {} that {architecture} needs, first {first}; choose weights of this architecture", counted(*count, "tensor")
     )]
     MissingTensors { architecture: String, count: usize, first: String },
     #[error(
-        "the weights hold {count} tensors that {architecture} does not know, first {first}; choose weights of this architecture"
+        "the weights hold {} that {architecture} does not know, first {first}; choose weights of this architecture", counted(*count, "tensor")
     )]
     ExtraTensors { architecture: String, count: usize, first: String },
     #[error("tensor {name} has shape {found:?} where {expected:?} is needed; choose weights of this architecture")]

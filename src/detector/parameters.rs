@@ -191,7 +191,7 @@ mod tests {
         };
         let ones = || Tensor::ones([2, 2], (Kind::Float, Device::Cpu));
         check(vec![("w", ones())], "");
-        check(vec![], "lack 1 tensors that a net needs, first w");
+        check(vec![], "lack 1 tensor that a net needs, first w");
         check(vec![("w", ones()), ("v", ones())], "does not know, first v");
         check(vec![("w", Tensor::ones([3], (Kind::Float, Device::Cpu)))], "shape [3] where [2, 2]");
         check(vec![("w", ones() * f64::NAN)], "tensor w holds NaN");

@@ -7,6 +7,12 @@ pub fn counted(count: impl TryInto<u64>, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
+/// Formats `count` with `one` or `many`, for a noun with more around it: `1 image is`, `2 images are`.
+pub fn counted_as(count: impl TryInto<u64>, one: &str, many: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -16,5 +22,7 @@ mod tests {
         let texts = [0_u64, 1, 2].map(|count| counted(count, "hard negative"));
         assert_eq!(texts, ["0 hard negatives", "1 hard negative", "2 hard negatives"]);
         assert_eq!(counted(1_usize, "image"), "1 image");
+        let texts = [0_u64, 1, 2].map(|count| counted_as(count, "image is", "images are"));
+        assert_eq!(texts, ["0 images are", "1 image is", "2 images are"]);
     }
 }

@@ -49,11 +49,11 @@ pub enum InputError {
         printable_path(path)
     )]
     NotText { path: PathBuf, at: usize },
-    #[error("{}:{line}: the text is not UTF-8. Save the file as UTF-8.", printable_path(path))]
+    #[error("{}:{line}: {NOT_UTF_8}", printable_path(path))]
     NotUtf8 { path: PathBuf, line: usize },
     #[error("{}: {UTF_16}", printable_path(path))]
     Utf16 { path: PathBuf },
-    #[error("{}: {source}", printable_path(path))]
+    #[error("{}: {source}{}", printable_path(path), advice(source))]
     Io { path: PathBuf, source: io::Error },
 }
 
@@ -87,7 +87,7 @@ impl From<InputError> for io::Error {
                 )
             }
             InputError::NotText { at, .. } => format!("this is not text: byte {at} is NUL"),
-            InputError::NotUtf8 { line, .. } => format!("line {line} is not UTF-8 text"),
+            InputError::NotUtf8 { line, .. } => format!("line {line}: {NOT_UTF_8}"),
             InputError::Utf16 { .. } => UTF_16.to_owned(),
         };
         Self::new(kind, what)
@@ -230,6 +230,25 @@ pub fn text_bytes<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a [u8], InputErr
 pub const UTF_16: &str = "the text is UTF-16 (\"Unicode\" in Windows programs). Save the file as UTF-8, or convert it: \
                           iconv -f UTF-16 -t UTF-8 FILE > NEW";
 
+/// The same for text in an 8-bit encoding.
+pub const NOT_UTF_8: &str = "the text is not UTF-8. Save the file as UTF-8, or convert it, e.g. from Latin-1: \
+                             iconv -f LATIN1 -t UTF-8 FILE > NEW";
+
+/// Whether JSON was refused for bytes that are not UTF-8, which serde_json calls an invalid code point.
+pub fn is_not_utf8(error: &serde_json::Error) -> bool {
+    error.is_syntax() && error.to_string().starts_with("invalid unicode code point")
+}
+
+/// Returns what to do about an error of the operating system, as a sentence to append; empty if its text says it.
+pub fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => ". Check the path.",
+        io::ErrorKind::PermissionDenied => ". Give this user access to it, or use a copy.",
+        io::ErrorKind::ReadOnlyFilesystem => ". Copy it to a disk that can be written to.",
+        _ => "",
+    }
+}
+
 /// Detects UTF-16 text by its byte order mark or by an ASCII character in two bytes. No other text has a NUL there.
 pub fn is_utf16(bytes: &[u8]) -> bool {
     matches!(
@@ -290,6 +309,20 @@ mod tests {
         assert!(matches!(read_bytes(&path, 6), Err(InputError::TooLarge { size: 7, limit: 6, .. })));
         std::fs::write(&path, b"one\ntwo\n\xff").unwrap();
         assert!(read_text(&path, 100).unwrap_err().to_string().contains("a.txt:3: the text is not UTF-8"));
+    }
+
+    #[test]
+    fn errors_of_the_system_and_of_encodings_say_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let message = read_text(&dir.path().join("none.txt"), 100).unwrap_err().to_string();
+        assert!(message.contains("none.txt: ") && message.ends_with(". Check the path."), "{message}");
+        let path = dir.path().join("latin1.json");
+        std::fs::write(&path, b"{\"name\": \"caf\xe9\"}").unwrap();
+        let message = read_text(&path, 100).unwrap_err().to_string();
+        assert!(message.contains("latin1.json:1: the text is not UTF-8") && message.contains("iconv"), "{message}");
+        let found = |bytes: &[u8]| is_not_utf8(&serde_json::from_slice::<serde_json::Value>(bytes).unwrap_err());
+        assert!(found(b"{\"name\": \"caf\xe9\"}") && found(b"[\"\xff\"]"));
+        assert!(!found(b"[\"\\ud800\"]") && !found(b"[1,") && !found(b"{]"));
     }
 
     #[cfg(unix)]

@@ -40,7 +40,7 @@ pub use annotation::{Annotation, AnnotationSource, Shape};
 pub use candidate::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, Candidate, FalsePositiveKind, Overlaps, overlaps_ignored};
 pub use class::Class;
 pub use correction::{Correction, CorrectionAct, DeletedObject, ObjectChange, ObjectState};
-pub use counted::counted;
+pub use counted::{counted, counted_as};
 pub use crash_report::{crash_folder, mark_seen, new_crash_reports, remember_log};
 pub use data_folder::data_folder;
 pub use detection::Detection;
@@ -51,8 +51,8 @@ pub use ids::{CandidateId, ClassId, DatasetId, GroundTruthId, GroupId, ImageId, 
 pub use image::{ImageRecord, fold_number};
 pub use image_name::{IMAGE_EXTENSIONS, ImageNames, NameMatch, distinct_names, without_image_extension};
 pub use input::{
-    InputError, UTF_16, begin_text, is_utf16, limits, open_log, open_regular, open_weights, read_bytes, read_text,
-    read_text_bytes, read_weights, text_bytes, without_bom,
+    InputError, NOT_UTF_8, UTF_16, advice, begin_text, is_not_utf8, is_utf16, limits, open_log, open_regular,
+    open_weights, read_bytes, read_text, read_text_bytes, read_weights, text_bytes, without_bom,
 };
 pub use observer::{Cancel, Progress};
 pub use output::{Output, OutputError, ReadOnly, real_place, real_places};
@@ -76,4 +76,4 @@ pub use whole_file::{
     UnfinishedFolder, check_writable, clear_unfinished, finish as finish_file, unfinished_file, unfinished_folder,
     unfinished_link, write_output, write_output_with, write_together, write_whole, write_whole_with,
 };
-pub use work_lock::{LockError, LockHolder, WorkLock};
+pub use work_lock::{LockError, LockHolder, WorkLock, in_project};

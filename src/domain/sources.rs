@@ -10,6 +10,29 @@ use thiserror::Error;
 
 use super::open_regular;
 
+impl Away {
+    /// Returns why the images of a dataset with this folder cannot be there, without opening one: the folder is missing, or empty like the
+    /// mount point of an unmounted disk. `None` if they may be there.
+    pub fn of_folder(root: &Path) -> Option<Self> {
+        let what = match std::fs::read_dir(root) {
+            Ok(mut entries) => entries.next().is_none().then_some(EMPTY),
+            Err(_) => (!root.is_dir()).then_some(MISSING),
+        };
+        what.map(|what| Self { root: root.to_path_buf(), what: what.to_owned() })
+    }
+
+    /// For a dataset of which no image was found in its folder.
+    pub fn without_images(root: &Path) -> Self {
+        Self::of_folder(root).unwrap_or_else(|| Self {
+            root: root.to_path_buf(),
+            what: "none of the dataset's images is here".to_owned(),
+        })
+    }
+}
+
+const MISSING: &str = "the dataset's folder does not exist";
+const EMPTY: &str = "the dataset's folder is empty";
+
 /// Number of a dataset's files that are probed after one could not be read.
 const TRIED: usize = 64;
 
@@ -21,7 +44,8 @@ pub struct Away {
     what: String,
 }
 
-const ADVICE: &str = "Mount or restore it, or import the dataset from its new folder; then run the command again. The project's data was kept";
+const ADVICE: &str = "Mount or restore it, or set its new folder with `quarry dataset move NAME FOLDER`; then run the command again. \
+                      Nothing is lost: the project keeps its data";
 
 /// Datasets with the files that a job reads from them.
 #[derive(Debug, Clone, Default)]
@@ -68,7 +92,7 @@ impl Source {
         let away = |what: String| Err(Away { root: self.root.clone(), what });
         // The parent of a bare file name in the working directory is an empty path.
         if !(self.root.as_os_str().is_empty() || self.root.is_dir()) {
-            return away("the dataset's folder does not exist".to_owned());
+            return away(MISSING.to_owned());
         }
         let step = self.files.len().div_ceil(TRIED).max(1);
         let tried: Vec<&PathBuf> = self.files.iter().step_by(step).collect();
@@ -111,9 +135,16 @@ mod tests {
         sources.check_around(&files[0]).unwrap();
         let message = sources.check_around(&files[201]).unwrap_err().to_string();
         assert!(message.contains("small: the dataset's folder does not exist. Mount or restore it"), "{message}");
+        assert!(
+            message.contains("`quarry dataset move NAME FOLDER`") && message.contains("Nothing is lost"),
+            "{message}"
+        );
         assert!(sources.check().is_err());
+        let found = |folder: &Path| Away::of_folder(folder).map(|away| away.to_string()).unwrap_or_default();
+        assert!(found(&small).contains("does not exist") && found(&big).is_empty());
         // An unmounted drive leaves an empty mount point.
         std::fs::create_dir(&small).unwrap();
+        assert!(found(&small).contains("is empty. Mount or restore it"), "{}", found(&small));
         let message = sources.check_around(&files[200]).unwrap_err().to_string();
         assert!(message.contains("2 of 2 files") && message.contains("0.png"), "{message}");
         sources.check_around(Path::new("/not/watched.png")).unwrap();

@@ -25,8 +25,19 @@ pub enum LockError {
     #[error("this project is in use: {holder} (lock file {}); {advice}", path.display())]
     Held { path: PathBuf, holder: String, advice: &'static str },
     // `cause`, not `source`: the message already includes it.
-    #[error("{}: {doing}: {cause}", path.display())]
+    #[error("{}: {doing}: {cause}{}", path.display(), in_project(cause))]
     Io { path: PathBuf, doing: &'static str, cause: io::Error },
+}
+
+/// Returns what to do about an error of the system in a project's own folder, as a sentence to append.
+pub fn in_project(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            ". Give this user write access to the project's folder, or copy the project to a writable folder"
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ". Free some space and try again",
+        _ => "",
+    }
 }
 
 const WAIT: &str = "wait for it or stop it";
@@ -267,6 +278,17 @@ mod tests {
 
     fn other(host: &str, process: u32) -> LockHolder {
         LockHolder { host: host.to_owned(), process, started: String::new(), ..LockHolder::this("training") }
+    }
+
+    #[test]
+    fn a_lock_file_that_cannot_be_written_says_what_to_do() {
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
+            let error = at(Path::new("p/runs/training.lock"), "opening the lock file")(kind.into()).to_string();
+            assert!(
+                error.starts_with("p/runs/training.lock: opening") && error.contains("write access to the project"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::matching::{ImageOutcome, Watch, match_image, match_watched};
 use super::percent_g::push_percent_g;
 use super::region::EvaluatedImage;
 use super::step::Matching;
-use crate::domain::Cancel;
+use crate::domain::{Cancel, counted};
 
 /// The counts over all images with every detection of score >= `threshold` kept.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -176,7 +176,7 @@ impl RocCurve {
         match self.unreadable {
             0 => String::new(),
             1 => " (1 test image unreadable)".to_owned(),
-            n => format!(" ({n} test images unreadable)"),
+            n => format!(" ({} unreadable)", counted(n, "test image")),
         }
     }
 

@@ -14,7 +14,7 @@ use super::companions::companion;
 use super::header::look;
 use super::integrity::check;
 use super::{Store, StoreError, rescue};
-use crate::domain::{finish_file, make_folder, open_regular, unfinished_file};
+use crate::domain::{counted, finish_file, make_folder, open_regular, unfinished_file};
 
 /// Maximum number of backups of each kind.
 const KEPT: usize = 10;
@@ -119,7 +119,7 @@ impl std::fmt::Display for Restored {
         write!(f, "Restored {}. ", backup.display())?;
         match nothing_readable {
             Some(reason) => write!(f, "No newer verdicts could be read ({reason}). ")?,
-            None => write!(f, "Recovered {rescued} newer verdicts; {unreadable} could not be read. ")?,
+            None => write!(f, "Recovered {}; {unreadable} could not be read. ", counted(*rescued, "newer verdict"))?,
         }
         write!(f, "The damaged database is now {}", damaged.display())
     }

@@ -17,7 +17,7 @@ use super::integrity::check;
 use super::migrations::RESTS_IN_ROLLBACK_MODE;
 use super::queue_index::QueueIndex;
 use super::{StoreError, backup_files, error, migrations, schema};
-use crate::domain::{LockError, WorkLock, network_file_system};
+use crate::domain::{LockError, WorkLock, counted, network_file_system};
 
 /// Pause between attempts to change the journal mode, for which SQLite itself does not wait.
 const MODE_PAUSE: Duration = Duration::from_millis(20);
@@ -281,7 +281,7 @@ fn look_over(connection: &Connection, path: &Path) -> Result<Found, StoreError> 
         |table: &str| connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |r| r.get::<_, i64>(0));
     let holds = match version {
         0 => String::new(),
-        _ => format!("it holds {} images and {} verdicts", count("images")?, count("verdicts")?),
+        _ => format!("it holds {} and {}", counted(count("images")?, "image"), counted(count("verdicts")?, "verdict")),
     };
     Ok(Found { version, holds })
 }

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::memory::is_out_of_memory;
 use super::overlay::ConfigError;
 use crate::detector::{DetectorError, libtorch_message, panic_text};
-use crate::domain::{Away, Moved, Panic};
+use crate::domain::{Away, Moved, Panic, in_project};
 
 /// Why a round could not be trained, or stopped.
 #[derive(Debug, Error)]
@@ -51,7 +51,7 @@ pub enum TrainingError {
     OutOfMemory { step: u64, message: String },
     #[error("the disk that holds {} is full; free some space and resume the round: nothing before its last checkpoint is lost", path.display())]
     DiskFull { path: PathBuf },
-    #[error("{}: {doing}: {source}", path.display())]
+    #[error("{}: {doing}: {source}{}", path.display(), in_project(source))]
     Io { path: PathBuf, doing: &'static str, source: io::Error },
     #[error("libtorch failed while {during}: {message}")]
     Torch { during: &'static str, message: String },
@@ -136,5 +136,7 @@ mod tests {
         let full = TrainingError::io(Path::new("/x"), "writing")(io::ErrorKind::StorageFull.into());
         let full = full.explained(7, Path::new("/y"));
         assert!(matches!(full, TrainingError::DiskFull { path } if path == Path::new("/x")));
+        let denied = TrainingError::io(Path::new("/x"), "opening")(io::ErrorKind::PermissionDenied.into()).to_string();
+        assert!(denied.contains("write access to the project's folder"), "{denied}");
     }
 }

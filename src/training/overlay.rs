@@ -20,6 +20,9 @@ pub enum ConfigError {
     UnknownKey { file: String, line: usize, key: String, nearest: Option<String> },
     #[error("{}: `{key}`: {message}", place(file, *line))]
     Value { file: String, line: usize, key: String, message: String },
+    /// A value of another type than the setting's, both as TOML calls them.
+    #[error("{}: `{key}`: expected {}, found {}", place(file, *line), article(wanted), article(found))]
+    Type { file: String, line: usize, key: String, wanted: &'static str, found: &'static str },
     #[error("there is no preset `{name}`{}; the presets are {}", nearest.as_ref().map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default(), known.join(", "))]
     Preset { name: String, nearest: Option<String>, known: Vec<String> },
 }
@@ -28,7 +31,11 @@ impl ConfigError {
     /// The same about settings that are not lines of a file.
     #[must_use]
     pub fn without_line(mut self) -> Self {
-        if let Self::Syntax { line, .. } | Self::UnknownKey { line, .. } | Self::Value { line, .. } = &mut self {
+        if let Self::Syntax { line, .. }
+        | Self::UnknownKey { line, .. }
+        | Self::Value { line, .. }
+        | Self::Type { line, .. } = &mut self
+        {
             *line = 0;
         }
         self
@@ -99,11 +106,14 @@ pub(super) fn lay_over(base: &mut Table, over: Table, lines: &KeyLines) -> Resul
     lay_table(base, over, "", &Known { paths, lines })
 }
 
+/// Jaro-Winkler similarity of words with a typo or two; words that only share a few letters are below.
+const NEAR: f64 = 0.75;
+
 /// Returns the entry of `known` most similar to `word`, if any is similar enough.
 pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     let scored = known.map(|candidate| (strsim::jaro_winkler(word, candidate), candidate));
     let (likeness, candidate) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (likeness > 0.6).then(|| candidate.to_owned())
+    (likeness > NEAR).then(|| candidate.to_owned())
 }
 
 /// All paths of the defaults, and the line numbers of the text applied to them.
@@ -139,8 +149,12 @@ fn lay_table(base: &mut Table, over: Table, path: &str, known: &Known<'_>) -> Re
             (slot, value) => {
                 let found = value.type_str();
                 let wanted = slot.type_str();
-                *slot = fitted(slot, value).ok_or_else(|| {
-                    lines.error(&full, format!("expected {}, found {}", article(wanted), article(found)))
+                *slot = fitted(slot, value).ok_or_else(|| ConfigError::Type {
+                    file: lines.file.clone(),
+                    line: lines.line(&full),
+                    key: full.clone(),
+                    wanted,
+                    found,
                 })?;
             }
         }

@@ -15,7 +15,7 @@ use super::status::rates;
 use super::train::{TrainReport, resume, train};
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::sample::{self, SampleConfig};
-use crate::domain::{Cancel, HardNegativeSource, Progress, RoundRecord, RoundState, printable_path};
+use crate::domain::{Cancel, HardNegativeSource, Progress, RoundRecord, RoundState, counted, printable_path};
 use crate::evaluation::RocCurve;
 use crate::training::RoundConfig;
 
@@ -137,7 +137,10 @@ pub fn run_headless(
         candidates = first_round(&project, observer, cancel)?;
         if with_review {
             verdicts = auto_review(&project, 1)?;
-            observer(WorkEvent::Log(format!("Reviewed {verdicts} candidates by comparison with the ground truth")));
+            observer(WorkEvent::Log(format!(
+                "Reviewed {} by comparison with the ground truth",
+                counted(verdicts, "candidate")
+            )));
         }
     }
     if with_review {

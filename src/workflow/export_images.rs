@@ -8,7 +8,7 @@ use super::outputs::OutputPolicy;
 use super::training_export::{ImagesAs, files};
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::formats::write::yolo_image_path;
-use crate::domain::{Cancel, Output, Progress, printable, write_output};
+use crate::domain::{Cancel, Output, Progress, counted, printable, write_output};
 use crate::store::Store;
 
 /// The placed images.
@@ -24,7 +24,7 @@ impl PlacedImages {
     pub fn warning(&self) -> Option<String> {
         let (name, why) = self.left_out.first()?;
         let (count, name) = (self.left_out.len(), printable(name));
-        Some(format!("{count} images could not be put into the folder, e.g. {name} ({why})."))
+        Some(format!("{} could not be put into the folder, e.g. {name} ({why}).", counted(count, "image")))
     }
 }
 

@@ -13,7 +13,7 @@ use super::retry::with_retries;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
 use crate::domain::{
-    Cancel, CandidateId, FalsePositiveKind, FeatureSpace, ImageId, PerceptualHashes, Progress, RoiFeature,
+    Cancel, CandidateId, FalsePositiveKind, FeatureSpace, ImageId, PerceptualHashes, Progress, RoiFeature, counted,
 };
 use crate::geometry::{BoundingBox, ObjectFrame};
 use crate::mining::{Centre, GroupConfig, Groupable, hashes_of, regroup};
@@ -57,14 +57,24 @@ impl fmt::Display for GroupReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { candidates, groups, by_place, alike, unread, distance, cosine, recommended, without_features } =
             self;
-        write!(f, "{alike} of {candidates} candidates are in {groups} groups (distance {distance}")?;
+        write!(
+            f,
+            "{alike} of {} {} in {} (distance {distance}",
+            counted(*candidates, "candidate"),
+            if *alike == 1 { "is" } else { "are" },
+            counted(*groups, "group")
+        )?;
         match cosine {
             Some(cosine) => write!(f, ", cosine {cosine})")?,
             None if *recommended => write!(f, ", recommended cosines)")?,
             None => write!(f, ")")?,
         }
         if *by_place > 0 {
-            write!(f, "; {by_place} of the groups are at one place in many images")?;
+            write!(
+                f,
+                "; {by_place} of these {} at one place in many images",
+                if *by_place == 1 { "is" } else { "are" }
+            )?;
         }
         if *unread > 0 {
             write!(f, "; the images of {unread} could not be read")?;

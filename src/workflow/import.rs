@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::formats::{self, ReadOptions};
 use crate::dataset::{ImportSummary, ImportedDataset, ImportedImage, ImportedObject};
-use crate::domain::{Cancel, DatasetId, Progress, printable, printable_line};
+use crate::domain::{Cancel, DatasetId, Progress, counted, counted_as, printable, printable_line};
 use crate::store::{CLASS_NAME_BYTES, ImportCounts, KeptReport, NewDataset, NewImage, NewObject, Store, is_class_name};
 
 /// The supported import formats.
@@ -301,29 +301,44 @@ impl fmt::Display for ImportReport {
             listed(f, "Returned", &names.returned)?;
         }
         if self.kept_unread > 0 {
-            write!(f, "\n{} images cannot be read; the project keeps its data on them.", self.kept_unread)?;
+            write!(
+                f,
+                "\n{} cannot be read; the project keeps its data on {}.",
+                counted(self.kept_unread, "image"),
+                if self.kept_unread == 1 { "it" } else { "them" }
+            )?;
         }
         if self.stale_candidates > 0 {
             write!(
                 f,
-                "\nThe images of {} candidates have changed. These are not used for training until they are mined or decided again.",
-                self.stale_candidates
+                "\n{} not used for training until mined or decided again: the image has changed.",
+                counted_as(self.stale_candidates, "candidate is", "candidates are")
             )?;
         }
         if self.resting_corrections > 0 {
             write!(
                 f,
-                "\n{} corrected objects are not in the dataset as they were corrected: the dataset's own count. The corrections are kept, and \
+                "\n{} corrected: the dataset's own count. The corrections are kept, and \
                  count again when an import brings those objects back.",
-                self.resting_corrections
+                counted_as(
+                    self.resting_corrections,
+                    "corrected object is not in the dataset as it was",
+                    "corrected objects are not in the dataset as they were"
+                )
             )?;
         }
         if self.same_bytes > 0 {
             let same = self.names.same_bytes.iter().map(|(name, dataset, other)| {
                 format!("{} = {}: {}", printable(name), printable(dataset), printable(other))
             });
-            let what =
-                format!("{} images have the same bytes as images of other datasets in this project", self.same_bytes);
+            let what = format!(
+                "{} of other datasets in this project",
+                counted_as(
+                    self.same_bytes,
+                    "image has the same bytes as images",
+                    "images have the same bytes as images"
+                )
+            );
             listed(f, &what, &same.collect::<Vec<_>>())?;
             write!(
                 f,

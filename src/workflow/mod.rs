@@ -41,6 +41,8 @@ pub mod messages;
 #[cfg(feature = "torch")]
 pub mod mine;
 pub mod outputs;
+#[cfg(feature = "torch")]
+mod previous_weights;
 mod project;
 pub mod restore;
 mod retry;

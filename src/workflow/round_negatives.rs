@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{Observer, WorkEvent, WorkflowError};
-use crate::domain::{HardNegativeSource, ImageId};
+use crate::domain::{HardNegativeSource, ImageId, counted};
 use crate::store::{HardNegative, Store};
 use crate::training::RoundConfig;
 
@@ -39,8 +39,10 @@ pub(super) fn negatives_of_round(
         let left_out = count(&store.hard_negatives_with(source, round, &every)?) - count(&chosen);
         if left_out > 0 {
             observer(WorkEvent::Log(format!(
-                "{left_out} hard negatives of imported models ({}) are not trained on; `hard_negative_models` names the models whose are",
-                quoted(&others)
+                "{} of imported models ({}) {} not trained on; `hard_negative_models` names the models whose are",
+                counted(left_out, "hard negative"),
+                quoted(&others),
+                if left_out == 1 { "is" } else { "are" }
             )));
         }
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::copies::Copies;
 use super::{Project, WorkflowError};
-use crate::domain::{ImageRecord, RoundRecord, RoundState, Verdict, WorkLock};
+use crate::domain::{Away, ImageRecord, RoundRecord, RoundState, Verdict, WorkLock};
 use crate::evaluation::RocCurve;
 use crate::store::{CandidateQuery, Store, VerdictFilter};
 use crate::training::LOCK_FILE;
@@ -28,6 +28,9 @@ pub struct DatasetStatus {
     pub name: String,
     pub kind: String,
     pub root: String,
+    /// Set if the dataset's folder is away: what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub away: Option<String>,
     /// Without removed ones.
     pub images: usize,
     pub objects: usize,
@@ -170,6 +173,7 @@ pub fn status(project: &Project) -> Result<Status, WorkflowError> {
         DatasetStatus {
             name: d.name,
             kind: d.kind,
+            away: Away::of_folder(&d.root).filter(|_| !of_it.is_empty()).map(|away| away.to_string()),
             root: d.root.display().to_string(),
             images: of_it.len(),
             objects,

@@ -10,7 +10,7 @@ use super::held_out::{Found, HeldOut, OutputShape};
 use super::held_out_file::{HeldOutDetections, HeldOutImage};
 use super::round_metrics::RoundMetrics;
 use super::{Project, WorkflowError};
-use crate::domain::{Class, ClassId, Detection, ImageRecord, RoundRecord};
+use crate::domain::{Class, ClassId, Detection, ImageRecord, RoundRecord, counted_as};
 use crate::evaluation::fddb_text::{self, UnreadableScores, read_detections};
 use crate::evaluation::{Region, ScoredRegion};
 use crate::geometry::{BoundingBox, Ellipse};
@@ -98,10 +98,16 @@ impl TestedImages {
             is_unread.push(image.unreadable);
         }
         if gone > 0 {
-            notes.push(format!("{gone} images that the round was tested on are no longer in the project"));
+            notes.push(format!(
+                "{} no longer in the project",
+                counted_as(gone, "image that the round was tested on is", "images that the round was tested on are")
+            ));
         }
         if without_class > 0 {
-            notes.push(format!("{without_class} detections are of classes that the project no longer has"));
+            notes.push(format!(
+                "{} of classes that the project no longer has",
+                counted_as(without_class, "detection is", "detections are")
+            ));
         }
         Ok(Some(Self { step: stored.step, images, detections, is_unread, notes }))
     }

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::classes::LabelMap;
 use super::copies::Truth;
 use super::device::check_device;
-use super::good_model::good_model;
 use super::held_out::HeldOut;
+use super::previous_weights::{previous_weights, tested_on_training_images};
 use super::retry::with_retries;
 use super::round_data;
 use super::round_hooks::{Hooks, LastTest};
@@ -18,10 +18,10 @@ use super::round_negatives::negatives_of_round;
 use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError, backbone};
 use crate::dataset::decode_rgb;
-use crate::detector::{Detector, SamplerCounts};
+use crate::detector::SamplerCounts;
 use crate::domain::{
     Annotation, AnnotationSource, CANDIDATE_MAX_IOU, Cancel, ClassId, DatasetId, ImageId, ImageRecord, RoundInit,
-    RoundRecord, RoundState, Shape, Sources, printable_path, shown_path_if_any, shown_paths,
+    RoundRecord, RoundState, Shape, Sources, counted, counted_as, printable_path, shown_path_if_any, shown_paths,
 };
 use crate::evaluation::RocCurve;
 use crate::geometry::BoundingBox;
@@ -359,12 +359,12 @@ fn plan(
         let own = own - test.len();
         let trained = drop_trained(&mut test, store, kept)?;
         let log_lines = [
-            (left_out.len(), "are left out: an import found that their dataset no longer holds them"),
-            (own, "are not tested on: the round trains on them, although they are held out now"),
-            (trained, "are not tested on: the round trains on the same bytes of another dataset"),
+            (left_out.len(), "left out: an import found that the dataset no longer has this image"),
+            (own, "not tested on: the round trains on what is held out now"),
+            (trained, "not tested on: the round trains on the same bytes of another dataset"),
         ];
         for (count, what) in log_lines.into_iter().filter(|(count, _)| *count > 0) {
-            observer(WorkEvent::Log(format!("{count} images {what}")));
+            observer(WorkEvent::Log(format!("{} {what}", counted_as(count, "image is", "images are"))));
         }
     }
     let tested_with = split.copies.tested_with(&test, &store.own_ground_truth()?);
@@ -384,9 +384,13 @@ fn plan(
     let read = training.iter().enumerate().filter(|(k, _)| !left_out.contains(k));
     let training_sources = sources(store, read.map(|(_, image)| image.path.as_path()))?;
     training_sources.check()?;
-    let previous = if begun { None } else { previous_checkpoint(project, number, config, observer)? };
+    let previous = if begun { None } else { previous_weights(project, number, config, observer)? };
     let backbone = if config.init == RoundInit::Backbone && !begun { backbone::find(config, observer)? } else { None };
-    let (changes, log_lines) = (Vec::new(), Vec::new());
+    let (changes, mut log_lines) = (Vec::new(), Vec::new());
+    if let Some(weights) = &previous {
+        log_lines.extend(tested_on_training_images(project, store, weights, &held_out.images)?);
+    }
+    let previous = previous.map(|weights| weights.file);
     let held_out_files = (held_out_files, held_out_sources);
     Ok(Plan {
         training,
@@ -466,12 +470,15 @@ fn run(
         start,
         lock,
     } = plan;
-    let hard_negatives = training.iter().map(|i| i.hard_negatives.len() + i.misclassified.len()).sum();
+    let hard_negatives: usize = training.iter().map(|i| i.hard_negatives.len() + i.misclassified.len()).sum();
     let (training_images, test_images) = (training.len(), held_out.images.len());
     observer(WorkEvent::Log(format!(
-        "Round {}: {training_images} training images, {test_images} test images with {} objects, {hard_negatives} hard negatives",
+        "Round {}: {}, {} with {}, {}",
         round.number,
-        held_out.face_count(),
+        counted(training_images, "training image"),
+        counted(test_images, "test image"),
+        counted(held_out.face_count(), "object"),
+        counted(hard_negatives, "hard negative"),
     )));
     let run_dir = project.run_dir(round.number);
     if is_new {
@@ -610,7 +617,8 @@ fn training_images(
     }
     if repeated > 0 {
         observer(WorkEvent::Log(format!(
-            "{repeated} duplicate hard negatives are left out (IoU of at least {SAME_HARD_NEGATIVE_IOU} with one of a higher score)"
+            "{} left out (IoU of at least {SAME_HARD_NEGATIVE_IOU} with one of a higher score)",
+            counted_as(repeated, "duplicate hard negative is", "duplicate hard negatives are")
         )));
     }
     Ok(out)
@@ -629,35 +637,4 @@ fn check_memory(config: &RoundConfig) -> Result<(), WorkflowError> {
         gigabytes(least),
         gigabytes(has)
     )))
-}
-
-/// Returns the initial weights of a round with `init = "previous"`: from the last round that has any, finished or not.
-fn previous_checkpoint(
-    project: &Project,
-    round: u32,
-    config: &RoundConfig,
-    observer: &mut Observer,
-) -> Result<Option<PathBuf>, WorkflowError> {
-    if config.init == RoundInit::Backbone {
-        return Ok(None);
-    }
-    let has_any = |n: &u32| last_model(&project.run_dir(*n)).is_some();
-    let newest = (1..round).rev().find(has_any).map(|n| good_model(&project.run_dir(n), observer)).transpose()?;
-    let Some(found) = newest.flatten() else {
-        return Err(WorkflowError::Refused(
-            "init is `previous`, but no earlier round has a checkpoint. Use `--init backbone`.".to_owned(),
-        ));
-    };
-    Detector::check_architecture(&found, config.detector.architecture)?;
-    let known = Detector::config_of(&found)?.class_names();
-    if known != config.detector.class_names() {
-        return Err(WorkflowError::Refused(format!(
-            "init is `previous`, but {} has the classes {} and this round {}. Set the same ones with `detector.classes`, or use `--init backbone`.",
-            found.display(),
-            known.join(", "),
-            config.detector.class_names().join(", ")
-        )));
-    }
-    observer(WorkEvent::Log(format!("Round {round} starts from the weights of {}", found.display())));
-    Ok(Some(found))
 }

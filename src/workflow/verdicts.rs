@@ -12,7 +12,9 @@ use uuid::Uuid;
 
 use super::WorkflowError;
 use super::outputs::{self, OutputPolicy};
-use crate::domain::{AnnotationSource, Output, Verdict, begin_text, csv_text, limits, open_regular, write_output_with};
+use crate::domain::{
+    AnnotationSource, NOT_UTF_8, Output, Verdict, begin_text, csv_text, limits, open_regular, write_output_with,
+};
 use crate::mining::{Agreement, Proportion, cohens_kappa, wilson_interval};
 use crate::store::{
     AHEAD_DAYS, CandidateQuery, CorrectionLine, LogLine, MergeReport, OriginLine, ShapeLine, Store, StoreError,
@@ -288,7 +290,7 @@ fn read(file: &Path) -> Result<Vec<(usize, LogLine)>, WorkflowError> {
         if bytes.len() as u64 == most && bytes.last() != Some(&b'\n') {
             return Err(bad_line(file, number, &format!("the line has more than {} bytes", limits::LINE)));
         }
-        let text = std::str::from_utf8(&bytes).map_err(|_| bad_line(file, number, "the text is not UTF-8"))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| bad_line(file, number, NOT_UTF_8))?;
         if !text.trim().is_empty() {
             lines.push((number, parse(text).map_err(|reason| bad_line(file, number, &reason))?));
         }

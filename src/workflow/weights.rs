@@ -16,7 +16,7 @@ use crate::detector::weights::{
     read_backbone, sha256_hex, write_safetensors,
 };
 use crate::detector::{Anchors, Architecture, CONFIG_KEY, DetectorConfig, DetectorError, verify_file};
-use crate::domain::{Output, data_folder, read_weights, shown_path};
+use crate::domain::{Output, counted, counted_as, data_folder, read_weights, shown_path};
 #[cfg(feature = "torch")]
 use crate::training::last_model;
 
@@ -70,6 +70,7 @@ pub struct ListedWeights {
 
 /// Converts a weight file to `models/<target>.safetensors` and lists it in the manifest there.
 pub fn import(request: &ImportRequest) -> Result<WrittenWeights, WeightsTaskError> {
+    check_exists(&request.file)?;
     let name = format!("{}.safetensors", request.target);
     let path = request.models.join(&name);
     let policy = OutputPolicy::new().input(&request.file).project_around(&request.file);
@@ -96,6 +97,11 @@ pub fn import(request: &ImportRequest) -> Result<WrittenWeights, WeightsTaskErro
     let written = written(path, tensors, notes)?;
     Manifest::record(&request.models, &entry_of(request, &written))?;
     Ok(written)
+}
+
+/// Advice about the content of a file would mislead where there is none.
+fn check_exists(path: &Path) -> Result<(), WeightsTaskError> {
+    if path.exists() { Ok(()) } else { Err(WeightsTaskError::NoFile(path.to_path_buf())) }
 }
 
 fn refuse_detector_options(request: &ImportRequest) -> Result<(), WeightsTaskError> {
@@ -140,6 +146,7 @@ fn last_model(_: &Path) -> Option<PathBuf> {
 /// Writes the checkpoint `file` (or the last one in a round's folder) as a state dict that torchvision's `fasterrcnn_resnet50_fpn` loads
 /// with `strict=True`. The settings stay in its metadata, so that [`import`] recreates the same detector.
 pub fn export(file: &Path, to: impl Into<Output>) -> Result<WrittenWeights, WeightsTaskError> {
+    check_exists(file)?;
     let to = to.into();
     OutputPolicy::new().input(file).project_around(file).check(&to)?;
     let (file, to) = (&checkpoint_file(file)?, to.path.as_path());
@@ -154,8 +161,8 @@ pub fn export(file: &Path, to: impl Into<Output>) -> Result<WrittenWeights, Weig
     let mut notes = Vec::new();
     if let Some(first) = ours.first() {
         notes.push(format!(
-            "left out {} tensors that torchvision does not have; the first is `{}`",
-            ours.len(),
+            "left out {} that torchvision does not have; the first is `{}`",
+            counted(ours.len(), "tensor"),
             first.name
         ));
     }
@@ -257,7 +264,8 @@ fn import_detector(request: &ImportRequest, path: &Path) -> Result<(usize, Vec<S
     let made = Detector::from_arrays(&config, &adapted.arrays, &adapted.dropped);
     let (detector, randomly_initialised) = made.map_err(DetectorError::in_file(&request.file))?;
     if !adapted.dropped.is_empty() {
-        notes.push(format!("{randomly_initialised} tensors start from random values"));
+        notes
+            .push(format!("{} from random values", counted_as(randomly_initialised, "tensor starts", "tensors start")));
     }
     std::fs::create_dir_all(&request.models).map_err(|source| WeightError::io(&request.models, source))?;
     detector.save(path)?;

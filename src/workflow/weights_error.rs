@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::detector::DetectorError;
 use crate::detector::weights::WeightError;
-use crate::domain::OutputError;
+use crate::domain::{OutputError, printable_path};
 
 /// Errors of importing and exporting weights.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,8 @@ pub enum WeightsTaskError {
         .0.display()
     )]
     NoCheckpoint(PathBuf),
+    #[error("{}: there is no such file. Check the path", printable_path(.0))]
+    NoFile(PathBuf),
     #[error("--{option} applies to whole detectors only, and `{backbone}` is a backbone; remove it")]
     NotForBackbones { option: &'static str, backbone: String },
     #[error("this quarry was built without libtorch (feature `torch`), which importing a whole detector needs")]

@@ -158,6 +158,13 @@ fn broken_json_names_its_line() {
     check("{\"images\": [\n{\"id\": 1, ", "c.json:2: ");
     check("{\"images\": [\n{\"id\": NaN}]}", "c.json:2: ");
     check("[1, 2]", "expected an object with images");
+    set.write("c.json", b"{\"images\": [\n{\"id\": 1, \"file_name\": \"caf\xe9.png\"}]}");
+    for format in ["coco", "label-studio"] {
+        set.write("l.json", b"[\n{\"data\": {\"image\": \"caf\xe9.png\"}}]");
+        let file = if format == "coco" { "c.json" } else { "l.json" };
+        let error = set.read(format, file).unwrap_err().to_string();
+        assert!(error.contains(":2: the text is not UTF-8") && error.contains("iconv"), "{error}");
+    }
     check("{\"images\": 7}", "a list of records");
     check("{}", "no list `images`");
     check("", "c.json:1: ");
@@ -264,7 +271,11 @@ fn voc_counts_pixels_from_one_and_both_corners_belong_to_the_object() {
         let dataset = set.read("voc", path).unwrap();
         if path.is_empty() {
             check(&dataset, expected);
-            assert!(dataset.summary.warnings[0].contains("1 images in JPEGImages/"), "{:?}", dataset.summary.warnings);
+            assert!(
+                dataset.summary.warnings[0].contains("1 image in JPEGImages/ has"),
+                "{:?}",
+                dataset.summary.warnings
+            );
         }
         check_bad(&dataset, &[]);
     }
@@ -692,7 +703,7 @@ fn what_other_tools_write_is_read_or_told() {
         &["Skipped regions without a box: 1 brushlabels, 1 keypointlabels."],
     );
     let predicted = r#""annotations": [], "predictions": [{"result": []}]"#;
-    check("label-studio", a, "t.json", &task(predicted), &["1 tasks have predictions and no annotation"]);
+    check("label-studio", a, "t.json", &task(predicted), &["1 task has predictions and no annotation"]);
     let createml = r#""annotations": [{"label": "car", "coordinates": {"x": 10, "y": 10, "width": 5, "height": 5}}]"#;
     check("label-studio", a, "t.json", &task(createml), &["its annotation has no `result`"]);
 
@@ -700,6 +711,20 @@ fn what_other_tools_write_is_read_or_told() {
     check("labelme", &["a.png"], "x.json", &labelme(r"C:\\data\\a.png"), &["a.png\n"]);
     check("labelme", &["a.png"], "x.json", &labelme(r"..\\..\\data\\a.png"), &["a.png\n"]);
     check("labelme", &["a.png"], "x.json", &labelme(r"C:\\data\\b.png"), &["leaves the dataset's folder"]);
+}
+
+#[test]
+fn an_import_that_is_stopped_before_its_file_is_read_is_cancelled() {
+    let set = Set::new(&["a.png"]);
+    set.write("c.json", COCO).write("x.json", r#"[{"data": {"image": "a.png"}}]"#).write("a.xml", voc("a.png", ""));
+    set.write("cvat.xml", "<annotations><image name=\"a.png\" width=\"100\" height=\"80\"></image></annotations>");
+    let stopped = Cancel::new();
+    stopped.cancel();
+    for (format, file) in [("coco", "c.json"), ("label-studio", "x.json"), ("voc", "a.xml"), ("cvat", "cvat.xml")] {
+        let format = quarry::dataset::formats::format_named(format).unwrap();
+        let read = format.read(&set.path(file), &ReadOptions::default(), &mut |_| {}, &stopped);
+        assert!(matches!(read, Err(quarry::dataset::DatasetError::Cancelled)), "{}: {read:?}", format.name());
+    }
 }
 
 /// Images without known annotations, and files that may contain some in an unknown form.

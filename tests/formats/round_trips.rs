@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use proptest::prelude::*;
-use quarry::dataset::formats::ReadOptions;
 use quarry::dataset::formats::write::{Export, ExportClass, ExportImage, ExportObject, WriteFormat, write};
+use quarry::dataset::formats::{ReadOptions, recognise};
 use quarry::domain::Shape;
 use quarry::geometry::{BoundingBox, Ellipse};
 
@@ -210,9 +210,47 @@ fn what_a_format_cannot_hold_is_counted_and_said() {
     check(
         WriteFormat::Yolo,
         1,
-        &["1 ignored", "2 ellipses", "1 objects are promoted", "1 boxes that reach", "1 scores"],
+        &["1 ignored", "2 ellipses", "1 object is promoted", "1 box that reaches", "1 score is"],
     );
-    check(WriteFormat::Fddb, 1, &["1 ignored", "1 rectangles", "3 objects are of other classes", "1 scores"]);
+    check(WriteFormat::Fddb, 1, &["1 ignored", "1 rectangle is", "3 objects are of other classes", "1 score is"]);
+}
+
+#[test]
+fn exports_of_images_in_folders_are_recognised() {
+    let export =
+        one_image("2002/08/11/big/img_591.jpg", vec![plain(Shape::Rectangle(BoundingBox::new(1.0, 1.0, 9.0, 9.0)))]);
+    for format in [WriteFormat::Coco, WriteFormat::Yolo, WriteFormat::Voc, WriteFormat::Cvat] {
+        let out = tempfile::tempdir().unwrap();
+        // The file's name says nothing, but an ending is needed.
+        let mut path = put(format, &export, out.path());
+        if path.is_file() {
+            let named = path.with_extension(if format == WriteFormat::Cvat { "xml" } else { "json" });
+            std::fs::rename(&path, &named).unwrap();
+            path = named;
+        }
+        let (found, why) = recognise(&path).unwrap();
+        assert_eq!(found.name(), format.as_str(), "{why}");
+    }
+}
+
+#[test]
+fn voc_tells_names_apart_that_differ_in_a_space_before_them() {
+    let object = |size: f64| vec![plain(Shape::Rectangle(BoundingBox::new(1.0, 1.0, size, size)))];
+    let mut export = one_image("a.png", object(20.0));
+    export.images[0].split = Some("train".to_owned());
+    let spaced = ExportImage { path: " a.png".to_owned(), split: Some("val".to_owned()), ..export.images[0].clone() };
+    export.images.push(ExportImage { objects: object(30.0), ..spaced });
+    let (set, out) = (Set::new(&["a.png", " a.png"]), tempfile::tempdir().unwrap());
+    let path = put(WriteFormat::Voc, &export, out.path());
+    let options = ReadOptions { images: Some(set.path("")), strict: true, ..ReadOptions::default() };
+    let dataset = read("voc", &path, &options).unwrap();
+    let mut found: Vec<_> = dataset
+        .images
+        .iter()
+        .map(|i| (i.path.to_str().unwrap(), i.split.as_deref(), i.objects[0].shape.bounding_box().x2))
+        .collect();
+    found.sort_by_key(|image| image.0);
+    assert_eq!(found, [(" a.png", Some("val"), 30.0), ("a.png", Some("train"), 20.0)], "{:#?}", dataset.summary);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::dataset::DatasetError;
-use crate::domain::text_bytes;
+use crate::domain::{NOT_UTF_8, text_bytes};
 use crate::geometry::Ellipse;
 
 /// A line of `FDDB-fold-NN.txt`.
@@ -70,7 +70,7 @@ pub(super) fn lines<'a>(path: &Path, bytes: &'a [u8]) -> Result<Vec<(usize, &'a 
     let bytes = text_bytes(path, bytes)?;
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = bytes.iter().take(error.valid_up_to()).filter(|&&byte| byte == b'\n').count() + 1;
-        DatasetError::line(path, line, "not UTF-8 text: is this the right file?")
+        DatasetError::line(path, line, NOT_UTF_8)
     })?;
     Ok(text.lines().enumerate().map(|(i, text)| (i + 1, text.trim())).filter(|(_, text)| !text.is_empty()).collect())
 }

@@ -235,8 +235,9 @@ fn report_missing(root: &Path, present: usize, absent: &[Entry], left_out: &mut 
     }
     let folds: Vec<String> = folds.iter().map(|(fold, count)| format!("{count} of fold {fold}")).collect();
     left_out.warnings.push(format!(
-        "{} of {listed} listed images are missing and were left out: {}; the first is {}.",
+        "{} of {listed} listed images {} left out: {}; the first is {}.",
         absent.len(),
+        if absent.len() == 1 { "is missing and was" } else { "are missing and were" },
         folds.join(", "),
         first.path.display()
     ));

@@ -11,7 +11,7 @@ use super::{ExifRule, ReadOptions};
 use crate::dataset::images::{Probe, SeenContent, probe_all};
 use crate::dataset::imported::LeftOut;
 use crate::dataset::{DatasetError, ImportedDataset, ImportedImage, ImportedObject};
-use crate::domain::{Cancel, Progress, Shape, check_shape, check_sides, printable};
+use crate::domain::{Cancel, Progress, Shape, check_shape, check_sides, counted, counted_as, printable};
 
 /// Class names in order of first occurrence.
 #[derive(Debug, Default)]
@@ -84,6 +84,8 @@ pub(super) struct DraftImage {
 pub(super) struct Draft {
     /// Absolute, links resolved.
     pub root: PathBuf,
+    /// Whether the user named `root`, as the folder of the images.
+    is_named: bool,
     pub classes: Classes,
     /// The annotation files.
     pub files: Vec<PathBuf>,
@@ -101,6 +103,7 @@ impl Draft {
     pub fn new(root: PathBuf, options: &ReadOptions) -> Self {
         Self {
             root,
+            is_named: options.images.is_some(),
             classes: Classes::default(),
             files: Vec::new(),
             images: Vec::new(),
@@ -230,8 +233,12 @@ impl Draft {
         if let Some((name, one, other)) = again.first() {
             let split = |split: &Option<String>| split.clone().unwrap_or_else(|| "none".to_owned());
             self.warnings.push(format!(
-                "{} images are listed more than once and are read where they are listed first; the first is {name} (splits {} and {}).",
-                again.len(),
+                "{} listed first; the first is {name} (splits {} and {}).",
+                counted_as(
+                    again.len(),
+                    "image is listed more than once and is read where it is",
+                    "images are listed more than once and are read where they are"
+                ),
                 split(one),
                 split(other)
             ));
@@ -242,20 +249,30 @@ impl Draft {
         let listed = self.missing.len() + self.images.len();
         match (self.missing.first(), self.images.is_empty()) {
             (Some(first), false) => self.warnings.push(format!(
-                "{} of {listed} listed images are missing and were left out; the first is {first}.",
-                self.missing.len()
+                "{} of {listed} listed images {} left out; the first is {first}.",
+                self.missing.len(),
+                if self.missing.len() == 1 { "is missing and was" } else { "are missing and were" }
             )),
             (Some(first), true) => {
-                let problem = format!(
-                    "none of the {listed} listed images exists; the first is '{}'. Name the folder of the images with --images DIR",
-                    printable(first)
-                );
+                let advice = if self.is_named {
+                    "--images takes the folder that these names are relative to: another one, or one above or below"
+                } else {
+                    "Name the folder of the images with --images DIR"
+                };
+                let none = match listed {
+                    1 => "the only listed image does not exist: it".to_owned(),
+                    _ => format!("none of the {listed} listed images exists; the first"),
+                };
+                let problem = format!("{none} is '{}'. {advice}", printable(first));
                 return Err(DatasetError::layout(&self.root, problem));
             }
             (None, true) => {
                 let problem = match std::mem::take(&mut self.problems).into_records().split_first() {
                     Some((first, rest)) => {
-                        format!("no usable image is listed; {} bad records, the first: {first}", 1 + rest.len())
+                        format!(
+                            "no usable image is listed; {}, the first: {first}",
+                            counted(1 + rest.len(), "bad record")
+                        )
                     }
                     None => "the annotation lists no image".to_owned(),
                 };

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::dataset::DatasetError;
+use crate::domain::{NOT_UTF_8, is_not_utf8};
 
 /// A value of which only scalars are kept.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -336,6 +337,9 @@ impl<'de, R: Record, F: FnMut(u32, Option<R>)> Visitor<'de> for EachRecord<F, R>
 pub(super) fn json_error(path: &Path, error: &serde_json::Error) -> DatasetError {
     if let Some(kind) = error.io_error_kind() {
         return DatasetError::Io { action: "read", path: path.to_path_buf(), source: kind.into() };
+    }
+    if is_not_utf8(error) {
+        return DatasetError::line(path, error.line().max(1), NOT_UTF_8);
     }
     let hint = if error.is_eof() { "the file is cut off: copy it again" } else { "correct the JSON there" };
     // serde_json's text ends with the position, which was already given.

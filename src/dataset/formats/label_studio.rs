@@ -17,7 +17,7 @@ use super::layout::{absolute, files_in, root_of};
 use super::skipped::{Place, Skipped, bad_record};
 use super::{Format, ReadOptions};
 use crate::dataset::{DatasetError, ImportedDataset};
-use crate::domain::{Cancel, Progress, Shape, begin_text, limits, open_regular};
+use crate::domain::{Cancel, Progress, Shape, begin_text, counted_as, limits, open_regular};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// Label Studio.
@@ -178,11 +178,15 @@ impl Ignored {
         let Self { several, predicted, unused } = self;
         let mut warnings = Vec::new();
         if several > 0 {
-            warnings.push(format!("{several} tasks have several annotations; the last of each is read."));
+            warnings.push(format!(
+                "{} several annotations; the last of each is read.",
+                counted_as(several, "task has", "tasks have")
+            ));
         }
         if predicted > 0 {
             warnings.push(format!(
-                "{predicted} tasks have predictions and no annotation; predictions are not read: submit them in Label Studio first."
+                "{} predictions and no annotation; predictions are not read: submit them in Label Studio first.",
+                counted_as(predicted, "task has", "tasks have")
             ));
         }
         if !unused.is_empty() {

@@ -18,7 +18,7 @@ pub(super) fn root_of(
 ) -> Result<PathBuf, DatasetError> {
     if let Some(images) = &options.images {
         if !images.is_dir() {
-            let hint = "name the folder of the images with --images DIR";
+            let hint = "--images takes the folder that the image names are relative to";
             return Err(DatasetError::NotAFolder { path: images.clone(), hint });
         }
         return absolute(images);

@@ -32,7 +32,7 @@ pub(super) use yolo::{box_of, box_of_polygon};
 use std::path::{Path, PathBuf};
 
 use super::{DatasetError, ImportedDataset};
-use crate::domain::{Cancel, InputError, Progress, printable_path};
+use crate::domain::{Cancel, InputError, Progress, counted_as, printable_path};
 
 /// Options for reading annotations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,9 +152,12 @@ fn unread_annotations(root: &Path) -> Option<String> {
         layout::files_below(root, &["txt", "json", "jsonl", "xml", "csv", "tsv", "yaml", "yml", "data"]).ok()?;
     let first = files.first()?;
     Some(format!(
-        "{} files may hold annotations in a form that Quarry does not know, and were not read, e.g. {}. If they do, convert them to \
-         one of the formats in docs/formats.md, or name their format instead of `auto`.",
-        files.len(),
+        "{} not read, e.g. {}. If so, convert to one of the formats in docs/formats.md, or name the format instead of `auto`.",
+        counted_as(
+            files.len(),
+            "file may hold annotations in a form that Quarry does not know, and was",
+            "files may hold annotations in a form that Quarry does not know, and were"
+        ),
         printable_path(first.strip_prefix(root).unwrap_or(first))
     ))
 }

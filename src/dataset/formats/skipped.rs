@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::json_lines::{List, Record, lines_of};
 use crate::dataset::{BadRecord, DatasetError};
-use crate::domain::{InputError, printable_path};
+use crate::domain::{InputError, NOT_UTF_8, printable_path};
 
 /// The position of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +36,7 @@ pub(super) fn bad_file(file: &Path, error: &DatasetError) -> Skipped {
     match error {
         DatasetError::Line { line, problem, .. } => bad_record(file, Place::Line(*line as u32), problem.clone()),
         DatasetError::Input(InputError::NotUtf8 { line, .. }) => {
-            let problem = "the text is not UTF-8. Save the file as UTF-8".to_owned();
-            bad_record(file, Place::Line(*line as u32), problem)
+            bad_record(file, Place::Line(*line as u32), NOT_UTF_8.to_owned())
         }
         other => {
             // The record names the file already.

@@ -14,7 +14,7 @@ use super::text_lines::{numbered, text_of};
 use super::xml::{XmlEvent, XmlReader};
 use super::{Format, ReadOptions};
 use crate::dataset::{DatasetError, ImportedDataset};
-use crate::domain::{Cancel, Progress, Shape};
+use crate::domain::{Cancel, Progress, Shape, counted_as};
 use crate::geometry::BoundingBox;
 
 /// Pascal VOC.
@@ -32,10 +32,7 @@ impl Format for Voc {
         if path.is_file() {
             return is_voc_file(path).then(|| "an XML file with <annotation>".to_owned());
         }
-        let file = annotation_folders(path)
-            .ok()?
-            .iter()
-            .find_map(|folder| files_in(folder, &["xml"]).ok()?.into_iter().take(3).find(|file| is_voc_file(file)))?;
+        let file = annotation_folders(path).ok()?.into_iter().find_map(voc_file_below)?;
         Some(format!("{} holds an <annotation>", file.strip_prefix(path).unwrap_or(&file).display()))
     }
 
@@ -68,6 +65,21 @@ impl Format for Voc {
     }
 }
 
+/// Returns an annotation in the folder or below it: images in folders have theirs in folders of the same names.
+fn voc_file_below(folder: PathBuf) -> Option<PathBuf> {
+    const LOOKED_AT: usize = 256;
+    let mut waiting = vec![folder];
+    for _ in 0..LOOKED_AT {
+        let folder = waiting.pop()?;
+        let files = files_in(&folder, &["xml"]).unwrap_or_default();
+        if let Some(found) = files.into_iter().take(3).find(|file| is_voc_file(file)) {
+            return Some(found);
+        }
+        waiting.extend(folders_in(&folder).unwrap_or_default().into_iter().rev());
+    }
+    None
+}
+
 fn is_voc_file(file: &Path) -> bool {
     let is_xml = file.extension().is_some_and(|e| e.eq_ignore_ascii_case("xml"));
     is_xml
@@ -88,6 +100,7 @@ fn annotation_folders(path: &Path) -> Result<Vec<PathBuf>, DatasetError> {
 /// One file: its image, and its objects with class names instead of indices.
 #[derive(Debug, Default)]
 struct Annotated {
+    /// As written: a name may begin with a space.
     filename: Option<String>,
     declared: Option<(u32, u32)>,
     objects: Vec<(String, DraftObject)>,
@@ -125,8 +138,14 @@ fn add(
     let finder = finders.entry(folder.to_path_buf()).or_insert_with(|| ImageFiles::new(&root, bases(&root, folder)));
     let stem = file.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
     let name = annotated.filename.unwrap_or_else(|| stem.clone());
-    // Tools that rename images often leave <filename> unchanged.
-    let located = match finder.locate(&name) {
+    // Tools that rename images often leave <filename> unchanged, and those that indent put spaces around it.
+    let trimmed = name.trim();
+    let exact = if name == trimmed { None } else { finder.locate(&name).ok() };
+    let located = match exact {
+        Some(Located::Found(path)) => Ok(Located::Found(path)),
+        _ => finder.locate(trimmed),
+    };
+    let located = match located {
         Ok(Located::Missing(path)) => match finder.locate(&stem) {
             Ok(Located::Found(path)) => Ok(Located::Found(path)),
             _ => Ok(Located::Missing(path)),
@@ -179,7 +198,7 @@ fn read_annotation(file: &Path, xml: &mut XmlReader, origin: u8, out: &mut Annot
             format!("expected <annotation>, found <{}>: this is not a Pascal VOC file", shortened(&root.name));
         return Err(xml.error(root.line, problem));
     }
-    out.filename = root.child("filename").map(|name| name.text.trim().to_owned()).filter(|name| !name.is_empty());
+    out.filename = root.child("filename").map(|name| name.text.clone()).filter(|name| !name.trim().is_empty());
     let size = |name: &str| root.child("size")?.child(name)?.text.trim().parse::<f64>().ok();
     // Some tools write 0 x 0 instead of the size.
     out.declared =
@@ -359,18 +378,21 @@ fn read_splits(draft: &mut Draft, folder: &Path, options: &ReadOptions) -> Resul
             continue;
         }
         let split = file.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
-        for (line, name) in numbered(&text) {
-            match by_stem.get(&name.replace('\\', "/")) {
+        for (line, written) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+            let name = written.trim();
+            // A name may begin with a space.
+            let of_name = |name: &str| by_stem.get(&name.replace('\\', "/"));
+            match of_name(written).or_else(|| of_name(name)) {
                 Some(&k) => {
                     if let Some(image) = draft.images.get_mut(k) {
                         image.split.get_or_insert_with(|| split.clone());
                     }
                 }
                 // Its image may be missing, which was already reported.
-                None if folder.join(format!("{name}.xml")).is_file() => {}
+                None if [written, name].iter().any(|name| folder.join(format!("{name}.xml")).is_file()) => {}
                 None if options.split.as_ref().is_none_or(|wanted| *wanted == split) => {
                     let problem = format!("'{}' has no XML file in {ANNOTATIONS}/", shortened(name));
-                    draft.problems.report(&file, Place::Line(line as u32), problem)?;
+                    draft.problems.report(&file, Place::Line(line), problem)?;
                 }
                 None => {}
             }
@@ -397,8 +419,12 @@ fn report_unannotated(draft: &mut Draft) -> Result<(), DatasetError> {
         let used = draft.images.len();
         if there > used {
             draft.warnings.push(format!(
-                "{} images in JPEGImages/ have no annotation that is read, and were left out.",
-                there - used
+                "{} left out.",
+                counted_as(
+                    there - used,
+                    "image in JPEGImages/ has no annotation that is read, and was",
+                    "images in JPEGImages/ have no annotation that is read, and were"
+                )
             ));
         }
     }

@@ -8,7 +8,7 @@ use quick_xml::{Reader, XmlVersion};
 
 use super::image_files::shortened;
 use crate::dataset::DatasetError;
-use crate::domain::{begin_text, open_regular};
+use crate::domain::{NOT_UTF_8, begin_text, open_regular};
 
 /// The next event in the file.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ fn tag(start: &BytesStart, line: u32) -> Result<Tag, String> {
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(bytes).map_err(|_| "the text is not UTF-8. Save the file as UTF-8".to_owned())
+    std::str::from_utf8(bytes).map_err(|_| NOT_UTF_8.to_owned())
 }
 
 /// Resolves XML's own five entities and numeric character references.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{ClassKey, FoundRecord, ImageKey, Results, Unit};
 use crate::dataset::DatasetError;
-use crate::domain::{Shape, limits, read_text_bytes, text_bytes};
+use crate::domain::{NOT_UTF_8, Shape, is_not_utf8, limits, read_text_bytes, text_bytes};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// Names of ids in a COCO ground truth file.
@@ -38,7 +38,7 @@ pub struct GivenImage {
 pub fn read_ground_truth_names(path: &Path) -> Result<GroundTruthNames, DatasetError> {
     let bytes = read_text_bytes(path, limits::TEXT)?;
     let value: Value = serde_json::from_slice(text_bytes(path, &bytes)?)
-        .map_err(|error| DatasetError::line(path, error.line().max(1), format!("{error}; correct the JSON there")))?;
+        .map_err(|error| bad_json(path, error.line().max(1), &error))?;
     let entries = |list: &str| value.get(list).and_then(Value::as_array).into_iter().flatten();
     let text = |entry: &Value, key: &str| Some(entry.get(key)?.as_str()?.to_owned());
     let id = |entry: &Value| whole(entry.get("id")?);
@@ -60,16 +60,21 @@ pub fn read_ground_truth_names(path: &Path) -> Result<GroundTruthNames, DatasetE
     Ok(names)
 }
 
+fn bad_json(path: &Path, line: usize, error: &serde_json::Error) -> DatasetError {
+    if is_not_utf8(error) {
+        return DatasetError::line(path, line, NOT_UTF_8);
+    }
+    DatasetError::line(path, line, format!("{error}; correct the JSON there"))
+}
+
 pub(super) fn read(path: &Path) -> Result<Results, DatasetError> {
     let bytes = read_text_bytes(path, limits::TEXT)?;
     let mut results = Results::new(vec![path.to_path_buf()], Unit::Pixels);
     let objects = Objects::new(text_bytes(path, &bytes)?);
     for object in objects {
         let (line, text) = object.map_err(|(line, problem)| DatasetError::line(path, line, problem))?;
-        let record: Map<String, Value> = serde_json::from_slice(text).map_err(|error| {
-            let line = line + error.line().saturating_sub(1);
-            DatasetError::line(path, line, format!("{error}; correct the JSON there"))
-        })?;
+        let record: Map<String, Value> = serde_json::from_slice(text)
+            .map_err(|error| bad_json(path, line + error.line().saturating_sub(1), &error))?;
         if record.contains_key("images") || record.contains_key("annotations") {
             let problem = "this is a COCO dataset, not a list of detections. Give the result list here (records of `image_id`, \
                            `category_id`, `bbox` and `score`), and this file with --ground-truth";

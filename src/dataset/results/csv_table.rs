@@ -40,6 +40,9 @@ const BOXES: [([&str; 4], BoxForm); 12] = [
     (["bbox_x", "bbox_y", "bbox_w", "bbox_h"], BoxForm::CornerSize),
 ];
 
+/// The columns of YOLOv5's `results.pandas().xyxy`.
+const YOLOV5: [&str; 7] = ["xmin", "ymin", "xmax", "ymax", "confidence", "class", "name"];
+
 struct Columns {
     image: usize,
     /// It has ids.
@@ -50,10 +53,21 @@ struct Columns {
     form: BoxForm,
 }
 
-/// Whether a line is the header of such a table.
-pub(super) fn is_header(line: &str) -> bool {
+/// Whether a line is the header of such a table. An error says what a table of boxes lacks.
+pub(super) fn is_header(line: &str) -> Result<bool, String> {
     let separator = char::from(separator(line));
-    columns(line.split(separator)).is_ok()
+    match columns(line.split(separator)) {
+        Ok(_) => Ok(true),
+        Err(Lacking { problem, has_boxes: true }) => Err(problem),
+        Err(Lacking { has_boxes: false, .. }) => Ok(false),
+    }
+}
+
+/// What a header lacks.
+#[derive(Debug)]
+struct Lacking {
+    problem: String,
+    has_boxes: bool,
 }
 
 pub(super) fn read(path: &Path) -> Result<Results, DatasetError> {
@@ -65,7 +79,7 @@ pub(super) fn read(path: &Path) -> Result<Results, DatasetError> {
         DatasetError::line(path, line, format!("{error}; correct the table there"))
     };
     let header: StringRecord = reader.headers().map_err(|error| failed(&error))?.clone();
-    let columns = columns(header.iter()).map_err(|problem| DatasetError::line(path, 1, problem))?;
+    let columns = columns(header.iter()).map_err(|lacking| DatasetError::line(path, 1, lacking.problem))?;
     refuse_twice(&header, &columns).map_err(|problem| DatasetError::line(path, 1, problem))?;
     let mut results = Results::new(vec![path.to_path_buf()], Unit::Pixels);
     let mut row = ByteRecord::new();
@@ -98,23 +112,35 @@ fn separator(header: &str) -> u8 {
     [b',', b';', b'\t'].into_iter().max_by_key(|separator| (count(*separator), *separator == b',')).unwrap_or(b',')
 }
 
-fn columns<'a>(header: impl Iterator<Item = &'a str>) -> Result<Columns, String> {
+fn columns<'a>(header: impl Iterator<Item = &'a str>) -> Result<Columns, Lacking> {
     let plain = |name: &str| name.trim().trim_matches('"').to_ascii_lowercase().replace([' ', '-'], "_");
     let header: Vec<String> = header.map(plain).collect();
     let find = |name: &str| header.iter().position(|column| column == name);
     let any = |names: &[&str]| names.iter().find_map(|name| find(name));
-    let image = any(&IMAGE)
-        .ok_or_else(|| format!("the header names no image column; it may be called {}", IMAGE.join(", ")))?;
     let bbox = BOXES.iter().find_map(|(names, form)| {
         let found: Vec<usize> = names.iter().filter_map(|name| find(name)).collect();
         Some((<[usize; 4]>::try_from(found).ok()?, *form))
     });
-    let (bbox, form) = bbox.ok_or(
-        "the header names no box; its columns may be called x1, y1, x2, y2, or xmin, ymin, xmax, ymax, or x, y, width, height (upper left \
-         corner), or cx, cy, w, h (centre)",
-    )?;
+    let is_yolov5 = YOLOV5.iter().all(|name| find(name).is_some());
+    let Some(image) = any(&IMAGE) else {
+        let own = if is_yolov5 {
+            ". This is the table that YOLOv5's `results.pandas()` makes for each image: add a column `image` with the image's name to each, and \
+             write all into one file"
+        } else {
+            ""
+        };
+        let problem = format!("the header names no image column; it may be called {}{own}", IMAGE.join(", "));
+        return Err(Lacking { problem, has_boxes: bbox.is_some() });
+    };
+    let (bbox, form) = bbox.ok_or_else(|| {
+        let problem = "the header names no box; its columns may be called x1, y1, x2, y2, or xmin, ymin, xmax, ymax, or x, y, width, height \
+                       (upper left corner), or cx, cy, w, h (centre)";
+        Lacking { problem: problem.to_owned(), has_boxes: false }
+    })?;
+    // Its `class` is a number, and a name says more.
+    let class = if is_yolov5 { find("name") } else { any(&CLASS) };
     let is_id = header.get(image).is_some_and(|name| matches!(name.as_str(), "image_id" | "imageid"));
-    Ok(Columns { image, is_id, class: any(&CLASS), score: any(&SCORE), bbox, form })
+    Ok(Columns { image, is_id, class, score: any(&SCORE), bbox, form })
 }
 
 /// Refuses two columns with the same name, which are ambiguous.

@@ -164,7 +164,7 @@ pub fn recognise(path: &Path) -> Result<ResultFormat, DatasetError> {
     if first.starts_with(['[', '{']) {
         return Ok(ResultFormat::Coco);
     }
-    if csv_table::is_header(first) {
+    if csv_table::is_header(first).map_err(|problem| DatasetError::line(path, 1, problem))? {
         return Ok(ResultFormat::Csv);
     }
     if second.parse::<usize>().is_ok() {

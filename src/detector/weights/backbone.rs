@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::{Format, NamedArray, WeightError, WeightFile, naming, onnx, resnet_graph, safetensors_file};
+use crate::domain::counted;
 
 /// The names accepted by `--as`.
 pub const BACKBONES: [&str; 4] = ["resnet50-half", "resnet50", "resnet18", "vgg16"];
@@ -178,7 +179,7 @@ fn select(
     }
     let (head, beyond): (Vec<&String>, Vec<&String>) = by_name.keys().partition(|name| is_last_layer(name));
     if let Some(first) = beyond.iter().min() {
-        return Err(wrong(format!("{} unexpected tensors, the first is `{first}`", beyond.len())));
+        return Err(wrong(format!("{}, the first is `{first}`", counted(beyond.len(), "unexpected tensor"))));
     }
     if !head.is_empty() {
         notes.push("the classifier's last layer was left out, a detector has its own".to_owned());

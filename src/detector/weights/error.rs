@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::domain::advice;
+
 /// Each message says what is wrong, in which file, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightError {
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}{}", path.display(), advice(source))]
     Io { path: PathBuf, source: std::io::Error },
     #[error("{}: neither a safetensors file, a PyTorch file (.pt, .pth) nor an ONNX model; give a file in one of these formats", path.display())]
     UnknownFormat { path: PathBuf },

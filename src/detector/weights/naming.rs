@@ -1,6 +1,7 @@
 //! torchvision's parameter names, old and new, and the tensors that a detector cannot take over from another.
 
 use super::NamedArray;
+use crate::domain::counted;
 
 /// Arrays under the names that Quarry uses (torchvision's newest), and a message on each kind of change.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +34,7 @@ pub fn torchvision_names(arrays: Vec<NamedArray>) -> Adapted {
     let mut notes = Vec::new();
     let mut note = |count: usize, text: &str| {
         if count > 0 {
-            notes.push(format!("{count} tensors: {text}"));
+            notes.push(format!("{}: {text}", counted(count, "tensor")));
         }
     };
     note(wrapped, "the prefix `module.` of a parallel training was taken off");

@@ -18,7 +18,7 @@ pub use numbers::UnreadableScores;
 pub use sizes::{ImageSizes, read_sizes};
 
 use super::region::{Region, ScoredRegion};
-use crate::domain::{InputError, UTF_16, limits, printable_path};
+use crate::domain::{InputError, NOT_UTF_8, UTF_16, advice, limits, printable_path};
 
 /// A file and line, for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Place {
 /// Why a text file cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum FddbTextError {
-    #[error("cannot read {}: {source}", printable_path(path))]
+    #[error("cannot read {}: {source}{}", printable_path(path), advice(source))]
     Read { path: PathBuf, source: std::io::Error },
     #[error("{place}: {message}")]
     At { place: Place, message: String },
@@ -86,9 +86,7 @@ pub type DetectedImage = Block<ScoredRegion>;
 
 pub(super) fn read_text(path: &Path) -> Result<String, FddbTextError> {
     crate::domain::read_text(path, limits::TEXT).map_err(|error| match error {
-        InputError::NotUtf8 { line, .. } => {
-            Place { path: path.into(), line }.error("this is not text (UTF-8); is it the right file?")
-        }
+        InputError::NotUtf8 { line, .. } => Place { path: path.into(), line }.error(NOT_UTF_8),
         InputError::Utf16 { .. } => Place { path: path.into(), line: 1 }.error(UTF_16),
         error => FddbTextError::Read { path: path.to_owned(), source: error.into() },
     })

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::{DatasetError, decode_rgb_bytes, read_image_file};
-use crate::domain::{Cancel, ImageRecord, Progress, printable, shown_path};
+use crate::domain::{Away, Cancel, ImageRecord, Progress, printable, shown_path};
 use crate::store::{Dataset, Store};
 
 /// The state of a dataset's images.
@@ -26,11 +26,22 @@ pub struct IntegrityReport {
     pub changed: Vec<String>,
     /// Image name and reason.
     pub unreadable: Vec<(String, String)>,
+    /// Set if the whole dataset is away: what to do. Its images are also in `missing`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub away: Option<String>,
 }
 
 impl IntegrityReport {
     pub fn is_sound(&self) -> bool {
         self.same == self.images
+    }
+
+    /// Describes the images that are not the imported ones: `2 missing, 1 changed`. Empty if the dataset is sound.
+    pub fn others(&self) -> String {
+        let counts =
+            [("missing", self.missing.len()), ("changed", self.changed.len()), ("unreadable", self.unreadable.len())];
+        let found = counts.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{count} {what}"));
+        found.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -86,6 +97,9 @@ fn check_at(
         }
         let (done, total) = (((k * BATCH) + batch.len()) as u64, images.len() as u64);
         observer(WorkEvent::Progress(Progress { what: format!("Checking {}", printable(&dataset.name)), done, total }));
+    }
+    if report.images > 0 && report.missing.len() == report.images {
+        report.away = Some(Away::without_images(root).to_string());
     }
     Ok(report)
 }

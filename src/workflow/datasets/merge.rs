@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::super::WorkflowError;
 use super::dataset_named;
-use crate::domain::{ImageId, ImageRecord, printable, shown_path};
+use crate::domain::{ImageId, ImageRecord, counted, counted_as, printable, shown_path};
 use crate::store::{DatasetMerge, Store};
 
 /// The result of the merge, or of a dry run.
@@ -119,19 +119,23 @@ fn common_folder(a: &Path, b: &Path) -> Option<PathBuf> {
 
 impl std::fmt::Display for MergedDatasets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`{}`: {} images below {}", printable(&self.name), self.images, self.root.display())?;
+        write!(f, "`{}`: {} below {}", printable(&self.name), counted(self.images, "image"), self.root.display())?;
         if self.repeated > 0 {
             write!(
                 f,
-                "\n{} images were in both; of each the annotated one is used, the other is kept with its verdicts and not used.",
-                self.repeated
+                "\n{} in both; of each the annotated one is used, the other is kept with its verdicts and not used.",
+                counted_as(self.repeated, "image was", "images were")
             )?;
         }
         if self.renamed > 0 {
             write!(
                 f,
-                "\n{} names were in both; those of the second dataset are now prefixed with its name.",
-                self.renamed
+                "\n{} now prefixed with its name.",
+                counted_as(
+                    self.renamed,
+                    "name was in both; that of the second dataset is",
+                    "names were in both; those of the second dataset are"
+                )
             )?;
         }
         Ok(())

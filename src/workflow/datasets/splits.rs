@@ -10,7 +10,7 @@ use super::super::image_files::files_of;
 use super::super::{Observer, WorkEvent, WorkflowError};
 use super::strata::{Strata, assign};
 use crate::dataset::decode_rgb;
-use crate::domain::{Cancel, ClassId, DatasetId, ImageId, ImageRecord, Progress, printable};
+use crate::domain::{Cancel, ClassId, DatasetId, ImageId, ImageRecord, Progress, counted, counted_as, printable};
 use crate::geometry::BoundingBox;
 use crate::mining::hashes_of;
 use crate::store::Store;
@@ -18,7 +18,7 @@ use crate::store::Store;
 /// How to divide the images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SplitPlan {
-    /// Name and share of each split; shares are relative to their sum.
+    /// Name of each split and its fraction of the images.
     pub shares: Vec<(String, f64)>,
     pub seed: u64,
     /// Images whose perceptual hashes differ in at most this many of 64 bits stay together; `None`: only identical files do.
@@ -58,27 +58,79 @@ const BATCH: usize = 64;
 /// A larger distance would group unrelated images.
 pub const DISTANCE_MAX: u32 = 16;
 
-/// Parses shares: `train=0.8,val=0.1,test=0.1`, also in percent.
+/// Fractions and percentages may miss their whole by this much: three thirds are also written 0.33,0.33,0.33.
+const ROUNDING: f64 = 0.0101;
+
+/// How a list of shares is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    /// `80%`: all of them together are 100 %.
+    Percent,
+    /// `0.8`: all of them together are 1.
+    Fraction,
+    /// `8`, `1`, `1`: whole numbers, relative to their sum.
+    Parts,
+}
+
+/// Parses shares and returns each split's fraction of the images: fractions (`train=0.8,val=0.1,test=0.1`) or percentages (`train=80%,…`)
+/// that add up, or whole numbers as parts (`train=8,val=1,test=1`). The error says what to write.
 pub fn parse_shares(text: &str) -> Result<Vec<(String, f64)>, String> {
     let mut shares: Vec<(String, f64)> = Vec::new();
+    let mut unit = None;
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let bad = || format!("`{part}` is not a share: write e.g. train=0.8,val=0.1,test=0.1");
         let (name, share) = part.split_once('=').ok_or_else(bad)?;
-        let (name, share) = (name.trim(), share.trim());
-        let share: f64 = share.trim_end_matches('%').trim().parse().map_err(|_| bad())?;
+        let (name, written) = (name.trim(), share.trim());
+        let number = written.strip_suffix('%').unwrap_or(written).trim();
+        let share: f64 = number.parse().map_err(|_| bad())?;
         if name.is_empty() || !share.is_finite() || share <= 0.0 {
             return Err(bad());
         }
         if shares.iter().any(|(known, _)| known == name) {
             return Err(format!("the split `{name}` is named twice"));
         }
+        let own = unit_of(written, share).ok_or_else(bad)?;
+        if *unit.get_or_insert(own) != own {
+            return Err(
+                "the shares are written in different ways: write all as fractions (train=0.8,val=0.2), as percentages \
+                 (train=80%,val=20%) or as whole parts (train=4,val=1)"
+                    .to_owned(),
+            );
+        }
         shares.push((name.to_owned(), share));
     }
-    if shares.is_empty() {
-        Err("no split is named: write e.g. train=0.8,val=0.1,test=0.1".to_owned())
-    } else {
-        Ok(shares)
+    let Some(unit) = unit else {
+        return Err("no split is named: write e.g. train=0.8,val=0.1,test=0.1".to_owned());
+    };
+    let sum: f64 = shares.iter().map(|(_, share)| share).sum();
+    let whole = match unit {
+        Unit::Percent => 100.0,
+        Unit::Fraction => 1.0,
+        Unit::Parts => sum,
+    };
+    if (sum / whole - 1.0).abs() > ROUNDING {
+        let percent = if unit == Unit::Percent { " %" } else { "" };
+        return Err(format!(
+            "the shares add up to {}{percent}, not to {whole}{percent}: change one of them, or write whole parts (train=4,val=1), which \
+             need not add up",
+            rounded(sum)
+        ));
     }
+    Ok(shares.into_iter().map(|(name, share)| (name, share / whole)).collect())
+}
+
+fn unit_of(written: &str, share: f64) -> Option<Unit> {
+    match share {
+        _ if written.ends_with('%') => Some(Unit::Percent),
+        _ if share < 1.0 => Some(Unit::Fraction),
+        _ if share.fract() == 0.0 => Some(Unit::Parts),
+        _ => None,
+    }
+}
+
+/// A number to four decimals, without zeros at its end.
+fn rounded(number: f64) -> f64 {
+    (number * 1e4).round() / 1e4
 }
 
 /// Divides the images of one dataset, or of all, according to the plan; `dry_run` only returns the result.
@@ -254,12 +306,14 @@ fn join(parent: &mut [usize], a: usize, b: usize) {
 
 impl std::fmt::Display for SplitReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} images", self.images)?;
+        write!(f, "{}", counted(self.images, "image"))?;
         let classes: BTreeSet<&String> = self.splits.values().flat_map(|counts| counts.classes.keys()).collect();
         let several = classes.len() > 1;
-        for (name, _) in &self.plan.shares {
+        for (name, share) in &self.plan.shares {
             let counts = self.splits.get(name).cloned().unwrap_or_default();
-            write!(f, "\n{}: {} images, {} objects", printable(name), counts.images, counts.objects)?;
+            let percent = (share * 1000.0).round() / 10.0;
+            let (images, objects) = (counted(counts.images, "image"), counted(counts.objects, "object"));
+            write!(f, "\n{} ({percent} %): {images}, {objects}", printable(name))?;
             if several {
                 let of = classes.iter().map(|class| {
                     format!("{} {}", counts.classes.get(*class).copied().unwrap_or_default(), printable(class))
@@ -270,9 +324,9 @@ impl std::fmt::Display for SplitReport {
         if self.groups > 0 {
             write!(
                 f,
-                "\n{} images are nearly the same as another, in {} groups; each group is in one split, e.g. {}",
+                "\n{}, {} images in all, are nearly the same or have the same bytes; each group is in one split, e.g. {}",
+                counted(self.groups, "group"),
                 self.grouped_images,
-                self.groups,
                 self.examples.first().map_or(String::new(), |names| {
                     names.iter().take(3).map(|name| printable(name).into_owned()).collect::<Vec<_>>().join(" = ")
                 })
@@ -282,7 +336,8 @@ impl std::fmt::Display for SplitReport {
             let count = self.unread.len();
             write!(
                 f,
-                "\n{count} images could not be read and were compared by their bytes alone, e.g. {}",
+                "\n{} compared by bytes alone, e.g. {}",
+                counted_as(count, "image could not be read and was", "images could not be read and were"),
                 printable(first)
             )?;
         }
@@ -302,11 +357,33 @@ mod tests {
             assert_eq!(parse_shares(text).unwrap(), expected, "{text}");
         };
         check("train=0.8,val=0.2", &[("train", 0.8), ("val", 0.2)]);
-        check(" train = 80% , held out=20 % ", &[("train", 80.0), ("held out", 20.0)]);
-        check("1=1,2=1", &[("1", 1.0), ("2", 1.0)]);
-        for bad in ["", "train", "train=", "=1", "train=0", "train=-1", "train=nan", "train=inf", "a=1,a=2"] {
+        check(" train = 80% , held out=20 % ", &[("train", 0.8), ("held out", 0.2)]);
+        check("1=1,2=1", &[("1", 0.5), ("2", 0.5)]);
+        check("train=8,val=1,test=1", &[("train", 0.8), ("val", 0.1), ("test", 0.1)]);
+        check("a=0.33,b=0.33,c=0.33", &[("a", 0.33), ("b", 0.33), ("c", 0.33)]);
+        check("a=25%,b=50%,c=24.5%", &[("a", 0.25), ("b", 0.5), ("c", 0.245)]);
+        check("all=100%", &[("all", 1.0)]);
+        for bad in
+            ["", "train", "train=", "=1", "train=0", "train=-1", "train=nan", "train=inf", "a=1,a=2", "a=50%%,b=50%"]
+        {
             assert!(parse_shares(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn shares_that_do_not_add_up_or_mix_units_are_refused() {
+        let check = |text: &str, expected: &str| {
+            let error = parse_shares(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        };
+        check("train=60%,val=0.2", "different ways");
+        check("train=0.8,val=20%", "different ways");
+        check("train=0.8,val=20", "different ways");
+        check("train=0.9,val=0.2", "add up to 1.1, not to 1:");
+        check("train=0.8,val=0.1", "add up to 0.9, not to 1:");
+        check("train=80%,val=30%", "add up to 110 %, not to 100 %:");
+        check("train=80%", "add up to 80 %");
+        check("train=1.5,val=1", "`train=1.5` is not a share");
     }
 
     #[test]

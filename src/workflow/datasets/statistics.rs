@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use super::super::WorkflowError;
-use crate::domain::{Annotation, AnnotationSource, ClassId, ImageRecord, sort_splits};
+use crate::domain::{Annotation, AnnotationSource, Away, ClassId, ImageId, ImageRecord, sort_splits};
 use crate::store::{Dataset, Store};
 
 /// Numbers of one dataset. Objects are the current ones, including corrected and promoted ones.
@@ -17,6 +17,9 @@ pub struct DatasetStatistics {
     pub name: String,
     pub kind: String,
     pub root: String,
+    /// Set if the dataset's folder is away: what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub away: Option<String>,
     pub images: usize,
     /// Images that the last import no longer found; they are kept with their verdicts and otherwise unused.
     pub removed: usize,
@@ -24,7 +27,7 @@ pub struct DatasetStatistics {
     pub background_images: usize,
     /// Images that an annotator marked as complete.
     pub complete_images: usize,
-    /// Images with the same content as another one in the project.
+    /// Images with the same bytes as an earlier one in the project. Of two such images one is a copy.
     pub copies: usize,
     pub objects: usize,
     pub ignored: usize,
@@ -94,17 +97,17 @@ pub fn statistics(store: &Store, name: Option<&str>) -> Result<Vec<DatasetStatis
     let truth = store.all_ground_truth()?;
     let complete = store.complete_images()?;
     let classes: HashMap<ClassId, String> = store.classes()?.into_iter().map(|class| (class.id, class.name)).collect();
-    let mut by_hash: HashMap<&str, usize> = HashMap::new();
+    let mut first: HashMap<&str, ImageId> = HashMap::new();
     for image in &images {
-        *by_hash.entry(image.content_hash.as_str()).or_default() += 1;
+        let first = first.entry(image.content_hash.as_str()).or_insert(image.id);
+        *first = (*first).min(image.id);
     }
     let mut all = Vec::new();
     for dataset in &datasets {
         let own: Vec<&ImageRecord> = images.iter().filter(|image| image.dataset == dataset.id).collect();
         let mut found = of_images(dataset, &own, &truth, &classes);
         found.complete_images = own.iter().filter(|image| complete.contains_key(&image.id)).count();
-        found.copies =
-            own.iter().filter(|image| by_hash.get(image.content_hash.as_str()).is_some_and(|count| *count > 1)).count();
+        found.copies = own.iter().filter(|image| first.get(image.content_hash.as_str()) != Some(&image.id)).count();
         found.removed = store.count_removed_images(dataset.id)? as usize;
         if let Some(report) = store.import_reports(dataset.id)?.first() {
             let report: serde_json::Value = serde_json::from_str(&report.report).unwrap_or_default();
@@ -151,6 +154,7 @@ fn of_images(
         name: dataset.name.clone(),
         kind: dataset.kind.clone(),
         root: dataset.root.to_string_lossy().into_owned(),
+        away: Away::of_folder(&dataset.root).filter(|_| !images.is_empty()).map(|away| away.to_string()),
         images: images.len(),
         removed: 0,
         background_images: images.iter().filter(|image| of(image).is_empty()).count(),

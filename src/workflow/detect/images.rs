@@ -32,7 +32,9 @@ pub(super) fn images_in(dir: &Path, cancel: &Cancel) -> Result<FolderImages, Wor
 /// Returns `(name as listed, file)` for every line. A missing or repeated image is an error with its line.
 pub(super) fn images_of_list(list: &Path, root: Option<&Path>) -> Result<Vec<(String, PathBuf)>, WorkflowError> {
     let text = read_text(list, limits::TEXT).map_err(|error| {
-        WorkflowError::Refused(format!("{error} `--images` takes a folder or a text file with one image name a line."))
+        WorkflowError::Refused(format!(
+            "{error} Note that `--images` takes a folder or a text file with one image name a line."
+        ))
     })?;
     let root = root.map_or_else(|| list.parent().unwrap_or(Path::new(".")).to_path_buf(), Path::to_path_buf);
     let finder = ImageFinder::new(&root);

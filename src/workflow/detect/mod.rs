@@ -34,7 +34,7 @@ use super::outputs::{self, OutputPolicy};
 use super::weights::checkpoint_file;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::detector::{DetectionConfig, Detector, LabelledDetection, Precision};
-use crate::domain::{Cancel, Detection, Output, Sources, shown_path, shown_paths, write_output_with};
+use crate::domain::{Cancel, Detection, Output, Sources, counted, shown_path, shown_paths, write_output_with};
 use crate::training::MODEL_FILE;
 
 /// The output format of detections.
@@ -242,8 +242,8 @@ pub(super) fn write_found(
     }
     if count > detections {
         observer(WorkEvent::Log(format!(
-            "{} detections of other classes than {FIRST_LABEL} were left out: FDDB's format has no classes (`--format coco` has)",
-            count - detections
+            "{} of other classes than {FIRST_LABEL}, left out: FDDB's format has no classes (`--format coco` has)",
+            counted(count - detections, "detection")
         )));
     }
     Ok(WrittenDetections { detections, files })

@@ -54,7 +54,8 @@ use crate::dataset::results::{
 };
 use crate::dataset::{BadRecord, LikeCorners};
 use crate::domain::{
-    Cancel, Detection, ImageId, ImageRecord, RoundRecord, Shape, check_shape, printable_line, printable_path,
+    Cancel, Detection, ImageId, ImageRecord, RoundRecord, Shape, check_shape, counted, counted_as, printable_line,
+    printable_path,
 };
 use crate::mining::{MiningConfig, count_duplicates, mine_image};
 use crate::store::{Dataset, NewCandidate, Store};
@@ -181,9 +182,10 @@ fn make_round(
     if taken.facts.unscored == 0 {
         evaluate::evaluate(project, store, round.as_ref(), scene, &taken.found, &mut report)?;
     } else {
-        report
-            .notes
-            .push(format!("{} detections have no score: they rank last, and no curve is drawn", taken.facts.unscored));
+        report.notes.push(format!(
+            "{} last, and no curve is drawn",
+            counted_as(taken.facts.unscored, "detection has no score: it ranks", "detections have no score: they rank")
+        ));
     }
     let Some(round) = round else { return Ok(report) };
     end(store, &round, &mut report, observer, cancel)?;
@@ -212,7 +214,7 @@ fn end(
         }
         groups => groups?,
     };
-    observer(WorkEvent::Log(format!("{}: {} candidates; {groups}", round.title(), report.candidates)));
+    observer(WorkEvent::Log(format!("{}: {}; {groups}", round.title(), counted(report.candidates, "candidate"))));
     Ok(())
 }
 
@@ -398,9 +400,9 @@ fn refuse_strangers(path: &Path, places: &[Result<usize, String>]) -> Result<(),
         return Ok(());
     }
     Err(WorkflowError::Refused(format!(
-        "{}: none of its {} detections is on an image of this project. The first: {}.",
+        "{}: none of its {} is on an image of this project. The first: {}.",
         printable_path(path),
-        places.len(),
+        counted(places.len(), "detection"),
         printable_line(first)
     )))
 }
@@ -410,7 +412,10 @@ fn refuse_unusable(taken: &Taken) -> Result<(), WorkflowError> {
     match taken.facts.problems.first() {
         Some(first) if taken.count() == 0 => {
             let records = taken.facts.problems.len();
-            Err(WorkflowError::Refused(format!("none of {records} records can be taken. The first: {first}.")))
+            Err(WorkflowError::Refused(format!(
+                "none of {} can be taken. The first: {first}.",
+                counted(records, "record")
+            )))
         }
         _ => Ok(()),
     }

@@ -8,7 +8,7 @@ use super::overlaps::Overlaps;
 use super::{Facts, ModelRequest};
 use crate::dataset::BadRecord;
 use crate::dataset::results::ClassKey;
-use crate::domain::{ClassId, Detection, ImageRecord, Shape, check_shape};
+use crate::domain::{ClassId, Detection, ImageRecord, Shape, check_shape, counted_as};
 use crate::models::ModelDetection;
 use crate::store::Store;
 use crate::workflow::WorkflowError;
@@ -98,7 +98,11 @@ impl ModelClasses {
             line: None,
             problem: "the image cannot be read: nothing is known of it".to_owned(),
         }));
-        notes.extend(left_out.into_iter().map(|(problem, n)| format!("{n} detections were left out: {problem}")));
+        notes.extend(
+            left_out.into_iter().map(|(problem, n)| {
+                format!("{} left out: {problem}", counted_as(n, "detection was", "detections were"))
+            }),
+        );
         Facts { problems, notes, unscored: 0, format }
     }
 }

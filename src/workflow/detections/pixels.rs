@@ -9,7 +9,7 @@ use super::Scene;
 use crate::dataset::formats::{ExifRule, Upright};
 use crate::dataset::results::{GivenImage, Results, Unit};
 use crate::dataset::{read_image_file, read_size};
-use crate::domain::{ImageRecord, Shape};
+use crate::domain::{ImageRecord, Shape, counted, counted_as};
 
 /// How to read the coordinates of one file.
 pub(super) struct Pixels {
@@ -80,16 +80,14 @@ impl Pixels {
         match (self.stored.len(), self.upright + turned) {
             (0, 0) => None,
             (0, upright) => Some(format!(
-                "{upright} images with detections have an EXIF orientation; their boxes are read as those of the upright image. If the \
-                 detector ignored orientation, add --exif ignore"
+                "{} an EXIF orientation; boxes are read as those of the upright image. If the \
+                 detector ignored orientation, add --exif ignore",
+                counted_as(upright, "image with detections has", "images with detections have")
             )),
             (stored, upright) => Some(format!(
-                "the boxes of {stored} images with an EXIF orientation are those of the stored pixels and were turned{}",
-                if upright > 0 {
-                    format!("; those of {upright} others are of the upright image")
-                } else {
-                    String::new()
-                }
+                "the boxes of {} with an EXIF orientation are those of the stored pixels and were turned{}",
+                counted(stored, "image"),
+                if upright > 0 { format!("; those of {upright} more are of the upright image") } else { String::new() }
             )),
         }
     }

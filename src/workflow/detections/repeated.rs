@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Scene;
-use crate::domain::{Detection, ImageId};
+use crate::domain::{Detection, ImageId, counted_as};
 
 /// Keeps the first of several equal detections of an image, and returns notes on them. On test images all of them stay: evaluation programs
 /// count a repetition as a false positive.
@@ -23,12 +23,22 @@ pub(super) fn count_once(found: &mut [Vec<Detection>], scene: &Scene) -> Vec<Str
     let mut notes = Vec::new();
     if once > 0 {
         notes.push(format!(
-            "{once} detections repeat an earlier one exactly (image, class, shape, score) and count once"
+            "{} once",
+            counted_as(
+                once,
+                "detection repeats an earlier one exactly (image, class, shape, score) and counts",
+                "detections repeat an earlier one exactly (image, class, shape, score) and count"
+            )
         ));
     }
     if kept > 0 {
         notes.push(format!(
-            "{kept} detections on test images repeat an earlier one exactly: they are evaluated as they are in the file, as false positives"
+            "{} in the file, as false positives",
+            counted_as(
+                kept,
+                "detection on test images repeats an earlier one exactly: it is evaluated as it is",
+                "detections on test images repeat an earlier one exactly: they are evaluated as they are"
+            )
         ));
     }
     notes

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::{DetectionsRequest, Facts, Mined, Scene, Taken};
 use crate::dataset::BadRecord;
-#[cfg(feature = "torch")]
-use crate::domain::RoundId;
 use crate::domain::{FalsePositiveKind, ImageId, RoundRecord, printable};
+#[cfg(feature = "torch")]
+use crate::domain::{RoundId, counted, counted_as};
 use crate::evaluation::RocCurve;
 use crate::store::MinedCounts;
 #[cfg(feature = "torch")]
@@ -118,8 +118,10 @@ pub(super) fn new(scene: &Scene, facts: &Facts, tally: &Tally, request: &Detecti
     let mut notes = facts.notes.clone();
     if below > 0 {
         notes.push(format!(
-            "{below} detections on training images have a score below {} and were not mined: --min-score sets the limit",
-            request.min_score
+            "{} a score below {} and {} not mined: --min-score sets the limit",
+            counted_as(below, "detection on training images has", "detections on training images have"),
+            request.min_score,
+            if below == 1 { "was" } else { "were" }
         ));
     }
     DetectionsReport {
@@ -173,25 +175,26 @@ impl fmt::Display for DetectionsReport {
         }
         write!(
             f,
-            "{} detections on {} images ({}), {} candidates on {} training images ({} background, {} localisation",
-            self.detections,
-            self.images,
+            "{} on {} ({}), {} on {} ({} background, {} localisation",
+            counted(self.detections, "detection"),
+            counted(self.images, "image"),
             self.format,
-            self.candidates,
-            self.training_images,
+            counted(self.candidates, "candidate"),
+            counted(self.training_images, "training image"),
             self.background,
             self.localisation
         )?;
         if self.classification + self.both > 0 {
             write!(f, ", {} classification, {} both", self.classification, self.both)?;
         }
-        write!(f, "); {} more are second detections of an object.", self.duplicate)?;
+        let second = counted_as(self.duplicate, "more is a second detection", "more are second detections");
+        write!(f, "); {second} of an object.")?;
         if let Some(recall) = self.recall {
             write!(
                 f,
-                "\nOn {} test images with {} objects: recall {recall:.4}, average precision at IoU 0.5 {}",
-                self.test_images,
-                self.test_objects,
+                "\nOn {} with {}: recall {recall:.4}, average precision at IoU 0.5 {}",
+                counted(self.test_images, "test image"),
+                counted(self.test_objects, "object"),
                 self.average_precision.map_or_else(|| "unknown".to_owned(), |ap| format!("{ap:.4}"))
             )?;
         }
@@ -199,7 +202,7 @@ impl fmt::Display for DetectionsReport {
             write!(f, "\nNote: {}", printable(note))?;
         }
         if self.skipped > 0 {
-            write!(f, "\n{} records were skipped:", self.skipped)?;
+            write!(f, "\n{} skipped:", counted_as(self.skipped, "record was", "records were"))?;
             for problem in self.problems.iter().take(PROBLEMS_SHOWN) {
                 write!(f, "\n  {problem}")?;
             }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::super::WorkflowError;
 use super::coco_json::{CocoDataset, CocoDetection};
 use super::coco_set::{CocoFiles, bad, taken_for};
+use crate::domain::counted_as;
 use crate::evaluation::average_precision::AveragePrecision;
 use crate::evaluation::coco::Coco;
 use crate::evaluation::{Evaluator as _, SetClass};
@@ -58,7 +59,14 @@ pub fn evaluate_ap(config: &ApEvaluation) -> Result<ApReport, WorkflowError> {
     )?;
     let count = set.images.iter().map(|image| image.detections.len()).sum();
     if count < detections.len() {
-        notes.push(format!("{} detections of other categories are left out", detections.len() - count));
+        notes.push(format!(
+            "{} left out",
+            counted_as(
+                detections.len() - count,
+                "detection of other categories is",
+                "detections of other categories are"
+            )
+        ));
     }
     let objects = || set.images.iter().flat_map(|image| &image.objects);
     let crowds = objects().filter(|o| o.crowd).count();
@@ -137,7 +145,7 @@ mod tests {
                         {"image_id": 3, "category_id": 2, "bbox": [90, 90, 50, 50], "score": 0.99}]"#;
         let report = run(TRUTH, by_id, None).unwrap();
         assert_eq!((report.precision.ap, report.detections), (Some(1.0), 2));
-        assert!(report.notes[0].contains("1 detections of other categories"), "{:?}", report.notes);
+        assert!(report.notes[0].contains("1 detection of other categories is"), "{:?}", report.notes);
     }
 
     /// `quarry detect` numbers classes in its model's order.

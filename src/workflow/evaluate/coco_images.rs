@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::coco_json::{CocoDataset, CocoDetection};
-use crate::domain::{ImageNames, NameMatch};
+use crate::domain::{ImageNames, NameMatch, counted_as};
 
 /// The ground truth's images, by index in the file.
 pub(super) struct ImageIndex<'a> {
@@ -67,8 +67,12 @@ impl<'a> ImageIndex<'a> {
     /// Returns a note for the user on how images were matched.
     pub fn note(&self) -> Option<String> {
         let count = self.told_by_id;
-        (count > 0)
-            .then(|| format!("{count} detections were matched by image_id: several images share their file name"))
+        (count > 0).then(|| {
+            format!(
+                "{} by image_id: several images share a file name",
+                counted_as(count, "detection was matched", "detections were matched")
+            )
+        })
     }
 
     fn ambiguous(&self, name: &str, id: i64, several: &[usize]) -> String {

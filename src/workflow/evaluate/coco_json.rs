@@ -9,7 +9,7 @@ use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::super::WorkflowError;
-use crate::domain::{limits, read_text_bytes, text_bytes};
+use crate::domain::{InputError, is_not_utf8, limits, read_text_bytes, text_bytes};
 
 /// A dataset: the file for `--ground-truth`.
 #[derive(Debug, Deserialize)]
@@ -90,7 +90,12 @@ fn read_json<T: DeserializeOwned>(path: &Path, advice: &str) -> Result<T, Workfl
     let bytes = read_text_bytes(path, limits::TEXT)?;
     // The message ends with line and column.
     let read = serde_json::from_slice(text_bytes(path, &bytes)?);
-    read.map_err(|e| WorkflowError::BadFile { path: path.to_path_buf(), reason: format!("{e}; {advice}") })
+    read.map_err(|e| {
+        if is_not_utf8(&e) {
+            return InputError::NotUtf8 { path: path.to_path_buf(), line: e.line().max(1) }.into();
+        }
+        WorkflowError::BadFile { path: path.to_path_buf(), reason: format!("{e}; {advice}") }
+    })
 }
 
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use super::group::{config as group_config, group};
 use super::image_files::files_of;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::detector::{Detector, FoundObject, Precision};
-use crate::domain::{Cancel, ImageRecord, shown_paths};
+use crate::domain::{Cancel, ImageRecord, counted, shown_paths};
 use crate::store::{MinedCounts, Resume, Store};
 use crate::training::RunLock;
 
@@ -207,8 +207,10 @@ pub(in crate::workflow) fn grouped(
     let config = group_config(store)?;
     let groups = group(store, &config, observer, cancel)?;
     observer(WorkEvent::Log(format!(
-        "Round {}: {} candidates on {} images; {groups}",
-        target.round.number, report.candidates, report.images
+        "Round {}: {} on {}; {groups}",
+        target.round.number,
+        counted(report.candidates, "candidate"),
+        counted(report.images, "image")
     )));
     Ok(report)
 }

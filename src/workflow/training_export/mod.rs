@@ -19,7 +19,7 @@ use super::export::{ExportScope, images_in};
 use super::image_files::files_of;
 use super::outputs::OutputPolicy;
 use super::{Observer, WorkflowError};
-use crate::domain::{Cancel, HardNegativeSource, Output, csv_text, shown_path};
+use crate::domain::{Cancel, HardNegativeSource, Output, counted, counted_as, csv_text, shown_path};
 use crate::store::{Store, now_ms};
 use crate::training::is_reserved_split;
 
@@ -231,13 +231,14 @@ fn losses(settings: &TrainingExport, plan: &Plan, items: &[files::Made]) -> Vec<
     let painted: usize = items.iter().map(|made| made.painted).sum();
     if painted > 0 {
         losses.push(format!(
-            "{painted} ignored regions are painted out in copies of their images: YOLO's labels have no flag for them. What a detector could \
-             learn from these pixels is lost; the datasets' files are as they were."
+            "{} painted out in copies of their images: YOLO's labels have no flag for them. What a detector could \
+             learn from these pixels is lost; the datasets' files are as they were.",
+            counted_as(painted, "ignored region is", "ignored regions are")
         ));
     }
     let ellipses = items.iter().flat_map(|made| &made.item.objects).filter(|o| o.shape.ellipse().is_some()).count();
     if ellipses > 0 {
-        losses.push(format!("{ellipses} ellipses are written as their boxes."));
+        losses.push(format!("{} written as boxes.", counted_as(ellipses, "ellipse is", "ellipses are")));
     }
     let repeats: usize = items.iter().map(|made| made.item.repeats as usize).sum();
     if settings.format == TrainingFormat::Coco && repeats > 0 {
@@ -257,9 +258,9 @@ fn losses(settings: &TrainingExport, plan: &Plan, items: &[files::Made]) -> Vec<
     }
     if plan.unreviewed > 0 {
         losses.push(format!(
-            "{} images without objects are left out: nobody said that nothing is missed in them. Look at them and mark them with K, or with \
+            "{} left out: nobody said that nothing is missed there. Look for objects and mark images without with K, or with \
              `quarry dataset complete`.",
-            plan.unreviewed
+            counted_as(plan.unreviewed, "image without objects is", "images without objects are")
         ));
     }
     losses
@@ -268,24 +269,32 @@ fn losses(settings: &TrainingExport, plan: &Plan, items: &[files::Made]) -> Vec<
 impl std::fmt::Display for TrainingExportReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Counted { images, lines, objects, ignored, empty, .. } = &self.found;
-        write!(f, "{images} images with {objects} objects in {}", self.folder.display())?;
+        let (pictures, found) = (counted(*images, "image"), counted(*objects, "object"));
+        write!(f, "{pictures} with {found} in {}", self.folder.display())?;
         write!(f, "\n{empty} of them without objects")?;
         if *ignored > 0 {
-            write!(f, ", {ignored} ignored regions")?;
+            write!(f, ", {}", counted(*ignored, "ignored region"))?;
         }
         if lines > images {
             write!(f, "; the training list has {lines} lines")?;
         }
         write!(
             f,
-            "\n{} hard negatives: {} crops, {} on images without objects, {} images repeated",
-            self.hard_negatives_chosen, self.crops, self.on_background_images, self.repeated_images
+            "\n{}: {}, {} on images without objects, {} repeated",
+            counted(self.hard_negatives_chosen, "hard negative"),
+            counted(self.crops, "crop"),
+            self.on_background_images,
+            counted(self.repeated_images, "image")
         )?;
         if self.hard_negatives_left > 0 {
             write!(f, "; {} left out by the limits", self.hard_negatives_left)?;
         }
         if self.excluded > 0 {
-            write!(f, "\n{} images and regions are not in it: see excluded.csv", self.excluded)?;
+            write!(
+                f,
+                "\n{} not in it: see excluded.csv",
+                counted_as(self.excluded, "image or region is", "images and regions are")
+            )?;
         }
         for loss in &self.losses {
             write!(f, "\n{loss}")?;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::app::command::CurveKey;
+use crate::domain::counted;
 use crate::evaluation::Metric;
 use crate::evaluation::miss_rate::MissRateClass;
 use crate::evaluation::precision_recall::{PrCurve, PrPoint};
@@ -174,7 +175,9 @@ impl MetricsModel {
         }
         let mut descriptions: Vec<String> = of_data
             .values()
-            .map(|(names, m)| format!("{} ({} objects on {} images)", names.join(", "), m.objects, m.images))
+            .map(|(names, m)| {
+                format!("{} ({} on {})", names.join(", "), counted(m.objects, "object"), counted(m.images, "image"))
+            })
             .collect();
         descriptions.sort();
         Some(format!(

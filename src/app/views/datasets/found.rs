@@ -8,7 +8,7 @@ use super::{Command, close, title};
 use crate::app::command::DatasetCommand;
 use crate::app::theme;
 use crate::app::widgets::growing::growing;
-use crate::domain::{printable, printable_line};
+use crate::domain::{counted_as, printable, printable_line};
 use crate::workflow::import::ImportReport;
 
 /// Maximum number of list entries shown; the dataset's report has all.
@@ -61,7 +61,10 @@ fn numbers(ui: &mut Ui, report: &ImportReport) {
             );
         }
         if report.stale_candidates > 0 {
-            row("Candidates", format!("{} were found on images that have changed since", report.stale_candidates));
+            row("Candidates", format!(
+                    "{} found on images that have changed since",
+                    counted_as(report.stale_candidates, "was", "were")
+                ));
         }
         if report.same_bytes > 0 {
             let are = if report.same_bytes == 1 { "image is" } else { "images are" };
@@ -108,7 +111,7 @@ fn problems(ui: &mut Ui, report: &ImportReport) {
     let twins = summary.duplicates.iter().map(|(a, b)| format!("{} = {}", printable(a), printable(b)));
     list(
         ui,
-        ("image with the same bytes as another", "images with the same bytes as another"),
+        ("image with the same bytes as an earlier one", "images with the same bytes as an earlier one"),
         summary.duplicates.len(),
         twins,
     );

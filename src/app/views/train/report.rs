@@ -8,7 +8,7 @@ use crate::app::command::{Command, DatasetCommand, TrainCommand};
 use crate::app::theme;
 use crate::app::views::review::minutes_text;
 use crate::app::widgets::lists;
-use crate::domain::RoundRecord;
+use crate::domain::{RoundRecord, counted_as};
 use crate::training::SamplerTotals;
 use crate::workflow::round_report::{ClassDrawn, RoundReport};
 
@@ -73,7 +73,11 @@ fn left(ui: &mut Ui, report: Option<&RoundReport>) {
         ui.add_space(theme::GAP);
         heading(ui, &format!("Held-out images, {}, step {}", curve.label, curve.step));
         if curve.unreadable > 0 {
-            let text = format!("{} images could not be read; their objects count as missed", curve.unreadable);
+            let text = counted_as(
+                curve.unreadable,
+                "image could not be read; its objects count as missed",
+                "images could not be read; their objects count as missed",
+            );
             ui.label(RichText::new(text).small().color(theme::WARNING));
         }
         if let Some(now) = &curve.operating {

@@ -109,7 +109,11 @@ pub(super) struct Lists {
 pub(super) fn read(path: &Path, taker: &mut impl Taker, cancel: &Cancel) -> Result<Lists, DatasetError> {
     let (file, _) = open_regular(path)?;
     let mut reader = BufReader::with_capacity(1 << 18, Watched { file, cancel });
-    begin_text(path, &mut reader)?;
+    let begun = begin_text(path, &mut reader);
+    if cancel.is_cancelled() {
+        return Err(DatasetError::Cancelled);
+    }
+    begun?;
     let mut json = serde_json::Deserializer::from_reader(reader);
     let read = TopLevel { taker }.deserialize(&mut json).and_then(|lists| json.end().map(|()| lists));
     read.map_err(|error| if cancel.is_cancelled() { DatasetError::Cancelled } else { json_error(path, &error) })

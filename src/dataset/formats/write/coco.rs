@@ -28,7 +28,8 @@ pub(super) fn write(export: &Export) -> Written {
     super::lost(
         &mut losses,
         repeated,
-        "images of several datasets have the same file_name; the key `dataset` tells them apart.",
+        ["image has", "images have"],
+        "the same file_name as one of another dataset; the key `dataset` tells these apart.",
     );
     Written {
         files: vec![("".into(), text.to_string().into_bytes())],

@@ -45,15 +45,26 @@ pub(super) fn write(export: &Export) -> Result<Written, String> {
     }
     let left_out = export.count(|object| object.ignored);
     let mut losses = Vec::new();
-    lost(&mut losses, left_out, "ignored regions are left out: FDDB's format cannot hold them.");
+    lost(
+        &mut losses,
+        left_out,
+        ["ignored region is", "ignored regions are"],
+        "left out: FDDB's format cannot hold them.",
+    );
     lost(
         &mut losses,
         rectangles,
-        "rectangles are written as the ellipses inside them; the table of sources says which.",
+        ["rectangle is", "rectangles are"],
+        "written as the ellipses inside; the table of sources says which.",
     );
     let classes = export.count(|object| !object.ignored && export.class(object) != "face");
-    lost(&mut losses, classes, "objects are of other classes than face, which FDDB's format does not know.");
-    lost(&mut losses, export.scores(), "scores are left out.");
+    lost(
+        &mut losses,
+        classes,
+        ["object is", "objects are"],
+        "of other classes than face, which FDDB's format does not know.",
+    );
+    lost(&mut losses, export.scores(), ["score is", "scores are"], "left out.");
     let files = vec![("".into(), list.into_bytes()), ("sources.csv".into(), sources.into_bytes())];
     Ok(Written { files, objects, left_out, losses })
 }

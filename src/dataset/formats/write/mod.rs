@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::detections::{CocoResult, coco_results, fddb_detections};
 pub use self::yolo::listed_path as yolo_image_path;
-use crate::domain::Shape;
+use crate::domain::{Shape, counted_as};
 
 /// An output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,9 +183,10 @@ impl Export {
 }
 
 /// Adds `3 ellipses: ...`, if there are any.
-fn lost(losses: &mut Vec<String>, count: usize, text: &str) {
+/// Adds `count` with `one` or `many`, and the rest of the sentence.
+fn lost(losses: &mut Vec<String>, count: usize, [one, many]: [&str; 2], rest: &str) {
     if count > 0 {
-        losses.push(format!("{count} {text}"));
+        losses.push(format!("{} {rest}", counted_as(count, one, many)));
     }
 }
 

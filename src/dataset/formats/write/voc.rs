@@ -24,7 +24,7 @@ pub(super) fn write(export: &Export) -> Result<Written, String> {
         lists.into_iter().map(|(split, list)| (format!("ImageSets/Main/{split}.txt").into(), list.into_bytes())),
     );
     let mut losses = Vec::new();
-    lost(&mut losses, export.ellipses(), "ellipses are written as their boxes.");
+    lost(&mut losses, export.ellipses(), ["ellipse is", "ellipses are"], "written as boxes.");
     Ok(Written { files, objects: export.objects().count(), left_out: 0, losses })
 }
 

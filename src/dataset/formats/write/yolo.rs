@@ -48,19 +48,31 @@ pub(super) fn write(export: &Export) -> Result<Written, String> {
     files.push(("data.yaml".into(), data_yaml(export, &lists).into_bytes()));
     files.extend(lists.into_iter().map(|(split, list)| (PathBuf::from(format!("{split}.txt")), list.into_bytes())));
     let mut losses = Vec::new();
-    lost(&mut losses, left_out, "ignored regions are left out: YOLO's labels have no flag for them.");
+    lost(
+        &mut losses,
+        left_out,
+        ["ignored region is", "ignored regions are"],
+        "left out: YOLO's labels have no flag for them.",
+    );
     lost(
         &mut losses,
         export.count(|o| !o.ignored && o.shape.ellipse().is_some()),
-        "ellipses are written as their boxes.",
+        ["ellipse is", "ellipses are"],
+        "written as boxes.",
     );
     lost(
         &mut losses,
         export.flagged(),
-        "objects are promoted, edited, added or mined, which YOLO's labels do not say.",
+        ["object is", "objects are"],
+        "promoted, edited, added or mined, which YOLO's labels do not say.",
     );
-    lost(&mut losses, clipped, "boxes that reach beyond their image are cut at its edge.");
-    lost(&mut losses, export.scores(), "scores are left out.");
+    lost(
+        &mut losses,
+        clipped,
+        ["box that reaches beyond its image is", "boxes that reach beyond their image are"],
+        "cut at its edge.",
+    );
+    lost(&mut losses, export.scores(), ["score is", "scores are"], "left out.");
     Ok(Written { files, objects, left_out, losses })
 }
 

@@ -6,7 +6,7 @@ use crate::dataset::DatasetError;
 use crate::dataset::formats::draft::{DraftObject, Sides};
 use crate::dataset::formats::skipped::{Place, Skipped, bad_record};
 use crate::dataset::formats::text_lines::{numbered, numbers};
-use crate::domain::{InputError, Shape, UTF_16, limits, read_text};
+use crate::domain::{InputError, NOT_UTF_8, Shape, UTF_16, limits, read_text};
 use crate::geometry::BoundingBox;
 
 /// How far rounding may put a coordinate outside 0 to 1.
@@ -29,8 +29,7 @@ pub(super) fn read(path: &Path, form: LabelForm) -> Result<Option<Labels>, Datas
     let text = match read_text(path, limits::TEXT) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(InputError::NotUtf8 { line, .. }) => {
-            let problem = "the text is not UTF-8. Save the file as UTF-8".to_owned();
-            return Ok(Some((Vec::new(), vec![bad_record(path, Place::Line(line as u32), problem)])));
+            return Ok(Some((Vec::new(), vec![bad_record(path, Place::Line(line as u32), NOT_UTF_8.to_owned())])));
         }
         Err(InputError::Utf16 { .. }) => {
             return Ok(Some((Vec::new(), vec![bad_record(path, Place::Line(1), UTF_16.to_owned())])));
