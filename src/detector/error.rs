@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::GpuState;
 #[cfg(feature = "torch")]
-use crate::domain::{Panic, counted};
+use crate::domain::Panic;
+use crate::domain::counted;
 
 /// Errors of the detector, each with advice.
 #[derive(Debug, thiserror::Error)]

@@ -16,7 +16,9 @@ use crate::detector::weights::{
     read_backbone, sha256_hex, write_safetensors,
 };
 use crate::detector::{Anchors, Architecture, CONFIG_KEY, DetectorConfig, DetectorError, verify_file};
-use crate::domain::{Output, counted, counted_as, data_folder, read_weights, shown_path};
+#[cfg(feature = "torch")]
+use crate::domain::counted_as;
+use crate::domain::{Output, counted, data_folder, read_weights, shown_path};
 #[cfg(feature = "torch")]
 use crate::training::last_model;
 

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::{DetectionsRequest, Facts, Mined, Scene, Taken};
 use crate::dataset::BadRecord;
-use crate::domain::{FalsePositiveKind, ImageId, RoundRecord, printable};
 #[cfg(feature = "torch")]
-use crate::domain::{RoundId, counted, counted_as};
+use crate::domain::RoundId;
+use crate::domain::{FalsePositiveKind, ImageId, RoundRecord, counted, counted_as, printable};
 use crate::evaluation::RocCurve;
 use crate::store::MinedCounts;
 #[cfg(feature = "torch")]
