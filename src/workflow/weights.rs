@@ -72,6 +72,14 @@ pub struct ListedWeights {
 
 /// Converts a weight file to `models/<target>.safetensors` and lists it in the manifest there.
 pub fn import(request: &ImportRequest) -> Result<WrittenWeights, WeightsTaskError> {
+    let is_backbone = BACKBONES.contains(&request.target.as_str());
+    if !is_backbone && Architecture::parse(&request.target).is_none() {
+        return Err(WeightsTaskError::UnknownTarget {
+            name: request.target.clone(),
+            backbones: BACKBONES.join(", "),
+            detectors: Architecture::ALL.map(Architecture::as_str).join(", "),
+        });
+    }
     check_exists(&request.file)?;
     let name = format!("{}.safetensors", request.target);
     let path = request.models.join(&name);
@@ -81,20 +89,13 @@ pub fn import(request: &ImportRequest) -> Result<WrittenWeights, WeightsTaskErro
     if request.file.file_name().is_none_or(|file| file != name.as_str()) {
         Manifest::check_listed(&request.models, &request.file)?;
     }
-    let (tensors, notes) = if BACKBONES.contains(&request.target.as_str()) {
+    let (tensors, notes) = if is_backbone {
         refuse_detector_options(request)?;
         let backbone = read_backbone(&request.file, &request.target)?;
         write_safetensors(&path, &backbone.arrays, Some((FLAVOUR_KEY, backbone.flavour)))?;
         (backbone.arrays.len(), backbone.notes)
-    } else if Architecture::parse(&request.target).is_some() {
-        import_detector(request, &path)?
     } else {
-        let detectors = Architecture::ALL.map(Architecture::as_str).join(", ");
-        return Err(WeightsTaskError::UnknownTarget {
-            name: request.target.clone(),
-            backbones: BACKBONES.join(", "),
-            detectors,
-        });
+        import_detector(request, &path)?
     };
     let written = written(path, tensors, notes)?;
     Manifest::record(&request.models, &entry_of(request, &written))?;
