@@ -384,7 +384,8 @@ fn every_metric_of_coco_files_is_told_to_people_and_machines() {
 fn a_dataset_that_is_away_is_said_to_be_that_everywhere() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    let (p, data) = (at("p"), dir.path().join("fddb"));
+    let (p, data) = (at("p"), dir.path().join("a folder with a long name".repeat(8)).join("fddb"));
+    std::fs::create_dir_all(data.parent().unwrap()).unwrap();
     write_fddb(&data, GOOD);
     quarry(&["new", &p]).success();
     quarry(&["import", "fddb", data.to_str().unwrap(), "--project", &p]).success();
@@ -400,7 +401,11 @@ fn a_dataset_that_is_away_is_said_to_be_that_everywhere() {
         let checked = ["dataset", "check", "--project", &p];
         let told = [status(), stdout(&["dataset", "stats", "--project", &p]), stdout(&checked)];
         for text in told {
-            assert!(text.contains("fddb: the dataset's folder") && text.contains("Nothing is lost"), "{text}");
+            assert!(
+                text.contains("fddb: the dataset's folder")
+                    && text.contains("Nothing is lost: the project keeps its data"),
+                "{text}"
+            );
             assert!(text.contains("`quarry dataset move NAME FOLDER`"), "{text}");
         }
         let text = stderr(&quarry(&checked).code(1));

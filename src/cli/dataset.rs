@@ -10,7 +10,7 @@ use clap::Subcommand;
 
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
-use crate::domain::{WorkLock, counted, limits, printable, read_text};
+use crate::domain::{WorkLock, counted, limits, printable, printable_message, read_text};
 use crate::store::Store;
 use crate::workflow::Project;
 use crate::workflow::datasets::dataset_named;
@@ -295,7 +295,7 @@ const SHOWN: usize = 5;
 
 fn check_text(report: &IntegrityReport) -> String {
     if let Some(away) = &report.away {
-        return printable(away).into_owned();
+        return printable_message(away).into_owned();
     }
     let mut text = format!(
         "{} of {} {} unchanged since the import",
@@ -321,7 +321,7 @@ fn stats_text(found: &DatasetStatistics) -> String {
     let DatasetStatistics { images, removed, objects, ignored, promoted, edited, .. } = found;
     let mut text = format!("{} ({}, {})", printable(&found.name), found.kind, printable(&found.root));
     if let Some(away) = &found.away {
-        let _ = write!(text, "\nAway: {}", printable(away));
+        let _ = write!(text, "\nAway: {}", printable_message(away));
     }
     let _ = write!(text, "\n{}", counted(*images, "image"));
     for (count, what) in [
