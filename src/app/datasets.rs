@@ -11,7 +11,7 @@ use super::command::{Command, CurvesCommand, DatasetCommand, ImportKind, Screen}
 use super::views::datasets::{DatasetText, DatasetWindow, DetectionsForm, ModelForm};
 use super::work;
 use crate::dataset::formats::{ReadOptions, recognise};
-use crate::domain::{Cancel, DatasetId, Progress, printable};
+use crate::domain::{Cancel, DatasetId, Progress, printable, printable_line};
 use crate::jobs::{JobKind, OneShot};
 use crate::store::{Dataset, Store};
 use crate::workflow::datasets::deletion::{self, Target};
@@ -433,7 +433,7 @@ fn report_of(project: &Project, id: DatasetId) -> Result<DatasetText, WorkflowEr
             let unreadable = summary
                 .unreadable
                 .iter()
-                .map(|(name, why)| format!("unreadable: {}: {}", printable(name), printable(why)));
+                .map(|(name, why)| format!("unreadable: {}: {}", printable(name), printable_line(why)));
             let records = summary.bad_records.iter().map(|record| format!("bad record: {record}"));
             for line in missing.chain(unreadable).chain(records).take(2000) {
                 text.push('\n');
@@ -457,7 +457,7 @@ fn checked(title: &str, report: &IntegrityReport) -> DatasetText {
             // Writing to a string cannot fail.
             let _ = write!(text, "\n\n{} {what}:", names.len());
             for name in names.iter().take(200) {
-                let _ = write!(text, "\n  {}", printable(name));
+                let _ = write!(text, "\n  {}", printable_line(name));
             }
         }
     }

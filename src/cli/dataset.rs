@@ -10,7 +10,7 @@ use clap::Subcommand;
 
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
-use crate::domain::{WorkLock, counted, limits, printable, printable_message, read_text};
+use crate::domain::{WorkLock, counted, limits, printable, printable_line, read_text};
 use crate::store::Store;
 use crate::workflow::Project;
 use crate::workflow::datasets::dataset_named;
@@ -279,13 +279,13 @@ fn left_out_text(report: &ImportReport) -> String {
         let _ = write!(text, "\nmissing: {}", printable(name));
     }
     for (name, why) in &summary.unreadable {
-        let _ = write!(text, "\nunreadable: {}: {}", printable(name), printable(why));
+        let _ = write!(text, "\nunreadable: {}: {}", printable(name), printable_line(why));
     }
     for record in &summary.bad_records {
         let _ = write!(text, "\nbad record: {record}");
     }
     for (name, why) in &summary.shapes {
-        let _ = write!(text, "\nobject left out: {}: {}", printable(name), printable(why));
+        let _ = write!(text, "\nobject left out: {}: {}", printable(name), printable_line(why));
     }
     text
 }
@@ -295,7 +295,7 @@ const SHOWN: usize = 5;
 
 fn check_text(report: &IntegrityReport) -> String {
     if let Some(away) = &report.away {
-        return printable_message(away).into_owned();
+        return printable_line(away).into_owned();
     }
     let mut text = format!(
         "{} of {} {} unchanged since the import",
@@ -304,7 +304,7 @@ fn check_text(report: &IntegrityReport) -> String {
         if report.same == 1 { "is" } else { "are" }
     );
     let unreadable: Vec<String> =
-        report.unreadable.iter().map(|(name, why)| format!("{} ({})", printable(name), printable(why))).collect();
+        report.unreadable.iter().map(|(name, why)| format!("{} ({})", printable(name), printable_line(why))).collect();
     let missing: Vec<String> = report.missing.iter().map(|name| printable(name).into_owned()).collect();
     let changed: Vec<String> = report.changed.iter().map(|name| printable(name).into_owned()).collect();
     for (what, names) in [("missing", missing), ("changed", changed), ("unreadable", unreadable)] {
@@ -321,7 +321,7 @@ fn stats_text(found: &DatasetStatistics) -> String {
     let DatasetStatistics { images, removed, objects, ignored, promoted, edited, .. } = found;
     let mut text = format!("{} ({}, {})", printable(&found.name), found.kind, printable(&found.root));
     if let Some(away) = &found.away {
-        let _ = write!(text, "\nAway: {}", printable_message(away));
+        let _ = write!(text, "\nAway: {}", printable_line(away));
     }
     let _ = write!(text, "\n{}", counted(*images, "image"));
     for (count, what) in [

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Context;
 use super::doctor::Diagnosis;
 use crate::detector::GpuState;
-use crate::domain::{counted, counted_as, printable, printable_message};
+use crate::domain::{counted, counted_as, printable, printable_line};
 use crate::workflow::Project;
 use crate::workflow::status::{RoundStatus, Status, status};
 
@@ -33,7 +33,7 @@ pub fn run(_: &StatusArgs, context: &Context, gpu: Option<&GpuState>) -> anyhow:
 
 fn text(status: &Status) -> String {
     let mut lines = vec![format!("{} ({})", printable(&status.name), printable(&status.dir))];
-    lines.extend(status.notes.iter().map(|note| format!("Note: {}", printable(note))));
+    lines.extend(status.notes.iter().map(|note| format!("Note: {}", printable_line(note))));
     if status.datasets.is_empty() {
         lines.push("No images yet: `quarry import fddb DIR --project P`.".to_owned());
     }
@@ -41,7 +41,7 @@ fn text(status: &Status) -> String {
         let (name, kind, root) = (printable(&d.name), printable(&d.kind), printable(&d.root));
         let (images, objects) = (counted(d.images, "image"), counted(d.objects, "object"));
         lines.push(format!("Dataset {name} ({kind}): {images}, {objects}, at {root}"));
-        lines.extend(d.away.iter().map(|away| format!("  Away: {}", printable_message(away))));
+        lines.extend(d.away.iter().map(|away| format!("  Away: {}", printable_line(away))));
         if d.removed > 0 {
             lines.push(format!(
                 "  {}, not used for training or testing",

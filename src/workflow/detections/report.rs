@@ -9,7 +9,7 @@ use super::{DetectionsRequest, Facts, Mined, Scene, Taken};
 use crate::dataset::BadRecord;
 #[cfg(feature = "torch")]
 use crate::domain::RoundId;
-use crate::domain::{FalsePositiveKind, ImageId, RoundRecord, counted, counted_as, printable};
+use crate::domain::{FalsePositiveKind, ImageId, RoundRecord, counted, counted_as, printable, printable_line};
 use crate::evaluation::RocCurve;
 use crate::store::MinedCounts;
 #[cfg(feature = "torch")]
@@ -199,7 +199,7 @@ impl fmt::Display for DetectionsReport {
             )?;
         }
         for note in &self.notes {
-            write!(f, "\nNote: {}", printable(note))?;
+            write!(f, "\nNote: {}", printable_line(note))?;
         }
         if self.skipped > 0 {
             write!(f, "\n{} skipped:", counted_as(self.skipped, "record was", "records were"))?;
