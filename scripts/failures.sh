@@ -3,7 +3,7 @@
 # Usage: scripts/failures.sh LOG [LINES_PER_FAILURE]
 set -euo pipefail
 awk -v most="${2:-25}" '
-    function show(line) { print (length(line) > 400 ? substr(line, 1, 400) "…" : line) }
+    function show(line) { print (length(line) > 1500 ? substr(line, 1, 1500) "…" : line) }
     /^ *(Running|Doc-tests) / { binary = $0; sub(/^ */, "", binary); sub(/ \(target.*/, "", binary) }
     # One failed test: its panic and the lines below it, without its earlier output.
     /^---- .* stdout ----$/ {
