@@ -76,4 +76,4 @@ pub use whole_file::{
     UnfinishedFolder, check_writable, clear_unfinished, finish as finish_file, unfinished_file, unfinished_folder,
     unfinished_link, write_output, write_output_with, write_together, write_whole, write_whole_with,
 };
-pub use work_lock::{LockError, LockHolder, WorkLock, in_project};
+pub use work_lock::{LockError, LockHolder, WRITE_ACCESS, WorkLock, in_project};

@@ -29,12 +29,14 @@ pub enum LockError {
     Io { path: PathBuf, doing: &'static str, cause: io::Error },
 }
 
+/// What to do about a project that cannot be written to, as a sentence to append.
+pub const WRITE_ACCESS: &str =
+    ". Give this user write access to the project's folder, or copy the project to a writable folder";
+
 /// Returns what to do about an error of the system in a project's own folder, as a sentence to append.
 pub fn in_project(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            ". Give this user write access to the project's folder, or copy the project to a writable folder"
-        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => WRITE_ACCESS,
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ". Free some space and try again",
         _ => "",
     }

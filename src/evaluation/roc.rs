@@ -175,7 +175,6 @@ impl RocCurve {
     pub fn mark(&self) -> String {
         match self.unreadable {
             0 => String::new(),
-            1 => " (1 test image unreadable)".to_owned(),
             n => format!(" ({} unreadable)", counted(n, "test image")),
         }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{ErrorCode, ffi};
 
 use super::companions::wal_of;
-use crate::domain::in_project;
+use crate::domain::{WRITE_ACCESS, in_project};
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
@@ -34,10 +34,7 @@ pub enum StoreError {
     Busy(PathBuf),
     #[error("the disk is full: {} could not be written, and nothing of this step was saved. Free some space and try again", .0.display())]
     DiskFull(PathBuf),
-    #[error(
-        "{} is open read-only: nothing can be saved. Give this user write access to the project's folder, or copy the project to a writable \
-         folder", .0.display()
-    )]
+    #[error("{} is open read-only: nothing can be saved{WRITE_ACCESS}", .0.display())]
     ReadOnly(PathBuf),
     #[error("{}: {why}. Nothing was saved", path.display())]
     NotWritable { path: PathBuf, why: String },
